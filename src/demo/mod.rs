@@ -1,0 +1,1 @@
+//! The demo: a door that plays Pomerium and a stand-in Mattermost.

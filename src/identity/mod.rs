@@ -1,0 +1,1 @@
+//! People: who needs which account.

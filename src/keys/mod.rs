@@ -1,0 +1,1 @@
+//! Keys: sealing, signing, deriving, randomness.

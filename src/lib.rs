@@ -1,0 +1,36 @@
+//! auth-manager: single sign-on, provisioning and deprovisioning for apps whose free edition has
+//! none, behind Pomerium, with the app unmodified.
+//!
+//! # The life of a request
+//!
+//! `proxy/` is the road, one folder a station, in path order. Each station consumes one type and
+//! gives the next, so that a skipped check does not compile:
+//!
+//! `edge` (hygiene) → `route` → `assertion` (authenticate) → `access` (authorize) → `session`
+//! (session and CSRF) → `swap` → `forward` → `filter`.
+//!
+//! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
+//! sessions, `identity/` decides what must be made, `store/` remembers, `keys/` signs and seals,
+//! `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
+
+// Leaves: import nothing of ours but each other.
+pub mod types;
+pub mod error;
+pub mod telemetry;
+
+// What the house rests on.
+pub mod config;
+pub mod keys;
+pub mod tls;
+pub mod store;
+
+// What it is for.
+pub mod apps;
+pub mod identity;
+pub mod proxy;
+pub mod portal;
+
+// What runs it.
+pub mod runtime;
+pub mod cli;
+pub mod demo;

@@ -1,0 +1,1 @@
+//! Ids, hosts, secrets: leaf types that import nothing of ours.
