@@ -1,1 +1,210 @@
-//! What is remembered.
+//! What is remembered: one trait, two engines (`sqlite/`, `postgres/`), one conformance suite
+//! (`conformance.rs`, run on both by `tests/store`).
+//!
+//! A method is a transaction: it happens whole or not at all. A look-up of what is not there gives
+//! `None`, never an error. The store never sees a clock or a key: time is passed in, secrets arrive
+//! sealed.
+//!
+//! The **revocation log** is the heart of it: whatever ends access appends a numbered entry in the
+//! transaction that ends it, and every replica replays from its last number (design §4). Births,
+//! renewals and carry-overs are conditional on "no tombstone, epoch unchanged".
+
+mod error;
+mod model;
+
+pub use error::StoreError;
+pub use model::*;
+
+use crate::types::{
+    AccountId, AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId,
+};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// What every method answers.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The store, as the rest of the house sees it.
+#[async_trait]
+pub trait Store: Send + Sync {
+    // ---- people ------------------------------------------------------------------------------
+
+    /// Finds or creates the shadow user of a subject and keeps its attributes up to date.
+    /// Attributes are what the newest assertion said (`seen.at` not older than what is stored).
+    async fn saw_user(&self, seen: &SeenUser) -> Result<User>;
+
+    /// The shadow user of a subject.
+    async fn user_by_subject(&self, issuer: &IssuerId, subject: &Subject) -> Result<Option<User>>;
+
+    /// One shadow user.
+    async fn user(&self, id: UserId) -> Result<Option<User>>;
+
+    /// Shadow users, ordered by id, after `filter.after`.
+    async fn users(&self, filter: &UserFilter) -> Result<Vec<User>>;
+
+    /// Disables or enables a user. On a change: raises the user's epoch, and, when disabling, ends
+    /// every live session of the user (reason `UserDisabled`, no tombstone) and appends
+    /// `Revoked::User` to the log, all in one transaction; when enabling, appends `Revoked::User`
+    /// too, so that replicas forget the negative fact. Gives the user and the sessions ended;
+    /// `None` when there is no such user; an unchanged state ends nothing and logs nothing.
+    async fn set_user_state(
+        &self,
+        id: UserId,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Option<(User, Vec<Session>)>>;
+
+    // ---- accounts ----------------------------------------------------------------------------
+
+    /// The account of a user in an app.
+    async fn account(&self, app: &AppId, user: UserId) -> Result<Option<Account>>;
+
+    /// The account that is linked to an app's own id, if one is.
+    async fn account_by_remote(&self, app: &AppId, remote: &RemoteId) -> Result<Option<Account>>;
+
+    /// Accounts, ordered by id, after `filter.after`.
+    async fn accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>>;
+
+    /// Records the intent to make an account, before anything is asked of the app, so that a crash
+    /// heals (T36); gives the existing record when there is one.
+    async fn begin_account(&self, app: &AppId, user: UserId, now: Timestamp) -> Result<Account>;
+
+    /// Writes an account back; `account.version` must be what was read (`StoreError::Changed`
+    /// otherwise), and comes back raised. Linking a remote id that another account of the app has
+    /// is `StoreError::Taken`.
+    async fn save_account(&self, account: &Account) -> Result<Account>;
+
+    // ---- sessions ----------------------------------------------------------------------------
+
+    /// The epoch to carry into `birth`, `renew` and `carry_over`: read it before the app is asked.
+    async fn epoch(&self, user: UserId) -> Result<Epoch>;
+
+    /// A session is born, unless one of its sids is tombstoned, the epoch moved, or a live session
+    /// of the same (app, issuer, subject, sid) exists.
+    async fn birth(&self, session: &Session, epoch: Epoch, now: Timestamp) -> Result<Birth>;
+
+    /// A session gets a new app session under it: replaces `sealed`, `app_session`,
+    /// `app_expires_at`, raises `generation`, if the session is live, its generation is
+    /// `from_generation`, no tombstone stands and the epoch is unchanged.
+    async fn renew(
+        &self,
+        id: SessionId,
+        from_generation: i64,
+        renewal: &Renewal,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<Birth>;
+
+    /// A live session moves to a new sid of the same subject: `sid`, `sid_since` and `expires_at`
+    /// change, the old sid is remembered (bounded set: the newest 16).
+    async fn carry_over(
+        &self,
+        id: SessionId,
+        to: &Sid,
+        expires_at: Timestamp,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<Birth>;
+
+    /// One session, live or ended.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>>;
+
+    /// The live session of a browser sign-in.
+    async fn session_by_sid(
+        &self,
+        app: &AppId,
+        issuer: &IssuerId,
+        subject: &Subject,
+        sid: &Sid,
+    ) -> Result<Option<Session>>;
+
+    /// Sessions, newest first.
+    async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>>;
+
+    /// Ends live sessions: marks them, sets tombstones for every sid they ever had when the reason
+    /// asks for it (`EndReason::tombstones`), raises the epoch of their users (the global one for
+    /// `Which::All`) and appends one log entry a session, in one transaction. `Which::Sid` sets its
+    /// tombstone even when no session lives (a birth may be under way). Gives the sessions that
+    /// were live.
+    async fn end_sessions(
+        &self,
+        which: &Which,
+        reason: EndReason,
+        tombstone_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Session>>;
+
+    /// The tombstone that stands for a sign-in, if one does.
+    async fn tombstone(
+        &self,
+        app: &AppId,
+        issuer: &IssuerId,
+        subject: &Subject,
+        sid: &Sid,
+        now: Timestamp,
+    ) -> Result<Option<Tombstone>>;
+
+    /// Writes the last-seen marks of many sessions at once; never moves one back.
+    async fn touch(&self, seen: &[(SessionId, Timestamp)]) -> Result<()>;
+
+    /// The last-seen marks of some sessions, on any replica.
+    async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>>;
+
+    // ---- the revocation log --------------------------------------------------------------------
+
+    /// Entries after `number`, in order, at most `limit`. Numbers are given in commit order: an
+    /// entry never appears behind a number that was already read.
+    async fn revocations_after(&self, number: i64, limit: u32) -> Result<Vec<Revocation>>;
+
+    /// The newest number; 0 when the log is empty.
+    async fn newest_revocation(&self) -> Result<i64>;
+
+    /// Waits until something may have been appended (`LISTEN` on PostgreSQL, an in-process signal
+    /// on SQLite) or `at_most` has passed. Only ever makes the log faster: never needed.
+    async fn wait_for_revocation(&self, at_most: Duration);
+
+    // ---- keys and secrets ----------------------------------------------------------------------
+
+    /// Our signing keys, sealed, oldest first.
+    async fn signing_keys(&self) -> Result<Vec<StoredKey>>;
+
+    /// Adds a signing key or replaces the one with its id; appends `Revoked::Keys` to the log, so
+    /// that every replica reads the ring anew.
+    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp) -> Result<()>;
+
+    /// A sealed secret by name.
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Writes a sealed secret unless one of that name exists, and gives the one that stands.
+    async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>>;
+
+    // ---- the rest ------------------------------------------------------------------------------
+
+    /// A lock across replicas, for single flight; waits at most `wait` (`StoreError::Busy` then).
+    /// It is given back when the guard is dropped, and when the holder dies.
+    async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard>;
+
+    /// Forgets what no longer matters: tombstones past their time, sessions ended or expired and
+    /// log entries older than `keep`. Bounded work a call. Gives the number of rows removed.
+    async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// Holds a lock until dropped.
+pub struct LockGuard(#[expect(dead_code, reason = "held for its Drop")] Box<dyn Send + Sync>);
+
+impl LockGuard {
+    /// Wraps what gives the lock back when dropped.
+    pub fn new(inner: impl Send + Sync + 'static) -> Self {
+        Self(Box::new(inner))
+    }
+}
+
+/// The account id for a new record.
+#[must_use]
+pub fn new_account_id() -> AccountId {
+    AccountId::generate()
+}

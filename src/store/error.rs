@@ -1,0 +1,24 @@
+//! What can go wrong with a store.
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It does not answer, or not in time. Trying again may help.
+    #[error("the store does not answer: {0}")]
+    Unavailable(String),
+    /// Someone else wrote first (optimistic locking).
+    #[error("the record changed meanwhile")]
+    Changed,
+    /// Another record has this value, which must be unique.
+    #[error("{0} is taken by another record")]
+    Taken(&'static str),
+    /// A lock was not to be had in time.
+    #[error("the lock was not to be had in time")]
+    Busy,
+    /// A row holds what this version can't read.
+    #[error("the store holds what can't be read: {0}")]
+    Inconsistent(String),
+    /// The schema is newer than this version, or a migration failed.
+    #[error("the store's schema can't be used: {0}")]
+    Schema(String),
+}
