@@ -1,1 +1,125 @@
-//! One folder an app.
+//! Apps: one folder each. An app is three things, and each trait below is one of them: a
+//! **connector** (manages accounts), a **strategy** (opens and ends the app's sessions) and
+//! **rules** (what its requests and answers mean on the road).
+//!
+//! Nothing here knows the road, the store or another app. Adding an app touches this folder and
+//! one line of the registry in `runtime`.
+
+mod model;
+
+pub use model::*;
+
+use crate::error::{Code, Refusal};
+use crate::types::{AppToken, RemoteId, SecretText};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method};
+
+/// Manages accounts in an app. Every step can be repeated: a crash or a time-out between two steps
+/// heals by asking again.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Makes sure that the account exists and is theirs: by the known id, else found by what an
+    /// earlier, interrupted try left behind (`wanted.marker`), else created.
+    ///
+    /// # Errors
+    /// Whatever the app answers that is not an outcome.
+    async fn ensure_account(&self, wanted: &WantedAccount) -> Result<Ensured, AppError>;
+
+    /// Brings names, e-mail and locale up to date.
+    ///
+    /// # Errors
+    /// As above.
+    async fn update_account(
+        &self,
+        remote: &RemoteId,
+        wanted: &WantedAccount,
+    ) -> Result<Ensured, AppError>;
+
+    /// Makes sure that the account has a place to land: Mattermost's default team.
+    ///
+    /// # Errors
+    /// `AppError::TeamFull` and whatever the app answers.
+    async fn ensure_memberships(&self, remote: &RemoteId) -> Result<(), AppError>;
+
+    /// Sets the derived password, at most once a sign-in (after a masked 401).
+    ///
+    /// # Errors
+    /// `AppError::NotOurs` when the account is an administrator, a bot, remote, deactivated or uses
+    /// another sign-in method: such accounts are never touched.
+    async fn reset_password(
+        &self,
+        remote: &RemoteId,
+        password: &SecretText,
+    ) -> Result<(), AppError>;
+
+    /// Reads the settings that decide how sessions behave, and names what bites.
+    ///
+    /// # Errors
+    /// As above.
+    async fn facts(&self) -> Result<Facts, AppError>;
+}
+
+/// Opens and ends the app's sessions.
+#[async_trait]
+pub trait Strategy: Send + Sync {
+    /// Opens a session as this account. Waits its turn in the app's login queue.
+    ///
+    /// # Errors
+    /// `AppError::WrongPassword` (masked 401), `AppError::Deactivated`, `AppError::Locked`, …
+    async fn sign_in(&self, who: &SignIn<'_>) -> Result<AppSession, AppError>;
+
+    /// Ends a session; a session that is gone already is fine.
+    ///
+    /// # Errors
+    /// When the app could not be asked.
+    async fn sign_out(&self, session: &AppSession) -> Result<(), AppError>;
+
+    /// What became of a session whose token was refused: asks the app as the bot.
+    ///
+    /// # Errors
+    /// When the app could not be asked.
+    async fn probe(&self, session: &AppSession) -> Result<Liveness, AppError>;
+}
+
+/// What an app's requests and answers mean on the road. Pure and cheap: no I/O, called on every
+/// request.
+pub trait Rules: Send + Sync {
+    /// The app's cookies that the bridge owns.
+    fn cookies(&self) -> &Cookies;
+
+    /// What the request is. `path` is canonical and below the app's base path (begins with `/`).
+    fn classify(&self, method: &Method, path: &str) -> Route;
+
+    /// Whether the path is one of the app's API, where refusals speak the app's dialect and 401
+    /// must be used with care.
+    fn is_api(&self, path: &str) -> bool;
+
+    /// Whether a response header may leave towards the browser (`Token` may not).
+    fn releases(&self, name: &HeaderName) -> bool;
+
+    /// Whether an answer says that the app session is not accepted. The forwarder then asks
+    /// `Strategy::probe`, since expiry and a failed CSRF check look the same.
+    fn refused_session(&self, status: http::StatusCode, headers: &HeaderMap) -> bool;
+
+    /// A refusal in the app's own error shape: content type and body.
+    fn render(&self, refusal: &Refusal, message: &str, request_id: &str) -> (&'static str, Bytes);
+
+    /// Judges the body of a `Route::Identity` request: `Err` when it changes what the identity
+    /// provider owns. `known` is what we last wrote to the app.
+    ///
+    /// # Errors
+    /// `Code::IdentityField`.
+    fn judge_identity(&self, body: &[u8], known: &Profile) -> Result<(), Code>;
+
+    /// Judges a complete text or binary message of the browser on a WebSocket: `false` cuts the
+    /// socket (Mattermost's `authentication_challenge`).
+    fn admits_message(&self, message: &[u8]) -> bool;
+
+    /// The cookie pair that carries the app's credential upstream: `MMAUTHTOKEN=…; MMCSRF=…` text
+    /// without anything of the browser's.
+    fn credential_cookie(&self, token: &AppToken, csrf: &str, remote: &RemoteId) -> String;
+
+    /// The header that carries CSRF values, browser and app side.
+    fn csrf_header(&self) -> &HeaderName;
+}

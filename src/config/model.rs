@@ -1,0 +1,327 @@
+//! The checked form of the configuration.
+
+use crate::types::{AppId, GroupName, HostName, IssuerId, SecretText};
+use http::Method;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// All of it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where Pomerium reaches us.
+    pub proxy: ProxyListener,
+    /// Health and metrics.
+    pub ops: OpsListener,
+    /// Where state lives.
+    pub store: StoreConfig,
+    /// Keys of our own.
+    pub keys: KeysConfig,
+    /// Sources of assertions; never empty.
+    pub issuers: Vec<IssuerConfig>,
+    /// Apps; never empty; hosts are unique.
+    pub apps: Vec<AppConfig>,
+    /// What visitors' pages say.
+    pub portal: PortalConfig,
+    /// Limits of the bridge as a whole.
+    pub limits: Limits,
+    /// Active `insecure_…` settings, as key paths: listed at start and in `/readyz`.
+    pub insecure: Vec<String>,
+}
+
+/// `[listen.proxy]`.
+#[derive(Debug, Clone)]
+pub struct ProxyListener {
+    /// Address to bind; ignored under socket activation.
+    pub address: SocketAddr,
+    /// TLS; `None` only on loopback or with `insecure_plain_http = true`.
+    pub tls: Option<ProxyTls>,
+    /// Path answered 200 without identity, for Pomerium's health checks. Default
+    /// `/.auth-manager/health`.
+    pub health_path: String,
+    /// Serve HTTP/2 too: by ALPN with TLS, by prior knowledge without. Default false: a Pomerium
+    /// route with WebSockets speaks HTTP/1.1.
+    pub http2: bool,
+}
+
+/// TLS of the proxy listener.
+#[derive(Debug, Clone)]
+pub struct ProxyTls {
+    /// PEM chain.
+    pub certificate: PathBuf,
+    /// PEM key.
+    pub key: PathBuf,
+    /// Authorities of Pomerium's client certificate (PEM). `None` only with
+    /// `insecure_no_client_certificate = true`.
+    pub client_ca: Option<PathBuf>,
+    /// Names (SAN DNS or URI) one of which the client certificate must have; never empty when
+    /// `client_ca` is set.
+    pub client_names: Vec<String>,
+}
+
+/// `[listen.ops]`.
+#[derive(Debug, Clone)]
+pub struct OpsListener {
+    /// Address to bind; loopback by default (`127.0.0.1:9464`). `None`: not served.
+    pub address: Option<SocketAddr>,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone)]
+pub enum StoreConfig {
+    /// Embedded, the default: a file.
+    Sqlite {
+        /// The database file; its folder must exist.
+        path: PathBuf,
+    },
+    /// Shared by several replicas.
+    Postgres {
+        /// `postgres://…`, from a file or credential: it holds a password.
+        url: SecretText,
+        /// Connections of the pool. Default 8.
+        max_connections: usize,
+        /// Authorities of the server's certificate; `None`: public ones. TLS follows `sslmode` of
+        /// the URL.
+        ca: Option<PathBuf>,
+    },
+}
+
+/// Where a secret comes from; the value is read at load and again on reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file; refused when others may read it.
+    File(PathBuf),
+    /// A systemd credential by name (`$CREDENTIALS_DIRECTORY`).
+    Credential(String),
+}
+
+/// `[keys]`.
+#[derive(Debug, Clone)]
+pub struct KeysConfig {
+    /// Wraps everything at rest.
+    pub master: SecretSource,
+    /// Former master keys: they still open, they no longer seal.
+    pub former_masters: Vec<SecretSource>,
+    /// How long a new signing key is published before it signs. Default 10 min.
+    pub announce: Duration,
+}
+
+/// How an issuer's assertions look; further profiles come here and in `proxy/assertion/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IssuerProfile {
+    /// `X-Pomerium-Jwt-Assertion` (facts: Pomerium mints one per request).
+    Pomerium,
+}
+
+/// `[[issuers]]`.
+#[derive(Debug, Clone)]
+pub struct IssuerConfig {
+    /// Half of every subject: never change it.
+    pub id: IssuerId,
+    /// How its assertions look.
+    pub profile: IssuerProfile,
+    /// Where its keys come from.
+    pub jwks: JwksSource,
+    /// Refresh after so long; the answer's `max-age` may lengthen or shorten it (floor 60 s).
+    /// Default 60 s.
+    pub refresh: Duration,
+    /// At most one fetch for unknown keys in so long. Default 10 s.
+    pub cooldown: Duration,
+    /// The last good keys are used for so long while the source fails. Default 24 h.
+    pub stale_limit: Duration,
+    /// Clock leeway, at most 60 s. Default 30 s.
+    pub leeway: Duration,
+    /// Longest `exp - iat`. Default 10 min.
+    pub max_lifetime: Duration,
+    /// What happens to a repeated `jti`.
+    pub replay: ReplayMode,
+    /// Entries of the replay table, 32 bytes each. Default 262144 (8 MiB when full).
+    pub replay_entries: usize,
+}
+
+/// Where keys come from.
+#[derive(Debug, Clone)]
+pub enum JwksSource {
+    /// A JWKS file, read again when it changes.
+    File(PathBuf),
+    /// A fixed `https://` URL (`http://` on loopback or with `insecure_http_jwks`).
+    Url {
+        /// The address; never taken from a token.
+        url: Url,
+        /// Authorities of the server; `None`: public ones.
+        ca: Option<PathBuf>,
+    },
+}
+
+/// `replay`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplayMode {
+    /// Not looked at.
+    Off,
+    /// Counted in a metric.
+    Count,
+    /// Refused. The default for `pomerium`.
+    Enforce,
+}
+
+/// Which kind of app.
+#[derive(Debug, Clone)]
+pub enum AppKind {
+    /// Mattermost Team Edition.
+    Mattermost(MattermostConfig),
+}
+
+/// `[[apps]]`.
+#[derive(Debug, Clone)]
+pub struct AppConfig {
+    /// Never change it: passwords derive from it.
+    pub id: AppId,
+    /// What visitors call it. Default: the id.
+    pub name: String,
+    /// The external host; the audience of its assertions.
+    pub host: HostName,
+    /// The external origin visitors use, `https://chat.example.com` (port kept if unusual).
+    pub origin: String,
+    /// Path below which the app lives (`/` or `/chat`), no trailing slash but for the root.
+    pub base_path: String,
+    /// Who vouches for its visitors.
+    pub issuer: IssuerId,
+    /// Where the app is: `http://` or `https://`, host and port only.
+    pub upstream: Url,
+    /// Authorities of an `https://` upstream; `None`: public ones.
+    pub upstream_ca: Option<PathBuf>,
+    /// Who may come in.
+    pub access: AccessRule,
+    /// Sessions.
+    pub session: SessionConfig,
+    /// Routes that leave without identity and never with a session. Empty by default.
+    pub machine_routes: Vec<MachineRoute>,
+    /// What kind it is, and what only that kind has.
+    pub kind: AppKind,
+    /// How long the app may take to answer with a head. Default 60 s. Bodies have no limit.
+    pub response_timeout: Duration,
+}
+
+/// `[apps.access]`: deny by default, so that one of the two must be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessRule {
+    /// Anyone whom the issuer vouches for and who is validated: `everyone = true`.
+    pub everyone: bool,
+    /// Without this group a person is *pending* (validation), not refused.
+    pub validated: Option<GroupName>,
+    /// One of these is needed (when not empty).
+    pub any_of: Vec<GroupName>,
+    /// All of these are needed.
+    pub all_of: Vec<GroupName>,
+}
+
+/// `[apps.session]`.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// Absolute limit, counted from the first assertion of the current sid. Default 14 h, as
+    /// Pomerium's.
+    pub absolute: Duration,
+    /// Overall limit from birth, whatever is carried over. Default 30 days.
+    pub overall: Duration,
+    /// A session that brings no assertion for so long ends. Default 12 h.
+    pub idle: Duration,
+    /// Sockets of a session that brings no assertion for so long are cut. Default 180 s.
+    pub stale_after: Duration,
+    /// Oldest age of a socket, jittered by a tenth. Default 1 h.
+    pub socket_max_age: Duration,
+    /// What an app session's early death means.
+    pub external_revoke: ExternalRevoke,
+    /// Where an app logout ends.
+    pub sign_out: SignOut,
+    /// How long a tombstone stands: longer than Pomerium's session. Default 25 h.
+    pub tombstone: Duration,
+    /// How long a browser's page waits before *preparing* is shown. Default 2 s.
+    pub page_wait: Duration,
+    /// How long other requests wait for a session that is being made. Default 30 s.
+    pub other_wait: Duration,
+    /// Request bodies up to so many bytes are kept for one replay after a renewal. Default 65536.
+    pub replay_body: usize,
+}
+
+/// `external_revoke`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExternalRevoke {
+    /// Whoever ended it in the app meant it. The default.
+    SignOut,
+    /// Renew it.
+    Heal,
+}
+
+/// `sign_out`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOut {
+    /// `/.pomerium/sign_out` on the same host: ends the sign-in itself. The default.
+    Pomerium,
+    /// The bridge's own *signed out* page: Pomerium's session lives on.
+    Page,
+}
+
+/// One machine route: method and canonical path.
+#[derive(Debug, Clone)]
+pub struct MachineRoute {
+    /// The method.
+    pub method: Method,
+    /// Exact path, or a prefix when it ends in `/*`.
+    pub path: String,
+    /// Whether `Authorization` passes; dropped by default. Cookies never pass.
+    pub keep_authorization: bool,
+}
+
+/// What only Mattermost has.
+#[derive(Debug, Clone)]
+pub struct MattermostConfig {
+    /// Token of the bridge's bot, which needs `system_admin`.
+    pub bot_token: SecretSource,
+    /// Whose existing account an e-mail address may claim.
+    pub link: LinkPolicy,
+    /// Team that everyone joins (its URL name); `None`: no membership is made.
+    pub team: Option<String>,
+    /// Whether the team is created when it is missing.
+    pub create_team: bool,
+    /// Logins at once. Default 2; the server serialises them anyway up to 11.8.
+    pub logins: usize,
+    /// How long a login may wait in the queue and run. Default 30 s.
+    pub login_timeout: Duration,
+}
+
+/// `link`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkPolicy {
+    /// An account with the person's e-mail is a conflict. The default.
+    Never,
+    /// It is theirs when the assertion says `email_verified: "true"` and the account is an ordinary
+    /// person's.
+    VerifiedEmail,
+    /// An operator says so (`accounts link`): until then it is a conflict.
+    Operator,
+}
+
+/// `[portal]`.
+#[derive(Debug, Clone)]
+pub struct PortalConfig {
+    /// The organisation's name on pages. Default: none.
+    pub organisation: String,
+    /// Whom to ask: a text or an e-mail address. Default: none.
+    pub contact: String,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Longest request head in bytes. Default 196608.
+    pub head: usize,
+    /// Longest assertion in bytes. Default 65536.
+    pub assertion: usize,
+    /// Time a client may take to send a request head. Default 30 s.
+    pub head_timeout: Duration,
+    /// Connections at once on the proxy listener. Default 20000.
+    pub connections: usize,
+    /// Time open requests and sockets have to end after SIGTERM. Default 30 s.
+    pub drain: Duration,
+}
