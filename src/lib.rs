@@ -14,23 +14,23 @@
 //! `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
-pub mod types;
 pub mod error;
 pub mod telemetry;
+pub mod types;
 
 // What the house rests on.
 pub mod config;
 pub mod keys;
-pub mod tls;
 pub mod store;
+pub mod tls;
 
 // What it is for.
 pub mod apps;
 pub mod identity;
-pub mod proxy;
 pub mod portal;
+pub mod proxy;
 
 // What runs it.
-pub mod runtime;
 pub mod cli;
 pub mod demo;
+pub mod runtime;

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderName, Method};
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// Makes sure that the account exists and is theirs: by the known id, else found by what an
-    /// earlier, interrupted try left behind (`wanted.marker`), else created.
+    /// earlier, interrupted try left behind (`wanted.earlier_try`), else created.
     ///
     /// # Errors
     /// Whatever the app answers that is not an outcome.

@@ -23,9 +23,10 @@ pub struct Profile {
 pub struct WantedAccount {
     /// The app's id when it is known already.
     pub remote: Option<RemoteId>,
-    /// A text that only this person's account carries (a digest of the subject and the app), so
-    /// that a half-made account of theirs is told from a stranger's (T36).
-    pub marker: String,
+    /// Whether an earlier try may have got as far as creating it (an intent was on record): then an
+    /// account that is in the way is theirs if the derived password opens it, which no stranger's
+    /// account does (T36). Never tried otherwise, since a wrong password counts.
+    pub earlier_try: bool,
     /// Preferred user name, display name and e-mail, as asserted.
     pub preferred_username: Option<String>,
     /// Display name as asserted; may be empty.
