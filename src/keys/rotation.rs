@@ -385,7 +385,7 @@ mod tests {
         let new = announce(&store, &old, Timestamp(1)).await.unwrap();
         promote(&store, &old, &new, Timestamp(2)).await.unwrap();
 
-        let fresh = super::super::testing::master();
+        let fresh = master();
         let lost = Ring::load(&store, &fresh).await.unwrap_err().to_string();
         assert!(lost.contains("the master key changed"), "{lost}");
         let both = fresh.clone().with_previous(old);
