@@ -32,7 +32,7 @@ pub struct DevPaths {
     pub client_key: PathBuf,
 }
 
-/// A development authority in memory, for whoever needs more certificates than [`write`] makes.
+/// A development authority in memory, for whoever needs more certificates than [`write()`] makes.
 pub struct DevAuthority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     now: Timestamp,

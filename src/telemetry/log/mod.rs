@@ -1,7 +1,7 @@
 //! The log: one line an event, to standard output, JSON or for people.
 //!
 //! A line costs its request a few hundred nanoseconds and one short lock: it is written into memory
-//! ([`line`]), collected in [`sink`], and brought out by a thread of its own, so that an output that
+//! (`line`), collected (`sink`), and brought out by a thread of its own, so that an output that
 //! blocks holds up nobody. Spans are not shown: a line carries all it says in its own fields.
 //!
 //! The filter comes from `AUTH_MANAGER_LOG` (`info` when unset), in the form of tracing-subscriber's
@@ -40,6 +40,18 @@ pub struct LogOptions {
     pub format: Format,
     /// What is logged; `info` when `None`.
     pub filter: Option<String>,
+}
+
+impl LogOptions {
+    /// Lines of this form, with the filter of the environment.
+    #[must_use]
+    pub fn from_environment(format: Format) -> Self {
+        let filter = std::env::var(FILTER_VARIABLE).ok();
+        Self {
+            format,
+            filter: filter.filter(|text| !text.trim().is_empty()),
+        }
+    }
 }
 
 /// Why there is no log.

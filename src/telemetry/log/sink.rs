@@ -8,13 +8,12 @@ use parking_lot::{Condvar, Mutex};
 use prometheus_client::metrics::counter::Counter;
 use std::io::Write;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The log's other end: keep it until the process ends.
 pub struct LogHandle {
     sink: Sink,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl LogHandle {
@@ -29,13 +28,11 @@ impl LogHandle {
             dropped,
         }));
         let writer = sink.clone();
-        let thread = thread::Builder::new()
+        // Never joined: an output that blocks for good must not keep the process from ending.
+        thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer.run())?;
-        Ok(Self {
-            sink,
-            thread: Some(thread),
-        })
+        Ok(Self { sink })
     }
 
     /// Brings out everything that waits, now.
@@ -58,8 +55,6 @@ impl Drop for LogHandle {
     fn drop(&mut self) {
         self.sink.0.waiting.lock().closing = true;
         self.sink.0.wake.notify_one();
-        // Not joined: an output that blocks for good must not keep the process from ending.
-        drop(self.thread.take());
         self.sink.flush();
     }
 }

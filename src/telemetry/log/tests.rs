@@ -7,25 +7,32 @@ use tracing::{debug, error, info, warn};
 
 /// An output that can be watched, and held.
 #[derive(Clone, Default)]
-struct Paper(Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>);
+struct Paper(Arc<Sheet>);
+
+#[derive(Default)]
+struct Sheet {
+    /// The text, and whether writers are held.
+    inner: Mutex<(Vec<u8>, bool)>,
+    changed: Condvar,
+}
 
 impl Paper {
     fn hold(&self, held: bool) {
-        self.0.0.lock().1 = held;
-        self.0.1.notify_all();
+        self.0.inner.lock().1 = held;
+        self.0.changed.notify_all();
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.0.0.lock().0.clone()).unwrap()
+        String::from_utf8(self.0.inner.lock().0.clone()).unwrap()
     }
 
     /// Waits until the text holds `part`.
     fn wait_for(&self, part: &str) -> Instant {
-        let mut inner = self.0.0.lock();
+        let mut inner = self.0.inner.lock();
         let until = Instant::now() + Duration::from_secs(20);
         while !String::from_utf8_lossy(&inner.0).contains(part) {
             assert!(
-                !self.0.1.wait_until(&mut inner, until).timed_out(),
+                !self.0.changed.wait_until(&mut inner, until).timed_out(),
                 "no {part:?}"
             );
         }
@@ -35,12 +42,12 @@ impl Paper {
 
 impl Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut inner = self.0.0.lock();
+        let mut inner = self.0.inner.lock();
         while inner.1 {
-            self.0.1.wait(&mut inner);
+            self.0.changed.wait(&mut inner);
         }
         inner.0.extend_from_slice(bytes);
-        self.0.1.notify_all();
+        self.0.changed.notify_all();
         Ok(bytes.len())
     }
 
@@ -113,6 +120,38 @@ fn a_human_line_can_not_be_broken() {
         "{text:?}"
     );
     assert!(text.contains(" DEBUG auth_manager::"), "{text}");
+}
+
+#[test]
+fn a_value_that_panics_or_logs_while_it_is_shown_spoils_no_other_line() {
+    struct Panics;
+    impl std::fmt::Debug for Panics {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("on purpose")
+        }
+    }
+    struct Logs;
+    impl std::fmt::Debug for Logs {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            info!("inner");
+            f.write_str("shown")
+        }
+    }
+    let text = logged(Format::Json, None, || {
+        let panicked = std::panic::catch_unwind(|| info!(value = ?Panics, "half"));
+        assert!(panicked.is_err());
+        info!(value = ?Logs, "outer");
+    });
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    // Tracing itself does not deliver an event from within another.
+    let outer = lines.last().unwrap();
+    assert_eq!(
+        (&outer["message"], &outer["value"]),
+        (&"outer".into(), &"shown".into())
+    );
 }
 
 #[test]
