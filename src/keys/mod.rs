@@ -1,1 +1,40 @@
-//! Keys: sealing, signing, deriving, randomness.
+//! Keys: randomness, the master key, sealing, deriving, signing.
+//!
+//! - [`random`]: the only place that asks for random bytes of secrets.
+//! - [`master`]: the one key that wraps everything at rest, and its predecessors.
+//! - [`seal`]: authenticated encryption, bound to what is sealed and where it belongs.
+//! - [`mod@derive`]: app passwords that are computed, never stored.
+//! - [`phc`]: a password hash in the text form that Mattermost stores.
+//! - [`ring`]: our own signing keys, a snapshot; [`rotation`]: how they change in the store.
+//! - [`session_token`]: the bridge cookie.
+//!
+//! What does not live here: keys of others (JWKS of an issuer: `proxy/assertion`), certificates
+//! (`tls`), files of secrets that are not keys (`config`).
+//!
+//! Invariant: a secret leaves this module only as a `secrecy` or `zeroize` type, and no key is
+//! used for two purposes (subkeys are derived with HKDF, RFC 5869).
+
+pub mod derive;
+pub mod master;
+pub mod phc;
+pub mod random;
+pub mod ring;
+pub mod rotation;
+pub mod seal;
+pub mod session_token;
+#[cfg(test)]
+mod testing;
+
+pub use derive::{PasswordRoot, PasswordRootError};
+pub use master::{FileAccess, MasterKey, MasterKeyError, MasterKeyId};
+pub use random::NoRandomness;
+pub use ring::{Ring, RingError};
+pub use seal::{OpenError, Purpose, SealError};
+pub use session_token::{SessionClaims, TokenError};
+
+/// Appends `part` behind its length, so that no two lists of parts give the same bytes
+/// (`["ab", "c"]` and `["a", "bc"]` differ).
+fn push_part(to: &mut Vec<u8>, part: &[u8]) {
+    to.extend_from_slice(&(part.len() as u64).to_be_bytes());
+    to.extend_from_slice(part);
+}

@@ -1,0 +1,205 @@
+//! A store that only knows keys and secrets, for the tests of this folder.
+
+use crate::store::*;
+use crate::types::{AppId, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Default)]
+pub(in crate::keys) struct KeyStore {
+    pub(in crate::keys) keys: Mutex<Vec<StoredKey>>,
+    pub(in crate::keys) secrets: Mutex<BTreeMap<String, Vec<u8>>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl KeyStore {
+    pub(in crate::keys) fn state(&self, kid: &KeyId) -> KeyState {
+        let keys = self.keys.lock();
+        keys.iter().find(|key| key.id == *kid).unwrap().state
+    }
+}
+
+fn not_ours<T>() -> T {
+    unreachable!("keys never ask for this")
+}
+
+#[async_trait]
+impl Store for KeyStore {
+    async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
+        // Lets others in between, as a real store does.
+        tokio::task::yield_now().await;
+        Ok(self.keys.lock().clone())
+    }
+
+    async fn put_signing_key(&self, key: &StoredKey, _: Timestamp) -> Result<()> {
+        let mut keys = self.keys.lock();
+        match keys.iter_mut().find(|stored| stored.id == key.id) {
+            Some(stored) => *stored = key.clone(),
+            None => keys.push(key.clone()),
+        }
+        Ok(())
+    }
+
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        tokio::task::yield_now().await;
+        Ok(self.secrets.lock().get(name).cloned())
+    }
+
+    async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
+        let mut secrets = self.secrets.lock();
+        Ok(secrets
+            .entry(name.to_owned())
+            .or_insert(sealed.to_vec())
+            .clone())
+    }
+
+    async fn lock(&self, _: &str, _: Duration) -> Result<LockGuard> {
+        Ok(LockGuard::new(Arc::clone(&self.turn).lock_owned().await))
+    }
+
+    async fn saw_user(&self, _: &SeenUser) -> Result<User> {
+        not_ours()
+    }
+
+    async fn user_by_subject(&self, _: &IssuerId, _: &Subject) -> Result<Option<User>> {
+        not_ours()
+    }
+
+    async fn user(&self, _: UserId) -> Result<Option<User>> {
+        not_ours()
+    }
+
+    async fn users(&self, _: &UserFilter) -> Result<Vec<User>> {
+        not_ours()
+    }
+
+    async fn set_user_state(
+        &self,
+        _: UserId,
+        _: UserState,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<Option<(User, Vec<Session>)>> {
+        not_ours()
+    }
+
+    async fn account(&self, _: &AppId, _: UserId) -> Result<Option<Account>> {
+        not_ours()
+    }
+
+    async fn account_by_remote(&self, _: &AppId, _: &RemoteId) -> Result<Option<Account>> {
+        not_ours()
+    }
+
+    async fn accounts(&self, _: &AccountFilter) -> Result<Vec<Account>> {
+        not_ours()
+    }
+
+    async fn begin_account(&self, _: &AppId, _: UserId, _: Timestamp) -> Result<Account> {
+        not_ours()
+    }
+
+    async fn save_account(&self, _: &Account) -> Result<Account> {
+        not_ours()
+    }
+
+    async fn epoch(&self, _: UserId) -> Result<Epoch> {
+        not_ours()
+    }
+
+    async fn birth(&self, _: &Session, _: Epoch, _: Timestamp) -> Result<Birth> {
+        not_ours()
+    }
+
+    async fn renew(
+        &self,
+        _: SessionId,
+        _: i64,
+        _: &Renewal,
+        _: Epoch,
+        _: Timestamp,
+    ) -> Result<Birth> {
+        not_ours()
+    }
+
+    async fn carry_over(
+        &self,
+        _: SessionId,
+        _: &Sid,
+        _: Timestamp,
+        _: Epoch,
+        _: Timestamp,
+    ) -> Result<Birth> {
+        not_ours()
+    }
+
+    async fn session(&self, _: SessionId) -> Result<Option<Session>> {
+        not_ours()
+    }
+
+    async fn session_by_sid(
+        &self,
+        _: &AppId,
+        _: &IssuerId,
+        _: &Subject,
+        _: &Sid,
+    ) -> Result<Option<Session>> {
+        not_ours()
+    }
+
+    async fn sessions(&self, _: &SessionFilter) -> Result<Vec<Session>> {
+        not_ours()
+    }
+
+    async fn end_sessions(
+        &self,
+        _: &Which,
+        _: EndReason,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<Vec<Session>> {
+        not_ours()
+    }
+
+    async fn tombstone(
+        &self,
+        _: &AppId,
+        _: &IssuerId,
+        _: &Subject,
+        _: &Sid,
+        _: Timestamp,
+    ) -> Result<Option<Tombstone>> {
+        not_ours()
+    }
+
+    async fn touch(&self, _: &[(SessionId, Timestamp)]) -> Result<()> {
+        not_ours()
+    }
+
+    async fn last_seen(&self, _: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
+        not_ours()
+    }
+
+    async fn revocations_after(&self, _: i64, _: u32) -> Result<Vec<Revocation>> {
+        not_ours()
+    }
+
+    async fn newest_revocation(&self) -> Result<i64> {
+        not_ours()
+    }
+
+    async fn wait_for_revocation(&self, _: Duration) {
+        not_ours()
+    }
+
+    async fn purge(&self, _: Timestamp, _: Duration) -> Result<u64> {
+        not_ours()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        not_ours()
+    }
+}

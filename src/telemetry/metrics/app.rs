@@ -1,0 +1,195 @@
+//! The counters of one app.
+
+use super::labels::{
+    AccountOutcome, AppLabel, AppWord, LoginOutcome, RequestLabel, SessionEvent, SocketCut,
+};
+use super::{Families, Metrics};
+use crate::error::Code;
+use crate::types::AppId;
+use http::StatusCode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The counters of one app; those of the hot path are plain atomics. Cheap to clone.
+#[derive(Clone)]
+pub struct AppMetrics(Arc<Inner>);
+
+struct Inner {
+    metrics: Metrics,
+    app: Arc<str>,
+    /// Requests that were served, by status class.
+    served: [Counter; CLASSES.len()],
+    duration: Histogram,
+    opened: Counter,
+    reused: Counter,
+    sockets_open: Gauge,
+    logins_in_flight: Gauge,
+    login_queue: Gauge,
+}
+
+impl AppMetrics {
+    pub(super) fn new(metrics: Metrics, app: &AppId) -> Self {
+        let app: Arc<str> = app.as_str().into();
+        let families = metrics.families();
+        let label = AppLabel {
+            app: Arc::clone(&app),
+        };
+        let connections = |kind| {
+            let label = AppWord {
+                app: Arc::clone(&app),
+                kind,
+            };
+            families.upstream_connections.get_or_create_owned(&label)
+        };
+        let inner = Inner {
+            served: CLASSES.map(|status| {
+                let app = Arc::clone(&app);
+                let label = RequestLabel {
+                    app,
+                    code: "ok",
+                    status,
+                };
+                families.requests.get_or_create_owned(&label)
+            }),
+            duration: families.durations.get_or_create_owned(&label),
+            opened: connections("opened"),
+            reused: connections("reused"),
+            sockets_open: families.sockets_open.get_or_create_owned(&label),
+            logins_in_flight: families.logins_in_flight.get_or_create_owned(&label),
+            login_queue: families.login_queue.get_or_create_owned(&label),
+            app: Arc::clone(&app),
+            metrics: metrics.clone(),
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// A request was answered: served (`None`) or refused with a code, which is counted among all
+    /// refusals too.
+    pub fn request(&self, refused: Option<Code>, status: StatusCode, took: Duration) {
+        self.0.duration.observe(took.as_secs_f64());
+        let class = class(status);
+        let Some(code) = refused else {
+            self.0.served[class].inc();
+            return;
+        };
+        self.0.metrics.refused(code);
+        let label = RequestLabel {
+            app: Arc::clone(&self.0.app),
+            code: code.as_str(),
+            status: CLASSES[class],
+        };
+        self.families().requests.get_or_create(&label).inc();
+    }
+
+    /// A session was born, renewed or carried over.
+    pub fn session(&self, kind: SessionEvent) {
+        self.families()
+            .sessions
+            .get_or_create(&self.word(kind.as_str()))
+            .inc();
+    }
+
+    /// A session ended; `reason` is the word of `store::EndReason`.
+    pub fn session_ended(&self, reason: &'static str) {
+        self.families()
+            .sessions_ended
+            .get_or_create(&self.word(reason))
+            .inc();
+    }
+
+    /// A sign-in ended.
+    pub fn login(&self, outcome: LoginOutcome) {
+        self.families()
+            .logins
+            .get_or_create(&self.word(outcome.as_str()))
+            .inc();
+    }
+
+    /// A sign-in is under way until the guard is dropped.
+    #[must_use]
+    pub fn login_in_flight(&self) -> Counted {
+        Counted::new(&self.0.logins_in_flight)
+    }
+
+    /// A sign-in waits for its turn until the guard is dropped.
+    #[must_use]
+    pub fn login_queued(&self) -> Counted {
+        Counted::new(&self.0.login_queue)
+    }
+
+    /// Something became of an account.
+    pub fn account(&self, outcome: AccountOutcome) {
+        self.families()
+            .accounts
+            .get_or_create(&self.word(outcome.as_str()))
+            .inc();
+    }
+
+    /// A request got a connection to the app: a new one, or one from the pool.
+    pub fn upstream_connection(&self, reused: bool) {
+        if reused {
+            self.0.reused.inc();
+        } else {
+            self.0.opened.inc();
+        }
+    }
+
+    /// A WebSocket is open until the guard is dropped.
+    #[must_use]
+    pub fn websocket(&self) -> Counted {
+        Counted::new(&self.0.sockets_open)
+    }
+
+    /// The bridge cut a WebSocket.
+    pub fn websocket_cut(&self, reason: SocketCut) {
+        self.families()
+            .sockets_cut
+            .get_or_create(&self.word(reason.as_str()))
+            .inc();
+    }
+
+    fn word(&self, kind: &'static str) -> AppWord {
+        AppWord {
+            app: Arc::clone(&self.0.app),
+            kind,
+        }
+    }
+
+    fn families(&self) -> &Families {
+        self.0.metrics.families()
+    }
+}
+
+impl fmt::Debug for AppMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AppMetrics({})", self.0.app)
+    }
+}
+
+/// Counts as one until dropped, whatever way that happens.
+#[derive(Debug)]
+pub struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// An index into [`CLASSES`].
+fn class(status: StatusCode) -> usize {
+    usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -1,0 +1,173 @@
+//! Labels: closed sets of words, and configured ids.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use std::sync::Arc;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// The word of the label.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+    };
+}
+
+words! {
+    /// What happened to a session while it lived.
+    SessionEvent {
+        /// It was born.
+        Born = "born",
+        /// It got a new app session.
+        Renewed = "renewed",
+        /// It moved to a new sid.
+        CarriedOver = "carried_over",
+    }
+}
+
+words! {
+    /// How a sign-in to an app ended.
+    LoginOutcome {
+        /// With a session.
+        Ok = "ok",
+        /// The app refused.
+        Refused = "refused",
+        /// The app did not answer, or not usefully.
+        Failed = "failed",
+        /// Nobody got round to it in time.
+        Busy = "busy",
+    }
+}
+
+words! {
+    /// What became of an account.
+    AccountOutcome {
+        /// Made in the app.
+        Created = "created",
+        /// Found and linked.
+        Linked = "linked",
+        /// Brought up to date.
+        Updated = "updated",
+        /// Disabled in the app.
+        Disabled = "disabled",
+        /// In the way of another.
+        Conflict = "conflict",
+        /// No seat left.
+        NoSeat = "no_seat",
+        /// The app refused.
+        Refused = "refused",
+        /// The app did not answer, or not usefully.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// An assertion that came again.
+    ReplayKind {
+        /// As a retry of Envoy's would: let through.
+        Repeat = "repeat",
+        /// Otherwise: refused.
+        Refused = "refused",
+        /// The table was full: not remembered.
+        Overflow = "overflow",
+    }
+}
+
+words! {
+    /// How a fetch of keys ended.
+    FetchOutcome {
+        /// With usable keys.
+        Ok = "ok",
+        /// No answer.
+        Unreachable = "unreachable",
+        /// An answer without usable keys.
+        Unusable = "unusable",
+    }
+}
+
+words! {
+    /// Why the bridge cut a WebSocket.
+    SocketCut {
+        /// Its session ended.
+        SessionEnded = "session_ended",
+        /// No assertion for too long.
+        Stale = "stale",
+        /// The process ends.
+        Drain = "drain",
+        /// The revocation log can't be read.
+        RevocationsStale = "revocations_stale",
+        /// One of its sides stopped reading.
+        Stuck = "stuck",
+    }
+}
+
+words! {
+    /// What the store did not do.
+    StoreTrouble {
+        /// It does not answer.
+        Unavailable = "unavailable",
+        /// Someone else wrote first.
+        Changed = "changed",
+        /// A value was taken.
+        Taken = "taken",
+        /// A lock was not to be had.
+        Busy = "busy",
+        /// A row can't be read.
+        Inconsistent = "inconsistent",
+        /// The schema can't be used.
+        Schema = "schema",
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BuildLabel {
+    pub(super) version: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CodeLabel {
+    pub(super) code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct AppLabel {
+    pub(super) app: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RequestLabel {
+    pub(super) app: Arc<str>,
+    pub(super) code: &'static str,
+    pub(super) status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct IssuerLabel {
+    pub(super) issuer: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct IssuerFetch {
+    pub(super) issuer: Arc<str>,
+    pub(super) outcome: &'static str,
+}
+
+/// One word.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Word {
+    pub(super) kind: &'static str,
+}
+
+/// One word about an app.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct AppWord {
+    pub(super) app: Arc<str>,
+    pub(super) kind: &'static str,
+}

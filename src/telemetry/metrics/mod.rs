@@ -1,0 +1,274 @@
+//! Metrics: a Prometheus registry per bridge (no global one, so that tests run side by side).
+//!
+//! Labels come from closed sets: configured ids, words of our own enums, the code table. Nothing a
+//! visitor sends becomes a label. What happens on every request is counted through [`AppMetrics`],
+//! whose counters were looked up once, when the configuration was loaded.
+
+mod app;
+mod labels;
+
+pub use app::AppMetrics;
+pub use labels::{
+    AccountOutcome, FetchOutcome, LoginOutcome, ReplayKind, SessionEvent, SocketCut, StoreTrouble,
+};
+
+use crate::error::Code;
+use crate::types::{AppId, IssuerId, Timestamp};
+use labels::{
+    AppLabel, AppWord, BuildLabel, CodeLabel, IssuerFetch, IssuerLabel, RequestLabel, Word,
+};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+
+/// Everything that is counted. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    families: Families,
+    /// In the order of `Code::ALL`.
+    refusals: Vec<Counter>,
+}
+
+type Durations = Family<AppLabel, Histogram>;
+
+struct Families {
+    requests: Family<RequestLabel, Counter>,
+    durations: Durations,
+    assertion_failures: Family<CodeLabel, Counter>,
+    jwks_fetched_at: Family<IssuerLabel, Gauge>,
+    jwks_fetches: Family<IssuerFetch, Counter>,
+    replays: Family<Word, Counter>,
+    sessions: Family<AppWord, Counter>,
+    sessions_ended: Family<AppWord, Counter>,
+    logins: Family<AppWord, Counter>,
+    logins_in_flight: Family<AppLabel, Gauge>,
+    login_queue: Family<AppLabel, Gauge>,
+    accounts: Family<AppWord, Counter>,
+    upstream_connections: Family<AppWord, Counter>,
+    sockets_open: Family<AppLabel, Gauge>,
+    sockets_cut: Family<AppWord, Counter>,
+    store_errors: Family<Word, Counter>,
+    revocation_lag: Gauge,
+    revocation_number: Gauge,
+}
+
+impl Metrics {
+    /// The media type of [`Metrics::encode`].
+    pub const CONTENT_TYPE: &'static str =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// A new registry. `log_lines_dropped` is the log's own counter
+    /// ([`super::LogHandle::dropped`]).
+    #[must_use]
+    pub fn new(log_lines_dropped: Counter) -> Self {
+        let mut registry = Registry::with_prefix("auth_manager");
+        let build = BuildLabel {
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        registry.register("build", "What runs", Info::new(build));
+        registry.register(
+            "log_lines_dropped",
+            "Log lines dropped because the output blocked",
+            log_lines_dropped,
+        );
+        let refusals =
+            family::<CodeLabel, Counter>(&mut registry, "refusals", "Requests refused, by code");
+        // All of them, so that a code that never came shows as 0 and its first time as a rise.
+        let refusals = Code::ALL
+            .iter()
+            .map(|code| {
+                refusals.get_or_create_owned(&CodeLabel {
+                    code: code.as_str(),
+                })
+            })
+            .collect();
+        let families = Families::register(&mut registry);
+        Self(Arc::new(Inner {
+            registry,
+            families,
+            refusals,
+        }))
+    }
+
+    /// The counters of an app, looked up: keep them with the app.
+    #[must_use]
+    pub fn app(&self, app: &AppId) -> AppMetrics {
+        AppMetrics::new(self.clone(), app)
+    }
+
+    /// A request was refused, with or without an app.
+    pub fn refused(&self, code: Code) {
+        if let Some(counter) = self.0.refusals.get(code as usize) {
+            counter.inc();
+        }
+    }
+
+    /// An assertion did not verify; `code` is one of `assertion.*`.
+    pub fn assertion_failed(&self, code: Code) {
+        let label = CodeLabel {
+            code: code.as_str(),
+        };
+        self.families()
+            .assertion_failures
+            .get_or_create(&label)
+            .inc();
+    }
+
+    /// The keys of an issuer were fetched, or not.
+    pub fn jwks_fetched(&self, issuer: &IssuerId, outcome: FetchOutcome, now: Timestamp) {
+        let issuer: Arc<str> = issuer.as_str().into();
+        if outcome == FetchOutcome::Ok {
+            let label = IssuerLabel {
+                issuer: Arc::clone(&issuer),
+            };
+            self.families()
+                .jwks_fetched_at
+                .get_or_create(&label)
+                .set(now.0);
+        }
+        let label = IssuerFetch {
+            issuer,
+            outcome: outcome.as_str(),
+        };
+        self.families().jwks_fetches.get_or_create(&label).inc();
+    }
+
+    /// An assertion came again.
+    pub fn replay(&self, kind: ReplayKind) {
+        self.families()
+            .replays
+            .get_or_create(&Word {
+                kind: kind.as_str(),
+            })
+            .inc();
+    }
+
+    /// The store did not do what was asked.
+    pub fn store_error(&self, kind: StoreTrouble) {
+        self.families()
+            .store_errors
+            .get_or_create(&Word {
+                kind: kind.as_str(),
+            })
+            .inc();
+    }
+
+    /// How far this replica has read the revocation log: the number it has reached, and how many
+    /// entries it knows to be behind.
+    pub fn revocations(&self, reached: i64, behind: i64) {
+        self.families().revocation_number.set(reached);
+        self.families().revocation_lag.set(behind);
+    }
+
+    /// Everything, as OpenMetrics text.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut out = String::with_capacity(16 << 10);
+        // Writing into a string can't fail.
+        let _ = text::encode(&mut out, &self.0.registry);
+        out
+    }
+
+    fn families(&self) -> &Families {
+        &self.0.families
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Families {
+    fn register(to: &mut Registry) -> Self {
+        let durations = Durations::new_with_constructor(|| Histogram::new(BUCKETS));
+        to.register(
+            "request_duration_seconds",
+            "From the request's head to the answer's head",
+            durations.clone(),
+        );
+        Self {
+            durations,
+            requests: family(
+                to,
+                "requests",
+                "Requests answered, by app, decision and status class",
+            ),
+            assertion_failures: family(to, "assertion_failures", "Assertions that did not verify"),
+            jwks_fetched_at: family(
+                to,
+                "jwks_fetched_timestamp_seconds",
+                "When an issuer's keys were last fetched, in seconds since 1970",
+            ),
+            jwks_fetches: family(to, "jwks_fetches", "Fetches of an issuer's keys"),
+            replays: family(to, "replays", "Assertions that came again"),
+            sessions: family(to, "sessions", "Sessions born, renewed and carried over"),
+            sessions_ended: family(to, "sessions_ended", "Sessions ended, by reason"),
+            logins: family(to, "logins", "Sign-ins to an app"),
+            logins_in_flight: family(to, "logins_in_flight", "Sign-ins to an app under way"),
+            login_queue: family(
+                to,
+                "login_queue",
+                "Sign-ins to an app that wait for their turn",
+            ),
+            accounts: family(to, "accounts", "What became of accounts in an app"),
+            upstream_connections: family(
+                to,
+                "upstream_connections",
+                "Connections to an app, opened or reused for a request",
+            ),
+            sockets_open: family(to, "websockets_open", "WebSockets open now"),
+            sockets_cut: family(
+                to,
+                "websockets_cut",
+                "WebSockets that the bridge cut, by reason",
+            ),
+            store_errors: family(to, "store_errors", "What the store did not do"),
+            revocation_lag: single(
+                to,
+                "revocation_lag",
+                "Entries of the revocation log this replica has not read yet",
+            ),
+            revocation_number: single(
+                to,
+                "revocation_number",
+                "Number of the newest entry of the revocation log this replica has read",
+            ),
+        }
+    }
+}
+
+fn family<L, M>(to: &mut Registry, name: &str, help: &str) -> Family<L, M>
+where
+    L: Clone + Hash + Eq + EncodeLabelSet + fmt::Debug + Send + Sync + 'static,
+    M: Default + 'static,
+    Family<L, M>: Metric + Clone,
+{
+    single(to, name, help)
+}
+
+fn single<M: Metric + Clone + Default>(to: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    to.register(name, help, metric.clone());
+    metric
+}
+
+/// Seconds. What the bridge itself adds is in the first few; what an app takes in the others.
+const BUCKETS: [f64; 13] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
+
+#[cfg(test)]
+mod tests;
