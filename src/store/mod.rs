@@ -1,5 +1,7 @@
-//! What is remembered: one trait, two engines (`sqlite/`, `postgres/`), one conformance suite
-//! (`conformance.rs`, run on both by `tests/store`).
+//! What is remembered: one trait, two engines (`sqlite/`, `postgres/`), one conformance suite run
+//! on both (`tests/store`). Each engine has its own SQL, one file a subject; how a row becomes a
+//! record (`rows`), the decisions that need no SQL (`rules`) and the order of migrations
+//! (`migrate`) are shared.
 //!
 //! A method is a transaction: it happens whole or not at all. A look-up of what is not there gives
 //! `None`, never an error. The store never sees a clock or a key: time is passed in, secrets arrive
@@ -10,10 +12,19 @@
 //! renewals and carry-overs are conditional on "no tombstone, epoch unchanged".
 
 mod error;
+mod migrate;
 mod model;
+pub mod postgres;
+mod rows;
+mod rules;
+mod signal;
+pub mod sqlite;
+mod turns;
 
 pub use error::StoreError;
 pub use model::*;
+pub use postgres::{PostgresOptions, PostgresStore};
+pub use sqlite::SqliteStore;
 
 use crate::types::{
     AccountId, AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId,

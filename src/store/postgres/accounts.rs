@@ -1,0 +1,117 @@
+//! Accounts.
+
+use super::error::taken;
+use super::row::{Conditions, many, one, run};
+use super::users::gone;
+use crate::store::rows::{self, ACCOUNT};
+use crate::store::rules::{limit, plain};
+use crate::store::{Account, AccountFilter, Result, StoreError, new_account_id};
+use crate::types::{AppId, RemoteId, Timestamp, UserId};
+use deadpool_postgres::{GenericClient, Pool};
+
+pub(super) async fn of_user(
+    db: &impl GenericClient,
+    app: &AppId,
+    user: UserId,
+) -> Result<Option<Account>> {
+    one(
+        db,
+        &format!("SELECT {ACCOUNT} FROM accounts WHERE app = $1 AND user_id = $2"),
+        &[&app.as_str(), &user.0],
+        |row| rows::account(row),
+    )
+    .await
+}
+
+pub(super) async fn by_remote(
+    db: &impl GenericClient,
+    app: &AppId,
+    remote: &RemoteId,
+) -> Result<Option<Account>> {
+    one(
+        db,
+        &format!("SELECT {ACCOUNT} FROM accounts WHERE app = $1 AND remote = $2"),
+        &[&app.as_str(), &remote.as_str()],
+        |row| rows::account(row),
+    )
+    .await
+}
+
+pub(super) async fn page(pool: &Pool, filter: &AccountFilter) -> Result<Vec<Account>> {
+    let mut conditions = Conditions::default();
+    if let Some(app) = &filter.app {
+        conditions.with("app = ?", app.as_str().to_owned());
+    }
+    if let Some(user) = filter.user {
+        conditions.with("user_id = ?", user.0);
+    }
+    if let Some(state) = filter.state {
+        conditions.with("state = ?", state.as_str());
+    }
+    if let Some(after) = filter.after {
+        conditions.with("id > ?", after.0);
+    }
+    let (clause, limit) = (conditions.clause(), limit(filter.limit));
+    many(
+        &pool.get().await?,
+        &format!("SELECT {ACCOUNT} FROM accounts {clause} ORDER BY id LIMIT {limit}"),
+        &conditions.values(),
+        |row| rows::account(row),
+    )
+    .await
+}
+
+pub(super) async fn begin(
+    pool: &Pool,
+    app: &AppId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Account> {
+    let client = pool.get().await?;
+    run(
+        &client,
+        &format!(
+            "INSERT INTO accounts ({ACCOUNT})
+             VALUES ($1, $2, $3, 'intent', NULL, NULL, '', 1, '', false, $4, $4, 1)
+             ON CONFLICT (app, user_id) DO NOTHING"
+        ),
+        &[&new_account_id().0, &app.as_str(), &user.0, &now.0],
+    )
+    .await?;
+    of_user(&client, app, user).await?.ok_or_else(gone)
+}
+
+pub(super) async fn save(pool: &Pool, account: &Account) -> Result<Account> {
+    let client = pool.get().await?;
+    let sql = format!(
+        "UPDATE accounts SET state = $3, remote = $4, username = $5, detail = $6,
+             password_version = $7, profile_digest = $8, settled = $9, updated_at = $10,
+             version = version + 1
+         WHERE id = $1 AND version = $2
+         RETURNING {ACCOUNT}"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let saved = client
+        .query_opt(
+            &statement,
+            &[
+                &account.id.0,
+                &account.version,
+                &account.state.as_str(),
+                &account.remote.as_ref().map(RemoteId::as_str),
+                &account.username.as_deref().map(plain),
+                &plain(&account.detail),
+                &account.password_version,
+                &plain(&account.profile_digest),
+                &account.settled,
+                &account.updated_at.0,
+            ],
+        )
+        .await;
+    match saved {
+        Ok(Some(row)) => rows::account(&row),
+        Ok(None) => Err(StoreError::Changed),
+        Err(error) if taken(&error).is_some() => Err(StoreError::Taken("remote id")),
+        Err(error) => Err(error.into()),
+    }
+}

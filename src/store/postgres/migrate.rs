@@ -1,0 +1,65 @@
+//! Bringing the schema up to date. An advisory lock lets one replica at a time look and apply.
+
+use super::lock::key;
+use super::row::{many, run};
+use crate::store::migrate::{Migration, due};
+use crate::store::rows::Columns as _;
+use crate::store::{Result, StoreError};
+use deadpool_postgres::Pool;
+
+/// The schema's steps, in order.
+pub(in crate::store) const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "0001_initial",
+    sql: include_str!("migrations/0001_initial.sql"),
+}];
+
+/// Applies what is due, in one transaction.
+pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<()> {
+    let mut client = pool.get().await?;
+    let tx = client.transaction().await?;
+    // A large table may take long, and so may another replica that is at it.
+    tx.batch_execute("SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '10min'")
+        .await?;
+    run(
+        &tx,
+        "SELECT pg_advisory_xact_lock($1)",
+        &[&key(schema, "migrate")],
+    )
+    .await?;
+    // Looked up first: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even if it exists.
+    let there = "SELECT 1::bigint FROM pg_namespace WHERE nspname = $1";
+    if many(&tx, there, &[&schema], |row| row.int(0))
+        .await?
+        .is_empty()
+    {
+        tx.batch_execute(&format!("CREATE SCHEMA {schema}")).await?;
+    }
+    tx.batch_execute(
+        "CREATE TABLE IF NOT EXISTS schema_versions (
+             version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL,
+             applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+         )",
+    )
+    .await?;
+    let applied = many(
+        &tx,
+        "SELECT version, checksum FROM schema_versions ORDER BY version",
+        &[],
+        |row| Ok((row.int(0)?, row.text(1)?)),
+    )
+    .await?;
+    for migration in due(MIGRATIONS, &applied)? {
+        tx.batch_execute(migration.sql).await.map_err(|error| {
+            StoreError::Schema(format!("{}: {}", migration.name, StoreError::from(error)))
+        })?;
+        run(
+            &tx,
+            "INSERT INTO schema_versions (version, name, checksum) VALUES ($1, $2, $3)",
+            &[&migration.version, &migration.name, &migration.checksum()],
+        )
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! The shared store: any number of replicas on one PostgreSQL (tried with 15).
+//!
+//! A method is one transaction in `READ COMMITTED`; what must not interleave takes row locks, in
+//! the order that `users::lock` names. Nothing waits without a bound: not for a connection, not
+//! for a lock, not for an answer; what takes too long is `Unavailable`.
+//!
+//! `pool` where to and how long · `migrate` · `notify` `LISTEN` · `row`, `error` PostgreSQL's
+//! values and refusals · `lock` · one file a subject for the rest.
+
+mod accounts;
+mod error;
+mod keys;
+mod lock;
+mod migrate;
+mod notify;
+mod pool;
+mod purge;
+mod revocations;
+mod row;
+mod sessions;
+mod users;
+
+#[cfg(test)]
+pub(super) use migrate::MIGRATIONS;
+pub use pool::PostgresOptions;
+
+use super::rules::plain_user;
+use super::signal::Signal;
+use super::{
+    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
+    SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User, UserFilter,
+    UserState, Which,
+};
+use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use async_trait::async_trait;
+use deadpool_postgres::{Client, Pool};
+use lock::Locks;
+use pool::PATIENCE;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::task::AbortOnDropHandle;
+
+/// The shared store, as one replica sees it.
+pub struct PostgresStore {
+    pool: Pool,
+    locks: Locks,
+    channel: String,
+    appended: Arc<Signal>,
+    _listener: AbortOnDropHandle<()>,
+}
+
+impl PostgresStore {
+    /// Connects, brings the schema up to date and begins to listen.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server can't be reached or refuses us; `Schema` when the schema was
+    /// made by a newer version or its name is no plain word.
+    pub async fn connect(options: &PostgresOptions) -> Result<Self> {
+        let pool = pool::pool(options)?;
+        migrate::migrate(&pool, &options.schema).await?;
+        let appended = Arc::new(Signal::new());
+        Ok(Self {
+            locks: Locks::new(&options.schema),
+            channel: notify::channel(&options.schema),
+            _listener: notify::listen(options, Arc::clone(&appended))?,
+            appended,
+            pool,
+        })
+    }
+
+    async fn client(&self) -> Result<Client> {
+        Ok(self.pool.get().await?)
+    }
+}
+
+/// Bounds a method. What was not committed by then is rolled back when it is dropped.
+async fn bounded<T>(method: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(PATIENCE, method).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::Unavailable("no answer in time".into())),
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn saw_user(&self, seen: &SeenUser) -> Result<User> {
+        bounded(users::saw(&self.pool, &plain_user(seen))).await
+    }
+
+    async fn user_by_subject(&self, issuer: &IssuerId, subject: &Subject) -> Result<Option<User>> {
+        bounded(async { users::by_subject(&self.client().await?, issuer, subject).await }).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>> {
+        bounded(async { users::get(&self.client().await?, id).await }).await
+    }
+
+    async fn users(&self, filter: &UserFilter) -> Result<Vec<User>> {
+        bounded(users::page(&self.pool, filter)).await
+    }
+
+    async fn set_user_state(
+        &self,
+        id: UserId,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Option<(User, Vec<Session>)>> {
+        bounded(users::set_state(
+            &self.pool,
+            &self.channel,
+            id,
+            state,
+            reason,
+            now,
+        ))
+        .await
+    }
+
+    async fn account(&self, app: &AppId, user: UserId) -> Result<Option<Account>> {
+        bounded(async { accounts::of_user(&self.client().await?, app, user).await }).await
+    }
+
+    async fn account_by_remote(&self, app: &AppId, remote: &RemoteId) -> Result<Option<Account>> {
+        bounded(async { accounts::by_remote(&self.client().await?, app, remote).await }).await
+    }
+
+    async fn accounts(&self, filter: &AccountFilter) -> Result<Vec<Account>> {
+        bounded(accounts::page(&self.pool, filter)).await
+    }
+
+    async fn begin_account(&self, app: &AppId, user: UserId, now: Timestamp) -> Result<Account> {
+        bounded(accounts::begin(&self.pool, app, user, now)).await
+    }
+
+    async fn save_account(&self, account: &Account) -> Result<Account> {
+        bounded(accounts::save(&self.pool, account)).await
+    }
+
+    async fn epoch(&self, user: UserId) -> Result<Epoch> {
+        bounded(async { users::epoch(&self.client().await?, user).await }).await
+    }
+
+    async fn birth(&self, session: &Session, epoch: Epoch, now: Timestamp) -> Result<Birth> {
+        bounded(sessions::birth(&self.pool, session, epoch, now)).await
+    }
+
+    async fn renew(
+        &self,
+        id: SessionId,
+        from_generation: i64,
+        renewal: &Renewal,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<Birth> {
+        bounded(sessions::renew(
+            &self.pool,
+            id,
+            from_generation,
+            renewal,
+            epoch,
+            now,
+        ))
+        .await
+    }
+
+    async fn carry_over(
+        &self,
+        id: SessionId,
+        to: &Sid,
+        expires_at: Timestamp,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<Birth> {
+        bounded(sessions::carry_over(
+            &self.pool, id, to, expires_at, epoch, now,
+        ))
+        .await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>> {
+        bounded(async { sessions::get(&self.client().await?, id).await }).await
+    }
+
+    async fn session_by_sid(
+        &self,
+        app: &AppId,
+        issuer: &IssuerId,
+        subject: &Subject,
+        sid: &Sid,
+    ) -> Result<Option<Session>> {
+        let found =
+            async { sessions::by_sid(&self.client().await?, app, issuer, subject, sid).await };
+        bounded(found).await
+    }
+
+    async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<Session>> {
+        bounded(sessions::page(&self.pool, filter)).await
+    }
+
+    async fn end_sessions(
+        &self,
+        which: &Which,
+        reason: EndReason,
+        tombstone_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Session>> {
+        let until = tombstone_until;
+        bounded(sessions::end(
+            &self.pool,
+            &self.channel,
+            which,
+            reason,
+            until,
+            now,
+        ))
+        .await
+    }
+
+    async fn tombstone(
+        &self,
+        app: &AppId,
+        issuer: &IssuerId,
+        subject: &Subject,
+        sid: &Sid,
+        now: Timestamp,
+    ) -> Result<Option<Tombstone>> {
+        let of = [sid.as_str()];
+        let found = async {
+            sessions::tombstone(&self.client().await?, app, issuer, subject, &of, now).await
+        };
+        bounded(found).await
+    }
+
+    async fn touch(&self, seen: &[(SessionId, Timestamp)]) -> Result<()> {
+        bounded(sessions::touch(&self.pool, seen)).await
+    }
+
+    async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
+        bounded(sessions::last_seen(&self.pool, ids)).await
+    }
+
+    async fn revocations_after(&self, number: i64, limit: u32) -> Result<Vec<Revocation>> {
+        self.appended.reading();
+        bounded(async { revocations::after(&self.client().await?, number, limit).await }).await
+    }
+
+    async fn newest_revocation(&self) -> Result<i64> {
+        bounded(async { revocations::newest(&self.client().await?).await }).await
+    }
+
+    async fn wait_for_revocation(&self, at_most: Duration) {
+        self.appended.wait(at_most).await;
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
+        bounded(keys::ring(&self.pool)).await
+    }
+
+    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp) -> Result<()> {
+        bounded(keys::put(&self.pool, &self.channel, key, now)).await
+    }
+
+    async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        bounded(async { keys::secret(&self.client().await?, name).await }).await
+    }
+
+    async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
+        bounded(keys::secret_or_insert(&self.pool, name, sealed)).await
+    }
+
+    async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {
+        // Bounded by `wait`, and by the connection's own limits.
+        self.locks.lock(&self.pool, name, wait).await
+    }
+
+    async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64> {
+        bounded(purge::purge(&self.pool, now, now - keep)).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.newest_revocation().await.map(|_| ())
+    }
+}

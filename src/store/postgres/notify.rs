@@ -1,0 +1,106 @@
+//! `LISTEN`: hears when any replica appends to the log, on a connection of its own.
+//!
+//! It comes back by itself when the connection is lost, and says "something may have been
+//! appended" each time it does, since it may have missed what was.
+
+use super::pool::PostgresOptions;
+use crate::store::Result;
+use crate::store::signal::Signal;
+use rustls::ClientConfig;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Config, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Wait before the first new attempt; doubled up to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often a silent connection is asked whether it still stands.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Longest wait for an answer of the server.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The channel of a schema.
+pub(super) fn channel(schema: &str) -> String {
+    format!("auth_manager_{schema}")
+}
+
+/// Listens until the handle is dropped.
+pub(super) fn listen(
+    options: &PostgresOptions,
+    signal: Arc<Signal>,
+) -> Result<AbortOnDropHandle<()>> {
+    let config = options.config()?;
+    let channel = channel(&options.schema);
+    let task = match &options.tls {
+        Some(tls) => {
+            let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+            tokio::spawn(run(config, tls, channel, signal))
+        }
+        None => tokio::spawn(run(config, NoTls, channel, signal)),
+    };
+    Ok(AbortOnDropHandle::new(task))
+}
+
+async fn run<T>(config: Config, tls: T, channel: String, signal: Arc<Signal>)
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + 'static,
+    T::Stream: Send,
+    T::TlsConnect: Send,
+    <T::TlsConnect as tokio_postgres::tls::TlsConnect<Socket>>::Future: Send,
+{
+    let mut pause = PAUSE;
+    loop {
+        if once(&config, tls.clone(), &channel, &signal).await {
+            pause = PAUSE;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One connection, until it is lost. Gives whether it ever listened.
+async fn once<T>(config: &Config, tls: T, channel: &str, signal: &Signal) -> bool
+where
+    T: MakeTlsConnect<Socket>,
+{
+    let Ok(Ok((client, mut connection))) = timeout(ANSWER, config.connect(tls)).await else {
+        return false;
+    };
+    let hear = async {
+        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+            if matches!(message, AsyncMessage::Notification(_)) {
+                signal.hint();
+            }
+        }
+    };
+    let mut listened = false;
+    let hold = async {
+        let listen = format!("LISTEN {channel}");
+        if !matches!(
+            timeout(ANSWER, client.batch_execute(&listen)).await,
+            Ok(Ok(()))
+        ) {
+            return;
+        }
+        listened = true;
+        signal.hint();
+        loop {
+            sleep(HEARTBEAT).await;
+            if !matches!(timeout(ANSWER, client.simple_query("")).await, Ok(Ok(_))) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = hear => {}
+        () = hold => {}
+    }
+    listened
+}

@@ -1,0 +1,240 @@
+//! How a row becomes a record: the same on both engines, since both name their columns alike.
+//!
+//! Each list of columns stands above the function that reads it, and each engine teaches its row
+//! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
+
+use super::{
+    Account, AccountState, EndReason, KeyState, Result, Revocation, Revoked, Session, StoreError,
+    StoredKey, Tombstone, User, UserState,
+};
+use crate::types::{
+    AccountId, AppId, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
+    UserId,
+};
+use uuid::Uuid;
+
+/// A row, by the number of the column.
+pub(super) trait Columns {
+    fn text(&self, at: usize) -> Result<String>;
+    fn text_or_null(&self, at: usize) -> Result<Option<String>>;
+    fn int(&self, at: usize) -> Result<i64>;
+    fn int_or_null(&self, at: usize) -> Result<Option<i64>>;
+    fn flag(&self, at: usize) -> Result<bool>;
+    fn bytes(&self, at: usize) -> Result<Vec<u8>>;
+    fn bytes_or_null(&self, at: usize) -> Result<Option<Vec<u8>>>;
+    fn uuid(&self, at: usize) -> Result<Uuid>;
+    fn uuid_or_null(&self, at: usize) -> Result<Option<Uuid>>;
+}
+
+pub(super) const USER: &str = "id, issuer, subject, email, email_verified, name, username, locale, \
+     group_names, state, state_reason, state_since, created_at, updated_at, epoch";
+
+pub(super) fn user(row: &impl Columns) -> Result<User> {
+    Ok(User {
+        id: UserId(row.uuid(0)?),
+        issuer: id(row.text(1)?, IssuerId::new)?,
+        subject: id(row.text(2)?, Subject::new)?,
+        email: row.text(3)?,
+        email_verified: row.flag(4)?,
+        name: row.text(5)?,
+        username: row.text_or_null(6)?,
+        locale: row.text_or_null(7)?,
+        groups: list(&row.text(8)?, GroupName::new)?,
+        state: word("user state", &row.text(9)?, UserState::from_word)?,
+        state_reason: row.text(10)?,
+        state_since: Timestamp(row.int(11)?),
+        created_at: Timestamp(row.int(12)?),
+        updated_at: Timestamp(row.int(13)?),
+        epoch: row.int(14)?,
+    })
+}
+
+pub(super) const ACCOUNT: &str = "id, app, user_id, state, remote, username, detail, \
+     password_version, profile_digest, settled, created_at, updated_at, version";
+
+pub(super) fn account(row: &impl Columns) -> Result<Account> {
+    Ok(Account {
+        id: AccountId(row.uuid(0)?),
+        app: id(row.text(1)?, AppId::new)?,
+        user: UserId(row.uuid(2)?),
+        state: word("account state", &row.text(3)?, AccountState::from_word)?,
+        remote: row
+            .text_or_null(4)?
+            .map(|t| id(t, RemoteId::new))
+            .transpose()?,
+        username: row.text_or_null(5)?,
+        detail: row.text(6)?,
+        password_version: row.int(7)?,
+        profile_digest: row.text(8)?,
+        settled: row.flag(9)?,
+        created_at: Timestamp(row.int(10)?),
+        updated_at: Timestamp(row.int(11)?),
+        version: row.int(12)?,
+    })
+}
+
+pub(super) const SESSION: &str = "id, app, issuer, subject, user_id, account_id, remote, sid, \
+     former_sids, sealed, app_session, app_expires_at, generation, created_at, sid_since, \
+     expires_at, last_seen, ended_at, end_reason, agent";
+
+pub(super) fn session(row: &impl Columns) -> Result<Session> {
+    Ok(Session {
+        id: session_id(row.bytes(0)?)?,
+        app: id(row.text(1)?, AppId::new)?,
+        issuer: id(row.text(2)?, IssuerId::new)?,
+        subject: id(row.text(3)?, Subject::new)?,
+        user: UserId(row.uuid(4)?),
+        account: AccountId(row.uuid(5)?),
+        remote: id(row.text(6)?, RemoteId::new)?,
+        sid: id(row.text(7)?, Sid::new)?,
+        former_sids: list(&row.text(8)?, Sid::new)?,
+        sealed: row.bytes(9)?,
+        app_session: row.text_or_null(10)?,
+        app_expires_at: Timestamp(row.int(11)?),
+        generation: row.int(12)?,
+        created_at: Timestamp(row.int(13)?),
+        sid_since: Timestamp(row.int(14)?),
+        expires_at: Timestamp(row.int(15)?),
+        last_seen: Timestamp(row.int(16)?),
+        ended_at: row.int_or_null(17)?.map(Timestamp),
+        end_reason: row.text_or_null(18)?.map(|t| end_reason(&t)).transpose()?,
+        agent: row.text(19)?,
+    })
+}
+
+pub(super) const TOMBSTONE: &str = "reason, set_at, stands_until";
+
+pub(super) fn tombstone(row: &impl Columns) -> Result<Tombstone> {
+    Ok(Tombstone {
+        reason: end_reason(&row.text(0)?)?,
+        at: Timestamp(row.int(1)?),
+        until: Timestamp(row.int(2)?),
+    })
+}
+
+pub(super) const REVOCATION: &str =
+    "number, appended_at, what, session_id, user_id, app, issuer, subject, sid, reason";
+
+pub(super) fn revocation(row: &impl Columns) -> Result<Revocation> {
+    let what = match row.text(2)?.as_str() {
+        "session" => Revoked::Session(session_id(some(row.bytes_or_null(3)?)?)?),
+        "user" => Revoked::User(UserId(some(row.uuid_or_null(4)?)?)),
+        "sid" => Revoked::Sid(
+            id(some(row.text_or_null(5)?)?, AppId::new)?,
+            id(some(row.text_or_null(6)?)?, IssuerId::new)?,
+            id(some(row.text_or_null(7)?)?, Subject::new)?,
+            id(some(row.text_or_null(8)?)?, Sid::new)?,
+        ),
+        "all" => Revoked::All,
+        "keys" => Revoked::Keys,
+        other => return Err(unknown("revocation", other)),
+    };
+    Ok(Revocation {
+        number: row.int(0)?,
+        at: Timestamp(row.int(1)?),
+        what,
+        reason: row.text_or_null(9)?.map(|t| end_reason(&t)).transpose()?,
+    })
+}
+
+/// An entry of the log as its columns, in the order of [`REVOCATION`] from `what` to `sid`.
+pub(super) struct Entry<'a> {
+    pub(super) what: &'static str,
+    pub(super) session: Option<&'a [u8]>,
+    pub(super) user: Option<Uuid>,
+    pub(super) sign_in: Option<(&'a str, &'a str, &'a str, &'a str)>,
+}
+
+impl<'a> From<&'a Revoked> for Entry<'a> {
+    fn from(revoked: &'a Revoked) -> Self {
+        let mut entry = Self {
+            what: "",
+            session: None,
+            user: None,
+            sign_in: None,
+        };
+        entry.what = match revoked {
+            Revoked::Session(id) => {
+                entry.session = Some(&id.0);
+                "session"
+            }
+            Revoked::User(id) => {
+                entry.user = Some(id.0);
+                "user"
+            }
+            Revoked::Sid(app, issuer, subject, sid) => {
+                entry.sign_in = Some((
+                    app.as_str(),
+                    issuer.as_str(),
+                    subject.as_str(),
+                    sid.as_str(),
+                ));
+                "sid"
+            }
+            Revoked::All => "all",
+            Revoked::Keys => "keys",
+        };
+        entry
+    }
+}
+
+pub(super) const KEY: &str = "id, state, sealed, public, created_at, state_since";
+
+pub(super) fn key(row: &impl Columns) -> Result<StoredKey> {
+    Ok(StoredKey {
+        id: id(row.text(0)?, crate::types::KeyId::new)?,
+        state: word("key state", &row.text(1)?, KeyState::from_word)?,
+        sealed: row.bytes(2)?,
+        public: row.bytes(3)?,
+        created_at: Timestamp(row.int(4)?),
+        state_since: Timestamp(row.int(5)?),
+    })
+}
+
+/// A user's state from its word.
+pub(super) fn user_state(text: &str) -> Result<UserState> {
+    word("user state", text, UserState::from_word)
+}
+
+/// A session's id from its bytes.
+pub(super) fn session_id(bytes: Vec<u8>) -> Result<SessionId> {
+    <[u8; 32]>::try_from(bytes)
+        .map(SessionId)
+        .map_err(|_| StoreError::Inconsistent("a session id is not 32 bytes".into()))
+}
+
+/// A list of texts as it is stored.
+pub(super) fn json<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
+    texts
+        .into_iter()
+        .map(|text| serde_json::Value::from(text.as_ref()))
+        .collect::<serde_json::Value>()
+        .to_string()
+}
+
+fn list<T>(text: &str, make: fn(String) -> std::result::Result<T, InvalidId>) -> Result<Vec<T>> {
+    let texts: Vec<String> = serde_json::from_str(text)
+        .map_err(|_| StoreError::Inconsistent("a list is no JSON array of texts".into()))?;
+    texts.into_iter().map(|text| id(text, make)).collect()
+}
+
+fn id<T>(text: String, make: fn(String) -> std::result::Result<T, InvalidId>) -> Result<T> {
+    make(text).map_err(|error| StoreError::Inconsistent(error.to_string()))
+}
+
+fn end_reason(text: &str) -> Result<EndReason> {
+    word("end reason", text, EndReason::from_word)
+}
+
+fn word<T>(what: &str, text: &str, from: fn(&str) -> Option<T>) -> Result<T> {
+    from(text).ok_or_else(|| unknown(what, text))
+}
+
+fn some<T>(value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| StoreError::Inconsistent("a revocation names nothing".into()))
+}
+
+fn unknown(what: &str, text: &str) -> StoreError {
+    let text: String = text.chars().take(40).collect();
+    StoreError::Inconsistent(format!("{what} {text:?} is not known to this version"))
+}

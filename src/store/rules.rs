@@ -1,0 +1,132 @@
+//! Decisions that are the same on every engine and need no SQL.
+
+use super::{Epoch, SeenUser, Session, User, UserState, Which};
+use crate::types::{Sid, Timestamp};
+use std::borrow::Cow;
+
+/// Most sids a session remembers besides its current one.
+const FORMER_SIDS: usize = 16;
+
+/// Rows of one kind that one call of `purge` removes at most: about as long as a birth.
+pub(super) const PURGE_AT_ONCE: i64 = 1_000;
+
+/// What a page's limit of 0 means.
+const PAGE: u32 = 100;
+
+/// The largest page.
+const LARGEST_PAGE: u32 = 10_000;
+
+/// A page's limit as SQL takes it.
+pub(super) fn limit(asked: u32) -> i64 {
+    i64::from(if asked == 0 {
+        PAGE
+    } else {
+        asked.min(LARGEST_PAGE)
+    })
+}
+
+/// Text from outside as both engines can hold it: PostgreSQL has no NUL in a text.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// What `saw_user` stores of an assertion.
+pub(super) fn plain_user(seen: &SeenUser) -> SeenUser {
+    let option = |text: &Option<String>| text.as_deref().map(|t| plain(t).into_owned());
+    SeenUser {
+        email: plain(&seen.email).into_owned(),
+        name: plain(&seen.name).into_owned(),
+        username: option(&seen.username),
+        locale: option(&seen.locale),
+        ..seen.clone()
+    }
+}
+
+/// Whether an assertion changes nothing of a user whose newest assertion was at `seen_at`.
+pub(super) fn nothing_new(user: &User, seen_at: Timestamp, seen: &SeenUser) -> bool {
+    let same = user.email == seen.email
+        && user.email_verified == seen.email_verified
+        && user.name == seen.name
+        && user.username == seen.username
+        && user.locale == seen.locale
+        && user.groups == seen.groups;
+    seen.at < seen_at || (seen.at == seen_at && same)
+}
+
+/// Every sid of a session, the current one first.
+pub(super) fn sids(session: &Session) -> impl Iterator<Item = &Sid> {
+    std::iter::once(&session.sid).chain(&session.former_sids)
+}
+
+/// The former sids once `session` has moved to `to`: newest last, the newest 16, none twice.
+pub(super) fn former_after(session: &Session, to: &Sid) -> Vec<Sid> {
+    let mut former: Vec<Sid> = session.former_sids.clone();
+    former.retain(|sid| sid != to && *sid != session.sid);
+    former.push(session.sid.clone());
+    let surplus = former.len().saturating_sub(FORMER_SIDS);
+    former.drain(..surplus);
+    former
+}
+
+/// Whether a session may be written to: not ended, and within its time.
+pub(super) fn lives(session: &Session, now: Timestamp) -> bool {
+    session.ended_at.is_none() && session.expires_at > now
+}
+
+/// The state of a user under the lock that births and revocations share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// Now.
+    pub(super) epoch: Epoch,
+    /// A person who was disabled before the epoch was read would pass by it alone.
+    pub(super) state: UserState,
+}
+
+impl Standing {
+    /// Whether nothing was revoked since `read`.
+    pub(super) fn is_still(&self, read: Epoch) -> bool {
+        self.epoch == read && self.state == UserState::Active
+    }
+}
+
+/// Whether `which` means this session (of an app and subject, or user, that were selected by it).
+///
+/// A sign-in means the session under it even after the session moved on: ending too much is the
+/// safe side.
+pub(super) fn is_meant(which: &Which, session: &Session) -> bool {
+    match which {
+        Which::Session(id) => session.id == *id,
+        Which::User(user, app) => {
+            session.user == *user && app.as_ref().is_none_or(|app| session.app == *app)
+        }
+        Which::Sid(app, issuer, subject, sid) => {
+            session.app == *app
+                && session.issuer == *issuer
+                && session.subject == *subject
+                && sids(session).any(|s| s == sid)
+        }
+        Which::All => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_a_limit_whatever_is_asked() {
+        assert_eq!(limit(0), 100);
+        assert_eq!(limit(7), 7);
+        assert_eq!(limit(u32::MAX), 10_000);
+    }
+
+    #[test]
+    fn nul_does_not_reach_a_text_column() {
+        assert_eq!(plain("a\0b"), "a\u{fffd}b");
+        assert_eq!(plain("ab"), "ab");
+    }
+}

@@ -1,0 +1,140 @@
+//! Opening the file: who may read it, how it is written, and its migrations.
+
+use super::row::{many, run};
+use crate::store::migrate::{Migration, due};
+use crate::store::rows::Columns as _;
+use crate::store::{Result, StoreError};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long SQLite waits for another process that writes (a command beside the server).
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The schema's steps, in order.
+pub(in crate::store) const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "0001_initial",
+    sql: include_str!("migrations/0001_initial.sql"),
+}];
+
+/// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.
+/// SQLite gives `-wal` and `-shm` the mode of the file.
+pub(super) fn create(path: &Path) -> Result<()> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Unavailable(format!(
+            "{}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+/// The connection that writes, its schema up to date.
+pub(super) fn writer(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY)?;
+    // WAL: readers never wait for the writer, and another process may open the file.
+    let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Unavailable(format!(
+            "the file can't be kept in WAL mode (it is in {mode:?}): is it on a network disk?"
+        )));
+    }
+    prepare(db)
+}
+
+/// A connection whose database is in memory and its own.
+pub(super) fn memory() -> Result<Connection> {
+    prepare(Connection::open_in_memory()?)
+}
+
+fn prepare(mut db: Connection) -> Result<Connection> {
+    // FULL: a revocation that was answered is on the disk, even if the power fails next. NORMAL
+    // would lose the last commits then, and a signed-out visitor would be back.
+    db.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
+         PRAGMA journal_size_limit = 16777216;",
+    )?;
+    db.set_prepared_statement_cache_capacity(64);
+    migrate(&mut db, MIGRATIONS)?;
+    Ok(db)
+}
+
+/// A connection that can only read.
+pub(super) fn reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY)?;
+    // Opened for writing all the same, since a reader may have to make `-shm`.
+    db.execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;")?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(db)
+}
+
+/// Applies what is due. `BEGIN IMMEDIATE` lets one process at a time look and apply.
+fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute_batch(
+        "CREATE TABLE IF NOT EXISTS schema_versions (
+             version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL,
+             applied_at INTEGER NOT NULL
+         ) STRICT;",
+    )?;
+    let applied = many(
+        &tx,
+        "SELECT version, checksum FROM schema_versions ORDER BY version",
+        [],
+        |row| Ok((row.int(0)?, row.text(1)?)),
+    )?;
+    for migration in due(known, &applied)? {
+        tx.execute_batch(migration.sql)
+            .map_err(|error| StoreError::Schema(format!("{}: {error}", migration.name)))?;
+        run(
+            &tx,
+            "INSERT INTO schema_versions (version, name, checksum, applied_at)
+             VALUES (?1, ?2, ?3, unixepoch())",
+            params![migration.version, migration.name, migration.checksum()],
+        )?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_that_fails_leaves_nothing() {
+        let mut db = memory().unwrap();
+        let mut known = MIGRATIONS.to_vec();
+        known.push(Migration {
+            version: 2,
+            name: "0002_broken",
+            sql: "CREATE TABLE half (a TEXT); CREATE TABLE half (a TEXT);",
+        });
+        assert!(matches!(
+            migrate(&mut db, &known),
+            Err(StoreError::Schema(_))
+        ));
+        let half = many(
+            &db,
+            "SELECT name FROM sqlite_master WHERE name = 'half'",
+            [],
+            |row| row.text(0),
+        );
+        assert!(half.unwrap().is_empty());
+        migrate(&mut db, MIGRATIONS).unwrap();
+    }
+}

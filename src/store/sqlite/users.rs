@@ -1,0 +1,170 @@
+//! Shadow users.
+
+use super::row::{Conditions, many, one, run};
+use super::{revocations, sessions};
+use crate::store::rows::{self, Columns as _, USER};
+use crate::store::rules::{limit, nothing_new, plain};
+use crate::store::{
+    EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter, UserState,
+    Which,
+};
+use crate::types::{IssuerId, Subject, Timestamp, UserId};
+use rusqlite::{Connection, params};
+
+/// The user as stored, if an assertion changes nothing: most calls end here, without a write.
+pub(super) fn unchanged(db: &Connection, seen: &SeenUser) -> Result<Option<User>> {
+    let found = one(
+        db,
+        &format!("SELECT {USER}, seen_at FROM users WHERE issuer = ?1 AND subject = ?2"),
+        params![seen.issuer.as_str(), seen.subject.as_str()],
+        |row| Ok((rows::user(row)?, Timestamp(row.int(15)?))),
+    )?;
+    Ok(found
+        .filter(|(user, seen_at)| nothing_new(user, *seen_at, seen))
+        .map(|(user, _)| user))
+}
+
+pub(super) fn saw(db: &Connection, seen: &SeenUser) -> Result<User> {
+    if let Some(user) = unchanged(db, seen)? {
+        return Ok(user);
+    }
+    let attributes = "email, email_verified, name, username, locale, group_names";
+    let excluded = "excluded.email, excluded.email_verified, excluded.name, excluded.username, \
+                    excluded.locale, excluded.group_names";
+    let sql = format!(
+        "INSERT INTO users ({USER}, seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'active', '', ?10, ?10, ?10, 0, ?10)
+         ON CONFLICT (issuer, subject) DO UPDATE SET
+             updated_at = CASE WHEN ({attributes}) IS NOT ({excluded})
+                 THEN excluded.seen_at ELSE updated_at END,
+             ({attributes}) = ({excluded}),
+             seen_at = excluded.seen_at
+         RETURNING {USER}"
+    );
+    let values = params![
+        UserId::generate().to_string(),
+        seen.issuer.as_str(),
+        seen.subject.as_str(),
+        seen.email,
+        seen.email_verified,
+        seen.name,
+        seen.username,
+        seen.locale,
+        rows::json(seen.groups.iter().map(crate::types::GroupName::as_str)),
+        seen.at.0,
+    ];
+    one(db, &sql, values, |row| rows::user(row))?.ok_or_else(gone)
+}
+
+pub(super) fn by_subject(
+    db: &Connection,
+    issuer: &IssuerId,
+    subject: &Subject,
+) -> Result<Option<User>> {
+    one(
+        db,
+        &format!("SELECT {USER} FROM users WHERE issuer = ?1 AND subject = ?2"),
+        [issuer.as_str(), subject.as_str()],
+        |row| rows::user(row),
+    )
+}
+
+pub(super) fn get(db: &Connection, id: UserId) -> Result<Option<User>> {
+    one(
+        db,
+        &format!("SELECT {USER} FROM users WHERE id = ?1"),
+        [id.to_string()],
+        |row| rows::user(row),
+    )
+}
+
+pub(super) fn page(db: &Connection, filter: &UserFilter) -> Result<Vec<User>> {
+    let mut conditions = Conditions::default();
+    if let Some(state) = filter.state {
+        conditions.with("state = ?", state.as_str().to_owned());
+    }
+    if let Some(search) = &filter.search {
+        // SQLite's lower() folds ASCII only.
+        conditions.with(
+            "(instr(lower(email), ?) OR instr(lower(name), ?) OR instr(lower(subject), ?)
+              OR instr(lower(coalesce(username, '')), ?))",
+            plain(search).to_ascii_lowercase(),
+        );
+    }
+    if let Some(after) = filter.after {
+        conditions.with("id > ?", after.to_string());
+    }
+    let (clause, values) = conditions.finish();
+    let limit = limit(filter.limit);
+    many(
+        db,
+        &format!("SELECT {USER} FROM users {clause} ORDER BY id LIMIT {limit}"),
+        rusqlite::params_from_iter(values),
+        |row| rows::user(row),
+    )
+}
+
+pub(super) fn set_state(
+    db: &Connection,
+    id: UserId,
+    state: UserState,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Option<(User, Vec<Session>)>> {
+    let Some(user) = get(db, id)? else {
+        return Ok(None);
+    };
+    if user.state == state {
+        return Ok(Some((user, Vec::new())));
+    }
+    run(
+        db,
+        "UPDATE users SET state = ?2, state_reason = ?3, state_since = ?4, epoch = epoch + 1
+         WHERE id = ?1",
+        params![id.to_string(), state.as_str(), plain(reason), now.0],
+    )?;
+    let (ended, why) = match state {
+        UserState::Active => (Vec::new(), None),
+        UserState::Disabled => {
+            let why = EndReason::UserDisabled;
+            (
+                sessions::end_live(db, &Which::User(id, None), why, now)?,
+                Some(why),
+            )
+        }
+    };
+    revocations::append(db, &Revoked::User(id), why, now)?;
+    let user = get(db, id)?.ok_or_else(gone)?;
+    Ok(Some((user, ended)))
+}
+
+/// The epoch as of now, and the state beside it.
+pub(super) fn epoch(db: &Connection, id: UserId) -> Result<Epoch> {
+    let epoch = one(
+        db,
+        "SELECT coalesce((SELECT epoch FROM users WHERE id = ?1), 0),
+                (SELECT value FROM counters WHERE name = 'global_epoch')",
+        [id.to_string()],
+        |row| {
+            Ok(Epoch {
+                user: row.int(0)?,
+                global: row.int(1)?,
+            })
+        },
+    )?;
+    epoch.ok_or_else(gone)
+}
+
+/// Raises the epoch of a user, if there is one.
+pub(super) fn raise_epoch(db: &Connection, id: UserId) -> Result<()> {
+    run(
+        db,
+        "UPDATE users SET epoch = epoch + 1 WHERE id = ?1",
+        [id.to_string()],
+    )?;
+    Ok(())
+}
+
+fn gone() -> StoreError {
+    StoreError::Inconsistent("a user is gone".into())
+}
