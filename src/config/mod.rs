@@ -1,10 +1,26 @@
 //! The configuration: one TOML file (and `apps.d/*.toml` beside it), checked as a whole before
-//! anything is bound. What lives here: the checked form (this file and `model.rs`), the raw form
-//! (`raw.rs`), loading and explaining (`load.rs`). What does not: reading keys and certificates
-//! (`keys/`, `tls/`), asking peers (`cli/check`).
+//! anything is bound. What lives here: the checked form (`model.rs`), the raw form (`reader.rs`),
+//! what the keys of each section are (`sections.rs`, `apps.rs`), loading (`load.rs`), mistakes
+//! (`problem.rs`), the file that `init` writes (`init.rs`). What does not: what is in keys and
+//! certificates (`keys/`, `tls/`), asking peers (`cli/check`).
 //!
 //! Everything below is valid by construction: an unsafe or contradictory file has no `Config`.
 
+mod apps;
+mod init;
+mod load;
 mod model;
+mod problem;
+mod reader;
+mod secret;
+mod sections;
+mod suggest;
+#[cfg(test)]
+mod tests;
+pub mod units;
 
+pub use init::{Init, write_default};
 pub use model::*;
+pub use problem::{ConfigError, ConfigErrors};
+pub use secret::SecretError;
+pub use suggest::nearest;

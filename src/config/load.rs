@@ -1,0 +1,198 @@
+//! Loading: which files there are, in which order they are read, and what holds between sections.
+
+use super::problem::ConfigErrors;
+use super::reader::{Problems, Source, Table};
+use super::{AppConfig, Config, apps, sections};
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Longest configuration file in bytes.
+const LONGEST: u64 = 1 << 20;
+
+impl Config {
+    /// Reads and checks `path` and the `apps.d/*.toml` beside it, the latter in order of their
+    /// names. Looks at the files that it names, and asks no peer.
+    ///
+    /// # Errors
+    /// All mistakes at once, each with its file, line, key and remedy.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let base = path.parent().unwrap_or(&path).to_owned();
+        let problems = Problems::new(&base);
+        let mut sources: Vec<Source> = Vec::new();
+        for path in [vec![path], app_files(&base, &problems)].concat() {
+            sources.extend(read(&path, &problems));
+        }
+        // Without the main file all of its sections would seem to be missing.
+        match sources.split_first() {
+            Some((main, apps)) if problems.is_empty() => examine(main, apps, problems).0,
+            _ => Err(problems.into_errors().unwrap_or(ConfigErrors(Vec::new()))),
+        }
+    }
+}
+
+fn app_files(base: &Path, problems: &Problems) -> Vec<PathBuf> {
+    let folder = base.join("apps.d");
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            let what = format!("The folder can't be read: {error}.");
+            problems.about_file(
+                &folder.display().to_string(),
+                what,
+                "Check its permissions.",
+            );
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn read(path: &Path, problems: &Problems) -> Option<Source> {
+    let name = path.display().to_string();
+    let mut text = String::new();
+    let outcome =
+        std::fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
+    match outcome {
+        Ok(length) if length as u64 <= LONGEST => Some(Source { name, text }),
+        Ok(_) => {
+            problems.about_file(
+                &name,
+                "It is longer than 1 MiB.".into(),
+                "Is it the right file?",
+            );
+            None
+        }
+        Err(error) => {
+            let remedy = "Name the file with --config; `auth-manager init` writes one.";
+            problems.about_file(&name, format!("It can't be read: {error}."), remedy);
+            None
+        }
+    }
+}
+
+/// What was asked for while reading: section and key.
+pub(super) type Known = Vec<(String, &'static str)>;
+
+/// Checks the main file and those of `apps.d`; also gives the keys that exist (for tests).
+pub(super) fn examine(
+    main: &Source,
+    more: &[Source],
+    problems: Problems,
+) -> (Result<Config, ConfigErrors>, Known) {
+    let config = build(main, more, &problems);
+    let known = problems.known();
+    let result = match (problems.into_errors(), config) {
+        (Some(errors), _) => Err(errors),
+        (None, Some(config)) => Ok(config),
+        // Not reached as long as every missing value is complained about; refuse all the same.
+        (None, None) => Err(ConfigErrors(vec![super::ConfigError {
+            file: main.name.clone(),
+            line: None,
+            key: String::new(),
+            problem: "The configuration is incomplete.".to_owned(),
+            remedy: "Compare it with config/minimal.toml.".to_owned(),
+        }])),
+    };
+    (result, known)
+}
+
+fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> {
+    let main_table = problems.parse(main)?;
+    let root = Table::root(problems, main, &main_table);
+    problems
+        .shared_secrets
+        .set(root.insecure("insecure_secret_permissions"));
+    let listen = root.table("listen");
+    let proxy = sections::proxy(&listen.table("proxy"));
+    let ops = sections::ops(&listen.table("ops"));
+    let store = sections::store(&root.table("store"));
+    let keys = sections::keys(&root.table("keys"));
+    let portal = sections::portal(&root.table("portal"));
+    let limits = sections::limits(&root.table("limits"));
+
+    let issuer_tables = root.tables("issuers", "id");
+    if issuer_tables.is_empty() {
+        let remedy = "Add [[issuers]] with id = \"pomerium\" and its jwks.";
+        root.complain("issuers", "Nobody vouches for visitors.", remedy);
+    }
+    let mut issuers = Vec::new();
+    let mut seen = HashSet::new();
+    for table in &issuer_tables {
+        issuers.extend(sections::issuer(table));
+        unique(table, "id", &mut seen);
+    }
+
+    let more_tables: Vec<_> = more
+        .iter()
+        .filter_map(|source| Some((source, problems.parse(source)?)))
+        .collect();
+    let roots: Vec<_> = more_tables
+        .iter()
+        .map(|(source, table)| Table::root(problems, source, table))
+        .collect();
+    let mut app_tables = root.tables("apps", "id");
+    app_tables.extend(roots.iter().flat_map(|root| root.tables("apps", "id")));
+    if app_tables.is_empty() {
+        let remedy = "Add [[apps]], here or in a file of the folder apps.d.";
+        root.complain("apps", "There is no app.", remedy);
+    }
+    let only_issuer = match issuers.as_slice() {
+        [only] if issuer_tables.len() == 1 => Some(&only.id),
+        _ => None,
+    };
+    let mut apps: Vec<AppConfig> = Vec::new();
+    let (mut ids, mut hosts) = (HashSet::new(), HashSet::new());
+    for table in &app_tables {
+        let app = apps::app(table, only_issuer);
+        unique(table, "id", &mut ids);
+        unique(table, "host", &mut hosts);
+        if let Some(app) = app {
+            // Issuers that are wrong themselves are not in the list: not said twice.
+            let all_read = issuers.len() == issuer_tables.len();
+            if all_read && issuers.iter().all(|issuer| issuer.id != app.issuer) {
+                let names: Vec<_> = issuers.iter().map(|issuer| issuer.id.as_str()).collect();
+                let remedy = format!("The ids of [[issuers]] are: {}.", names.join(", "));
+                table.complain(
+                    "issuer",
+                    format!("There is no issuer \"{}\".", app.issuer),
+                    remedy,
+                );
+            }
+            apps.push(app);
+        }
+    }
+
+    Some(Config {
+        proxy: proxy?,
+        ops,
+        store: store?,
+        keys: keys?,
+        issuers,
+        apps,
+        portal,
+        limits,
+        insecure: problems.insecure(),
+    })
+}
+
+/// Complains when another table has the same value, ASCII case ignored as hosts do.
+fn unique(table: &Table<'_>, key: &'static str, seen: &mut HashSet<String>) {
+    let Some(value) = table.text(key).map(str::to_ascii_lowercase) else {
+        return;
+    };
+    if !seen.insert(value.clone()) {
+        let what = format!(
+            "Another one has the same {key}, {}.",
+            super::reader::shown(&value)
+        );
+        table.complain(key, what, format!("Each needs its own {key}."));
+    }
+}

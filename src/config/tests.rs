@@ -1,0 +1,626 @@
+//! The configuration as a whole: the shipped files load, the documented defaults are the code's,
+//! and each mistake is named with its line and its remedy.
+
+use super::load::examine;
+use super::reader::{Problems, Source};
+use super::*;
+use proptest::prelude::*;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const ANNOTATED: &str = include_str!("../../config/auth-manager.toml");
+const MINIMAL: &str = include_str!("../../config/minimal.toml");
+
+/// A folder with the files that the shipped examples name, and the texts moved there.
+struct House {
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let house = Self { folder };
+        std::fs::create_dir_all(house.path("etc/certs")).unwrap();
+        std::fs::create_dir_all(house.path("var")).unwrap();
+        for name in ["bridge.crt", "bridge.key", "ca.crt", "app-ca.crt"] {
+            house.write(&format!("etc/certs/{name}"), "x");
+        }
+        for name in ["pomerium-ca.crt", "postgres-ca.crt"] {
+            house.write(&format!("etc/certs/{name}"), "x");
+        }
+        for name in ["master.key", "master-2025.key", "bot.token"] {
+            house.write(&format!("etc/{name}"), "x");
+        }
+        house.write("etc/postgres.url", "postgres://a:geheim@db/x\n");
+        house
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn load(&self, text: &str) -> Result<Config, ConfigErrors> {
+        Config::load(&self.write("etc/auth-manager.toml", &self.moved(text)))
+    }
+
+    fn moved(&self, text: &str) -> String {
+        text.replace("/etc/auth-manager", &self.path("etc").display().to_string())
+            .replace(
+                "/var/lib/auth-manager",
+                &self.path("var").display().to_string(),
+            )
+    }
+
+    /// The mistakes in the minimal file after replacing one text by another.
+    fn mistakes(&self, from: &str, to: &str) -> Vec<ConfigError> {
+        let base = with_store(MINIMAL);
+        assert!(base.contains(from), "{from:?}");
+        match self.load(&base.replace(from, to)) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.0,
+        }
+    }
+
+    /// Asserts that there is one mistake, about this key.
+    fn one(&self, from: &str, to: &str, key: &str) -> ConfigError {
+        let errors = self.mistakes(from, to);
+        assert_eq!(errors.len(), 1, "{to}: {errors:#?}");
+        assert_eq!(errors[0].key, key, "{to}");
+        assert!(!errors[0].remedy.is_empty(), "{to}");
+        errors[0].clone()
+    }
+}
+
+/// The minimal file with the store's default spelled out, so that it can be moved.
+fn with_store(text: &str) -> String {
+    let sqlite = "[store]\nsqlite = \"/var/lib/auth-manager/auth-manager.db\"\n\n[keys]";
+    text.replace("[keys]", sqlite)
+}
+
+const HOST: &str = "host = \"chat.example.com\"";
+
+#[test]
+fn shipped_examples_load_and_state_the_codes_own_defaults() {
+    let house = House::new();
+    let minimal = house
+        .load(&with_store(MINIMAL))
+        .unwrap_or_else(|e| panic!("{e}"));
+    let annotated = house.load(ANNOTATED).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(format!("{minimal:#?}"), format!("{annotated:#?}"));
+    assert!(ANNOTATED.contains(&format!("sqlite = \"{}\"", sections::DEFAULT_STORE)));
+    assert!(annotated.insecure.is_empty());
+}
+
+#[test]
+fn defaults_are_those_of_the_model() {
+    let house = House::new();
+    let config = house.load(&with_store(MINIMAL)).unwrap();
+    let seconds = Duration::from_secs;
+    let issuer = &config.issuers[0];
+    assert_eq!(
+        (issuer.refresh, issuer.cooldown),
+        (seconds(60), seconds(10))
+    );
+    assert_eq!(
+        (issuer.leeway, issuer.max_lifetime),
+        (seconds(30), seconds(600))
+    );
+    assert_eq!(
+        (issuer.replay, issuer.replay_entries),
+        (ReplayMode::Enforce, 262_144)
+    );
+    assert_eq!(issuer.stale_limit, seconds(86_400));
+    let app = &config.apps[0];
+    assert_eq!((app.name.as_str(), app.base_path.as_str()), ("chat", "/"));
+    assert_eq!(app.origin, "https://chat.example.com");
+    assert_eq!(app.response_timeout, seconds(60));
+    let session = &app.session;
+    assert_eq!(
+        (session.absolute, session.overall),
+        (seconds(50_400), seconds(2_592_000))
+    );
+    assert_eq!(
+        (session.idle, session.stale_after),
+        (seconds(43_200), seconds(180))
+    );
+    assert_eq!(
+        (session.socket_max_age, session.tombstone),
+        (seconds(3600), seconds(90_000))
+    );
+    assert_eq!(
+        (session.page_wait, session.other_wait),
+        (seconds(2), seconds(30))
+    );
+    assert_eq!(session.external_revoke, ExternalRevoke::SignOut);
+    assert_eq!(
+        (session.sign_out, session.replay_body),
+        (SignOut::Pomerium, 65_536)
+    );
+    let AppKind::Mattermost(mattermost) = &app.kind;
+    assert_eq!((mattermost.link, mattermost.logins), (LinkPolicy::Never, 2));
+    assert_eq!(
+        (mattermost.login_timeout, mattermost.create_team),
+        (seconds(30), false)
+    );
+    assert_eq!(
+        (config.limits.head, config.limits.assertion),
+        (196_608, 65_536)
+    );
+    assert_eq!(
+        (config.limits.connections, config.limits.drain),
+        (20_000, seconds(30))
+    );
+    assert_eq!(config.ops.address, Some(([127, 0, 0, 1], 9464).into()));
+    assert_eq!(config.keys.announce, seconds(600));
+    assert_eq!(config.proxy.health_path, "/.auth-manager/health");
+}
+
+#[test]
+fn the_annotated_file_shows_every_key_and_no_other() {
+    let house = House::new();
+    let uncommented: String = house
+        .moved(ANNOTATED)
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()) => rest,
+            _ => line,
+        })
+        // The two stores exclude each other; an inline table can't be continued.
+        .filter(|line| !line.starts_with("sqlite") && !line.starts_with("jwks.ca"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let uncommented = uncommented
+        .replace("jwks.json\" }", "jwks.json\", ca = \"certs/ca.crt\" }")
+        .replace("http://127.0.0.1:8065", "https://127.0.0.1:8065");
+    let source = Source {
+        name: "annotated".into(),
+        text: uncommented,
+    };
+    let (result, known) = examine(&source, &[], Problems::new(&house.path("etc")));
+    let config = result.unwrap_or_else(|e| panic!("{e}"));
+    assert!(matches!(config.store, StoreConfig::Postgres { .. }));
+    assert!(!format!("{config:?}").contains("geheim"));
+    for (section, key) in known {
+        let shown = ANNOTATED.contains(&format!("{key} = "))
+            || ANNOTATED.contains(&format!("[{}", [section.as_str(), key].join(".")))
+            || ANNOTATED.contains(&format!("[{key}"));
+        assert!(
+            shown,
+            "config/auth-manager.toml does not show {section}.{key}"
+        );
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_with_their_lines() {
+    let house = House::new();
+    let text = with_store(MINIMAL)
+        .replace("address =", "adress =")
+        .replace("id = \"chat\"", "id = \"Chat!\"\nresponse_timeout = 30")
+        .replace("any_of", "anyof");
+    let errors = house.load(&text).unwrap_err();
+    let keys: Vec<_> = errors.0.iter().map(|error| error.key.as_str()).collect();
+    for key in [
+        "listen.proxy.address",
+        "listen.proxy.adress",
+        "apps[Chat!].id",
+        "apps[Chat!].response_timeout",
+        "apps[Chat!].access",
+        "apps[Chat!].access.anyof",
+    ] {
+        assert!(keys.contains(&key), "{key}: {errors}");
+    }
+    assert_eq!(keys.len(), 6, "{errors}");
+    let adress = errors.0.iter().find(|e| e.key.ends_with("adress")).unwrap();
+    assert_eq!(
+        (adress.line, adress.remedy.as_str()),
+        (Some(4), "Did you mean `address`?")
+    );
+    let text = errors.to_string();
+    assert!(
+        text.starts_with("There are 6 mistakes in the configuration:\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("auth-manager.toml, line 4: listen.proxy.adress\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_key_in_the_wrong_section_is_sent_home() {
+    let house = House::new();
+    let error = house.one(
+        HOST,
+        &format!("{HOST}\ntombstone = \"40h\""),
+        "apps[chat].tombstone",
+    );
+    assert_eq!(error.remedy, "`tombstone` belongs in [apps.session].");
+    assert_eq!(error.line, Some(26));
+    let error = house.one(HOST, &format!("{HOST}\ncolour = 1"), "apps[chat].colour");
+    assert!(error.remedy.contains("upstream_ca"), "{error}");
+}
+
+#[test]
+fn what_would_let_strangers_in_is_refused() {
+    let house = House::new();
+    let no_tls = "[listen.other]\n";
+    let tls = "[listen.proxy.tls]\n";
+    let errors = house.mistakes(tls, no_tls);
+    assert!(
+        errors.iter().any(|e| e.key == "listen.proxy.address"),
+        "{errors:#?}"
+    );
+    let names = "client_names = [\"pomerium.internal\"]";
+    house.one(names, "client_names = []", "listen.proxy.tls.client_names");
+    house.one(names, "", "listen.proxy.tls.client_names");
+    house.one(
+        names,
+        "client_names = [\" \"]",
+        "listen.proxy.tls.client_names",
+    );
+    let ca =
+        "client_ca = \"/etc/auth-manager/certs/ca.crt\"\nclient_names = [\"pomerium.internal\"]";
+    house.one(ca, "", "listen.proxy.tls.client_ca");
+    let url = "\"https://chat.example.com/.well-known/pomerium/jwks.json\"";
+    for bad in [
+        "\"http://chat.example.com/jwks\"",
+        "\"ftp://x/\"",
+        "\"http://localhost.evil/\"",
+    ] {
+        house.one(url, bad, "issuers[pomerium].jwks.url");
+    }
+    assert!(house.mistakes(url, "\"http://127.0.0.1/jwks\"").is_empty());
+    let access = "any_of = [\"mattermost-users\"]";
+    for bad in [
+        "",
+        "any_of = []",
+        "everyone = false",
+        "validated = \"staff\"",
+    ] {
+        house.one(access, bad, "apps[chat].access");
+    }
+    house.one(
+        access,
+        "everyone = true\nany_of = [\"a\"]",
+        "apps[chat].access.everyone",
+    );
+}
+
+#[test]
+fn weakening_is_listed() {
+    let house = House::new();
+    let url = "\"https://chat.example.com/.well-known/pomerium/jwks.json\" }";
+    let text = with_store(MINIMAL)
+        .replace(
+            url,
+            "\"http://keys.internal/\" }\ninsecure_http_jwks = true",
+        )
+        .replace(
+            "[listen.proxy]",
+            "insecure_secret_permissions = true\n[listen.proxy]",
+        );
+    let config = house.load(&text).unwrap_or_else(|e| panic!("{e}"));
+    let listed = [
+        "insecure_secret_permissions",
+        "issuers[pomerium].insecure_http_jwks",
+    ];
+    assert_eq!(config.insecure, listed);
+}
+
+#[test]
+fn secrets_must_be_there_and_private_and_are_never_shown() {
+    let house = House::new();
+    let token = house.path("etc/bot.token");
+    std::fs::set_permissions(&token, PermissionsExt::from_mode(0o644)).unwrap();
+    let error = house.one(HOST, HOST, "apps[chat].mattermost.bot_token.file");
+    assert!(error.remedy.contains("chmod 600"), "{error}");
+    let open = format!("insecure_secret_permissions = true\n{MINIMAL}");
+    assert!(house.load(&with_store(&open)).is_ok());
+    std::fs::remove_file(&token).unwrap();
+    house.one(HOST, HOST, "apps[chat].mattermost.bot_token.file");
+    let bot = "bot_token = { file = \"/etc/auth-manager/bot.token\" }";
+    let error = house.one(
+        bot,
+        "bot_token = \"geheim\"",
+        "apps[chat].mattermost.bot_token",
+    );
+    assert!(!error.to_string().contains("geheim"));
+    for bad in [
+        "{}",
+        "{ file = \"/etc/auth-manager/master.key\", credential = \"x\" }",
+    ] {
+        let errors = house.mistakes(bot, &format!("bot_token = {bad}"));
+        assert!(
+            errors
+                .iter()
+                .any(|e| e.key == "apps[chat].mattermost.bot_token"),
+            "{errors:#?}"
+        );
+    }
+    let credential = "bot_token = { credential = \"../bot\" }";
+    house.one(
+        bot,
+        credential,
+        "apps[chat].mattermost.bot_token.credential",
+    );
+}
+
+#[test]
+fn apps_are_checked() {
+    let house = House::new();
+    let upstream = "upstream = \"http://127.0.0.1:8065\"";
+    for bad in [
+        "http://a/chat",
+        "http://u:p@a",
+        "http://a/?x",
+        "unix:/run/x",
+        "a:1",
+        "http://",
+    ] {
+        house.one(
+            upstream,
+            &format!("upstream = \"{bad}\""),
+            "apps[chat].upstream",
+        );
+    }
+    for bad in ["chat", "/chat/", "//", "/a/../b", "/%61", "/.pomerium", ""] {
+        let text = format!("{HOST}\nbase_path = \"{bad}\"");
+        house.one(HOST, &text, "apps[chat].base_path");
+    }
+    for bad in [
+        "http://chat.example.com",
+        "https://other.example.com",
+        "https://chat.example.com/",
+        "https://chat.example.com:443",
+        "chat.example.com",
+    ] {
+        house.one(
+            HOST,
+            &format!("{HOST}\norigin = \"{bad}\""),
+            "apps[chat].origin",
+        );
+    }
+    let port = format!("{HOST}\norigin = \"https://chat.example.com:8443\"");
+    assert!(house.mistakes(HOST, &port).is_empty());
+    house.one(
+        HOST,
+        &format!("{HOST}\nissuer = \"other\""),
+        "apps[chat].issuer",
+    );
+    let bot = "bot_token = {";
+    for bad in ["Main", "postgres", "a", "-x"] {
+        let text = format!("team = \"{bad}\"\n{bot}");
+        house.one(bot, &text, "apps[chat].mattermost.team");
+    }
+    house.one(
+        bot,
+        &format!("create_team = true\n{bot}"),
+        "apps[chat].mattermost.create_team",
+    );
+}
+
+#[test]
+fn sessions_are_checked() {
+    let house = House::new();
+    let section = "[apps.mattermost]";
+    for (key, value) in [
+        ("tombstone", "14h"),
+        ("stale_after", "89s"),
+        ("absolute", "1m"),
+        ("idle", "never"),
+        ("replay_body", "2MiB"),
+        ("external_revoke", "signout"),
+    ] {
+        let text = format!("[apps.session]\n{key} = \"{value}\"\n{section}");
+        house.one(section, &text, &format!("apps[chat].session.{key}"));
+    }
+    let longer = format!("[apps.session]\nabsolute = \"26h\"\n{section}");
+    house.one(section, &longer, "apps[chat].session.tombstone");
+    let leeway = "id = \"pomerium\"\nleeway = \"61s\"";
+    house.one("id = \"pomerium\"", leeway, "issuers[pomerium].leeway");
+}
+
+#[test]
+fn machine_routes_are_canonical_and_narrow() {
+    let house = House::new();
+    let route = |path: &str| {
+        format!("{MINIMAL}\n[[apps.machine_routes]]\nmethod = \"POST\"\npath = \"{path}\"\n")
+    };
+    for good in ["/hooks/*", "/hooks/commands/x", "/api/v4/system/ping"] {
+        assert!(house.load(&with_store(&route(good))).is_ok(), "{good}");
+    }
+    for bad in [
+        "/*",
+        "/",
+        "*",
+        "",
+        "hooks/*",
+        "/hooks*",
+        "/hooks/",
+        "/a//b",
+        "/a/../b",
+        "/a/./b",
+        "/%2e/",
+        "/a;b",
+        "/a?b",
+        "/a#b",
+        "/a\\\\b",
+        "/*/x",
+        "/.pomerium/x",
+        "/.auth-manager/*",
+        "/é",
+    ] {
+        let errors = house.load(&with_store(&route(bad))).unwrap_err();
+        assert_eq!(errors.0.len(), 1, "{bad}: {errors}");
+    }
+    for method in ["post", "CONNECT", "TRACE", "*"] {
+        let text = route("/hooks/*").replace("POST", method);
+        assert!(house.load(&with_store(&text)).is_err(), "{method}");
+    }
+    let below = route("/hooks/*").replace(HOST, &format!("{HOST}\nbase_path = \"/chat\""));
+    assert!(house.load(&with_store(&below)).is_err());
+    assert!(
+        house
+            .load(&with_store(&below.replace("/hooks", "/chat/hooks")))
+            .is_ok()
+    );
+    assert!(
+        house
+            .load(&with_store(&below.replace("/hooks", "/chat")))
+            .is_err()
+    );
+}
+
+#[test]
+fn apps_may_stand_in_files_of_their_own() {
+    let house = House::new();
+    let (rest, app) = MINIMAL.split_at(MINIMAL.find("[[apps]]").unwrap());
+    let app = house.moved(app);
+    house.write("etc/apps.d/b.toml", &app.replace("chat", "talk"));
+    house.write("etc/apps.d/a.toml", &app);
+    house.write("etc/apps.d/readme.txt", "not TOML");
+    let config = house
+        .load(&with_store(rest))
+        .unwrap_or_else(|e| panic!("{e}"));
+    let ids: Vec<_> = config.apps.iter().map(|app| app.id.as_str()).collect();
+    assert_eq!(ids, ["chat", "talk"]);
+    house.write(
+        "etc/apps.d/c.toml",
+        &format!("[portal]\ncontact = \"x\"\n{app}"),
+    );
+    let errors = house.load(&with_store(rest)).unwrap_err();
+    let keys: Vec<_> = errors.0.iter().map(|error| error.key.as_str()).collect();
+    assert_eq!(keys, ["portal", "apps[chat].id", "apps[chat].host"]);
+    assert!(
+        errors
+            .0
+            .iter()
+            .all(|error| error.file.ends_with("apps.d/c.toml"))
+    );
+}
+
+#[test]
+fn what_is_no_configuration_is_said_in_one_sentence() {
+    let house = House::new();
+    let errors = Config::load(&house.path("etc/none.toml")).unwrap_err();
+    assert_eq!(errors.0.len(), 1, "{errors}");
+    let errors = house.load("[listen.proxy\naddress = \"x\"\n").unwrap_err();
+    assert!(
+        errors
+            .0
+            .iter()
+            .all(|e| e.problem.starts_with("This is not TOML")),
+        "{errors}"
+    );
+    assert_eq!(errors.0[0].line, Some(1), "{errors}");
+    assert!(house.load("").unwrap_err().0.len() >= 4);
+}
+
+#[test]
+fn what_init_writes_loads() {
+    let house = House::new();
+    let host = crate::types::HostName::new("chat.example.org").unwrap();
+    let mut init = Init {
+        jwks: Init::jwks_of(&host).unwrap(),
+        host,
+        upstream: url::Url::parse("http://127.0.0.1:8065").unwrap(),
+        jwks_ca: None,
+        secrets: house.path("etc"),
+        state: house.path("var"),
+        certificates: None,
+        client_name: "pomerium.internal".into(),
+    };
+    let config = house
+        .load(&write_default(&init))
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert!(config.proxy.tls.is_none() && config.proxy.address.ip().is_loopback());
+    init.certificates = Some(house.path("etc/certs"));
+    init.jwks_ca = Some(house.path("etc/certs/ca.crt"));
+    let config = house
+        .load(&write_default(&init))
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(
+        config.proxy.tls.unwrap().client_names,
+        ["pomerium.internal"]
+    );
+    assert!(config.insecure.is_empty());
+    // A folder's name can't break out of its text.
+    init.state = PathBuf::from("/nowhere/\"\n[limits]\nhead = 1\n\"");
+    let errors = house.load(&write_default(&init)).unwrap_err();
+    assert_eq!(errors.0[0].key, "store.sqlite", "{errors}");
+}
+
+/// Keys and values near enough to real ones to get past the first check.
+fn line() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        proptest::sample::select(vec![
+            "id",
+            "host",
+            "apps",
+            "issuers",
+            "jwks",
+            "url",
+            "file",
+            "store",
+            "listen",
+            "proxy",
+            "tls",
+            "address",
+            "path",
+            "method",
+            "everyone",
+            "any_of",
+            "absolute",
+            "bot_token",
+            "upstream",
+            "origin",
+            "base_path",
+            "mattermost",
+            "machine_routes",
+            "team",
+            "postgres",
+        ])
+        .prop_map(str::to_owned),
+        "[a-z_]{1,12}",
+    ];
+    let value = prop_oneof![
+        "\"[ -!#-\\[\\]-~é]{0,30}\"",
+        "-?[0-9]{1,20}",
+        Just("true".to_owned()),
+        Just("1.5".to_owned()),
+        Just("[\"a\", 1]".to_owned()),
+        Just("{ url = \"http://a\", file = 3 }".to_owned()),
+        Just("[{}, { file = \"x\" }, 3]".to_owned()),
+        Just("1979-05-27".to_owned()),
+    ];
+    (key, value, 0..6_u8).prop_map(|(key, value, form)| match form {
+        0 => format!("[{key}]"),
+        1 => format!("[[{key}]]"),
+        2 => format!("[listen.{key}]"),
+        3 => format!("[apps.{key}]"),
+        _ => format!("{key} = {value}"),
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_or_loads(lines in prop::collection::vec(line(), 0..20), noise in "\\PC{0,20}") {
+        for text in [lines.join("\n"), format!("{MINIMAL}\n{}", lines.join("\n")), noise] {
+            let source = Source { name: "x".into(), text };
+            let (result, _) = examine(&source, &[], Problems::new(Path::new("/nonexistent")));
+            let errors = result.unwrap_err();
+            prop_assert!(!errors.0.is_empty());
+            let _ = errors.to_string();
+        }
+    }
+}
