@@ -146,6 +146,13 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<Session>>;
 
+    /// Ended sessions whose app session was not ended yet: their rows still hold the sealed token.
+    /// Oldest first, at most `limit`.
+    async fn unclosed_sessions(&self, limit: u32) -> Result<Vec<Session>>;
+
+    /// The app's session is ended: the row of the ended session forgets the sealed token.
+    async fn session_closed(&self, id: SessionId) -> Result<()>;
+
     /// The tombstone that stands for a sign-in, if one does.
     async fn tombstone(
         &self,

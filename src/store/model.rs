@@ -178,8 +178,8 @@ pub struct Account {
     pub detail: String,
     /// Version of the derived password (design §4).
     pub password_version: i64,
-    /// What we last wrote to the app (a digest of the profile), so that provisioning runs on change.
-    pub profile_digest: String,
+    /// What we last wrote to the app (`identity::Memo`), so that provisioning runs on change.
+    pub memo: String,
     /// Whether memberships (default team) are in place.
     pub settled: bool,
     /// First recorded.
@@ -277,6 +277,9 @@ pub struct SessionFilter {
     pub sid: Option<Sid>,
     /// Live ones only.
     pub live: bool,
+    /// Only those that expire at or before the first time, or were last seen at or before the
+    /// second.
+    pub outlived: Option<(Timestamp, Timestamp)>,
     /// At most so many; 0 means 100.
     pub limit: u32,
 }

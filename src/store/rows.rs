@@ -50,7 +50,7 @@ pub(super) fn user(row: &impl Columns) -> Result<User> {
 }
 
 pub(super) const ACCOUNT: &str = "id, app, user_id, state, remote, username, detail, \
-     password_version, profile_digest, settled, created_at, updated_at, version";
+     password_version, memo, settled, created_at, updated_at, version";
 
 pub(super) fn account(row: &impl Columns) -> Result<Account> {
     Ok(Account {
@@ -65,7 +65,7 @@ pub(super) fn account(row: &impl Columns) -> Result<Account> {
         username: row.text_or_null(5)?,
         detail: row.text(6)?,
         password_version: row.int(7)?,
-        profile_digest: row.text(8)?,
+        memo: row.text(8)?,
         settled: row.flag(9)?,
         created_at: Timestamp(row.int(10)?),
         updated_at: Timestamp(row.int(11)?),

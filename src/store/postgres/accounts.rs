@@ -85,7 +85,7 @@ pub(super) async fn save(pool: &Pool, account: &Account) -> Result<Account> {
     let client = pool.get().await?;
     let sql = format!(
         "UPDATE accounts SET state = $3, remote = $4, username = $5, detail = $6,
-             password_version = $7, profile_digest = $8, settled = $9, updated_at = $10,
+             password_version = $7, memo = $8, settled = $9, updated_at = $10,
              version = version + 1
          WHERE id = $1 AND version = $2
          RETURNING {ACCOUNT}"
@@ -102,7 +102,7 @@ pub(super) async fn save(pool: &Pool, account: &Account) -> Result<Account> {
                 &account.username.as_deref().map(plain),
                 &plain(&account.detail),
                 &account.password_version,
-                &plain(&account.profile_digest),
+                &plain(&account.memo),
                 &account.settled,
                 &account.updated_at.0,
             ],

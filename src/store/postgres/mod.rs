@@ -198,6 +198,14 @@ impl Store for PostgresStore {
         bounded(sessions::page(&self.pool, filter)).await
     }
 
+    async fn unclosed_sessions(&self, limit: u32) -> Result<Vec<Session>> {
+        bounded(sessions::unclosed(&self.pool, limit)).await
+    }
+
+    async fn session_closed(&self, id: SessionId) -> Result<()> {
+        bounded(sessions::closed(&self.pool, id)).await
+    }
+
     async fn end_sessions(
         &self,
         which: &Which,

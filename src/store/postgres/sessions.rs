@@ -64,6 +64,10 @@ pub(super) async fn page(pool: &Pool, filter: &SessionFilter) -> Result<Vec<Sess
     if filter.live {
         conditions.plain("ended_at IS NULL");
     }
+    if let Some((expired, unseen)) = filter.outlived {
+        // Numbers of our own: nothing to escape.
+        conditions.plain(&format!("(expires_at <= {} OR last_seen <= {})", expired.0, unseen.0));
+    }
     let (clause, limit) = (conditions.clause(), limit(filter.limit));
     many(
         &pool.get().await?,
@@ -74,6 +78,29 @@ pub(super) async fn page(pool: &Pool, filter: &SessionFilter) -> Result<Vec<Sess
         |row| rows::session(row),
     )
     .await
+}
+
+pub(super) async fn unclosed(pool: &Pool, limit: u32) -> Result<Vec<Session>> {
+    many(
+        &pool.get().await?,
+        &format!(
+            "SELECT {SESSION} FROM sessions WHERE ended_at IS NOT NULL AND length(sealed) > 0
+             ORDER BY ended_at, id LIMIT {limit}"
+        ),
+        &[],
+        |row| rows::session(row),
+    )
+    .await
+}
+
+pub(super) async fn closed(pool: &Pool, id: SessionId) -> Result<()> {
+    run(
+        &pool.get().await?,
+        "UPDATE sessions SET sealed = '' WHERE id = $1 AND ended_at IS NOT NULL",
+        &[&&id.0[..]],
+    )
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn birth(

@@ -255,6 +255,14 @@ impl Store for SqliteStore {
         self.read(move |db| sessions::page(db, &filter)).await
     }
 
+    async fn unclosed_sessions(&self, limit: u32) -> Result<Vec<Session>> {
+        self.read(move |db| sessions::unclosed(db, limit)).await
+    }
+
+    async fn session_closed(&self, id: SessionId) -> Result<()> {
+        self.write(move |db| sessions::closed(db, id)).await
+    }
+
     async fn end_sessions(
         &self,
         which: &Which,

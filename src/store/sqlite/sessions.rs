@@ -61,6 +61,10 @@ pub(super) fn page(db: &Connection, filter: &SessionFilter) -> Result<Vec<Sessio
     if filter.live {
         conditions.plain("ended_at IS NULL");
     }
+    if let Some((expired, unseen)) = filter.outlived {
+        // Numbers of our own: nothing to escape.
+        conditions.plain(&format!("(expires_at <= {} OR last_seen <= {})", expired.0, unseen.0));
+    }
     let (clause, values) = conditions.finish();
     let limit = limit(filter.limit);
     many(
@@ -71,6 +75,27 @@ pub(super) fn page(db: &Connection, filter: &SessionFilter) -> Result<Vec<Sessio
         rusqlite::params_from_iter(values),
         |row| rows::session(row),
     )
+}
+
+pub(super) fn unclosed(db: &Connection, limit: u32) -> Result<Vec<Session>> {
+    many(
+        db,
+        &format!(
+            "SELECT {SESSION} FROM sessions WHERE ended_at IS NOT NULL AND length(sealed) > 0
+             ORDER BY ended_at, id LIMIT {limit}"
+        ),
+        [],
+        |row| rows::session(row),
+    )
+}
+
+pub(super) fn closed(db: &Connection, id: SessionId) -> Result<()> {
+    run(
+        db,
+        "UPDATE sessions SET sealed = x'' WHERE id = ?1 AND ended_at IS NOT NULL",
+        [&id.0[..]],
+    )?;
+    Ok(())
 }
 
 pub(super) fn birth(

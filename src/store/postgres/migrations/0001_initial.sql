@@ -36,7 +36,7 @@ CREATE TABLE accounts (
     username         TEXT,
     detail           TEXT NOT NULL,
     password_version BIGINT NOT NULL,
-    profile_digest   TEXT NOT NULL,
+    memo   TEXT NOT NULL,
     settled          BOOLEAN NOT NULL,
     created_at       BIGINT NOT NULL,
     updated_at       BIGINT NOT NULL,
@@ -76,6 +76,8 @@ CREATE INDEX sessions_user ON sessions (user_id, created_at);
 CREATE INDEX sessions_account ON sessions (account_id);
 CREATE INDEX sessions_created ON sessions (created_at);
 CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
+-- Whose token the app must still be told to forget.
+CREATE INDEX sessions_unclosed ON sessions (ended_at, id) WHERE ended_at IS NOT NULL AND length(sealed) > 0;
 CREATE INDEX sessions_expires ON sessions (expires_at) WHERE ended_at IS NULL;
 
 CREATE TABLE tombstones (

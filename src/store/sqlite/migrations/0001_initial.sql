@@ -35,7 +35,7 @@ CREATE TABLE accounts (
     username         TEXT,
     detail           TEXT NOT NULL,
     password_version INTEGER NOT NULL,
-    profile_digest   TEXT NOT NULL,
+    memo   TEXT NOT NULL,
     settled          INTEGER NOT NULL,
     created_at       INTEGER NOT NULL,
     updated_at       INTEGER NOT NULL,
@@ -75,6 +75,8 @@ CREATE INDEX sessions_user ON sessions (user_id, created_at);
 CREATE INDEX sessions_account ON sessions (account_id);
 CREATE INDEX sessions_created ON sessions (created_at);
 CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
+-- Whose token the app must still be told to forget.
+CREATE INDEX sessions_unclosed ON sessions (ended_at, id) WHERE ended_at IS NOT NULL AND length(sealed) > 0;
 CREATE INDEX sessions_expires ON sessions (expires_at) WHERE ended_at IS NULL;
 
 CREATE TABLE tombstones (
