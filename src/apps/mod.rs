@@ -5,6 +5,7 @@
 //! Nothing here knows the road, the store or another app. Adding an app touches this folder and
 //! one line of the registry in `runtime`.
 
+pub mod mattermost;
 mod model;
 
 pub use model::*;
