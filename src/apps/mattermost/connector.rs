@@ -30,6 +30,7 @@ impl Connector for Mattermost {
     async fn ensure_account(&self, wanted: &WantedAccount) -> Result<Ensured, AppError> {
         if let Some(remote) = &wanted.remote {
             let user = self.api.user(remote.as_str()).await?;
+            check_same(remote.as_str(), &user.id)?;
             if user.delete_at != 0 {
                 return Err(AppError::Deactivated);
             }
@@ -56,6 +57,7 @@ impl Connector for Mattermost {
         wanted: &WantedAccount,
     ) -> Result<Ensured, AppError> {
         let user = self.api.user(remote.as_str()).await?;
+        check_same(remote.as_str(), &user.id)?;
         if user.delete_at != 0 {
             return Err(AppError::Deactivated);
         }

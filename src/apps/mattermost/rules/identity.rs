@@ -46,7 +46,7 @@ struct Found {
     last_name: Option<String>,
 }
 
-/// Anything but an object changes nothing: the app refuses it.
+/// Only an object is read at all.
 struct Top(Found);
 
 impl<'de> Deserialize<'de> for Top {
