@@ -77,13 +77,19 @@ impl User {
 pub(super) struct NewUser<'a> {
     pub(super) username: &'a str,
     pub(super) email: &'a str,
-    pub(super) password: &'a str,
+    #[serde(serialize_with = "exposed")]
+    pub(super) password: &'a SecretText,
     pub(super) first_name: &'a str,
     pub(super) last_name: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) locale: &'a str,
     pub(super) email_verified: bool,
     pub(super) disable_welcome_email: bool,
+}
+
+/// The one place where a password becomes part of a body.
+fn exposed<S: serde::Serializer>(secret: &SecretText, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(secret.expose_secret())
 }
 
 /// What changes; an empty patch would still move `update_at`, so it is not sent.

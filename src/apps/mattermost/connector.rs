@@ -14,7 +14,6 @@ use crate::apps::{AppError, Connector, Ensured, Facts, Profile, WantedAccount};
 use crate::config::LinkPolicy;
 use crate::types::{RemoteId, SecretText};
 use async_trait::async_trait;
-use secrecy::ExposeSecret;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -137,11 +136,10 @@ impl Connector for Mattermost {
     ) -> Result<(), AppError> {
         // Hash first, so that the account is looked at right before its password is set.
         let password = password.clone();
-        let phc =
-            tokio::task::spawn_blocking(move || phc::hash(password.expose_secret().as_bytes()))
-                .await
-                .map_err(|_| AppError::Unavailable("hashing was cut short".into()))?
-                .map_err(|_| AppError::Unavailable("no randomness for a salt".into()))?;
+        let phc = tokio::task::spawn_blocking(move || phc::hash(&password))
+            .await
+            .map_err(|_| AppError::Unavailable("hashing was cut short".into()))?
+            .map_err(|_| AppError::Unavailable("no randomness for a salt".into()))?;
         let user = self.api.user(remote.as_str()).await?;
         check_same(remote.as_str(), &user.id)?;
         if user.delete_at != 0 {
@@ -278,7 +276,7 @@ impl Mattermost {
             let new = NewUser {
                 username,
                 email: &plan.email,
-                password: wanted.password.expose_secret(),
+                password: &wanted.password,
                 first_name: &plan.first_name,
                 last_name: &plan.last_name,
                 locale: plan.locale,

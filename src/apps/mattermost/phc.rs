@@ -2,8 +2,10 @@
 //! unpadded standard base64 (facts §1a, recordings 01). Sent with `already_hashed`, it skips the
 //! server's policy check, its mail and the end of all sessions.
 
+use crate::types::SecretText;
 use aws_lc_rs::{pbkdf2, rand};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use secrecy::ExposeSecret;
 use std::num::NonZeroU32;
 
 /// The server's own number of rounds. Any other is re-hashed at the next login (recordings,
@@ -11,10 +13,10 @@ use std::num::NonZeroU32;
 const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 
 /// Hashes with a fresh salt. About 0.2 s of one core: call it where that may block.
-pub(super) fn hash(password: &[u8]) -> Result<String, aws_lc_rs::error::Unspecified> {
+pub(super) fn hash(password: &SecretText) -> Result<String, aws_lc_rs::error::Unspecified> {
     let mut salt = [0; 16];
     rand::fill(&mut salt)?;
-    Ok(hash_with(password, &salt))
+    Ok(hash_with(password.expose_secret().as_bytes(), &salt))
 }
 
 fn hash_with(password: &[u8], salt: &[u8; 16]) -> String {
@@ -44,7 +46,10 @@ mod tests {
 
     #[test]
     fn every_hash_has_its_own_salt_and_fits_the_column() {
-        let (one, two) = (hash(b"x").unwrap(), hash(b"x").unwrap());
+        let (one, two) = {
+            let x = "x".to_owned().into();
+            (hash(&x).unwrap(), hash(&x).unwrap())
+        };
         assert_ne!(one, two);
         assert!(one.len() <= 128);
     }

@@ -292,6 +292,36 @@ async fn a_taken_user_name_gets_a_number() {
 }
 
 #[tokio::test]
+async fn an_interrupted_try_under_another_e_mail_is_found_by_its_user_name() {
+    let by_name = "GET /api/v4/users/username/ann";
+    for (account, mine) in [
+        (user(ANN, "ann", "former@example.test"), true),
+        (
+            user(ANN, "ann", "x@example.test").replace("Lee", "Roe"),
+            false,
+        ),
+        (
+            user(ANN, "ann", "x@example.test")
+                .replace("\"roles\"", "\"failed_attempts\":1,\"roles\""),
+            false,
+        ),
+    ] {
+        let fake = empty().await;
+        fake.refuses(CREATE, 400, USERNAME_EXISTS)
+            .on(CREATE, 201, ordinary())
+            .on(by_name, 200, account)
+            .logs_in(ANN)
+            .on(LOGOUT, 200, r#"{"status":"OK"}"#);
+        let mut tried = wanted();
+        tried.earlier_try = true;
+        let ensured = fake.app(|_, _| ()).ensure_account(&tried).await.unwrap();
+        assert_eq!(is_created(&ensured), Some(true));
+        assert_eq!(fake.asked(LOGIN).len(), usize::from(mine));
+        assert_eq!(fake.asked(CREATE).len(), if mine { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
 async fn user_names_are_tried_a_bounded_number_of_times() {
     let fake = empty().await;
     fake.refuses(CREATE, 400, USERNAME_EXISTS);
