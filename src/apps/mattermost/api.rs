@@ -4,6 +4,12 @@
 //! recordings, difference 5), no proxy of the environment used. Bodies and times are bounded. What is
 //! not JSON is not the API.
 
+mod shapes;
+
+pub(super) use shapes::{
+    Bot, License, Login, Member, NewUser, Patch, ServerLimits, Session, Team, TeamStats, User,
+};
+
 use super::errors::ApiError;
 use crate::apps::AppError;
 use crate::config::AppConfig;
@@ -34,161 +40,6 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 const VERSION_ID: HeaderName = HeaderName::from_static("x-version-id");
-
-/// An account as an administrator reads it (recordings 01). Fields that are empty may be absent.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct User {
-    pub(super) id: String,
-    #[serde(default)]
-    pub(super) delete_at: i64,
-    #[serde(default)]
-    pub(super) username: String,
-    #[serde(default)]
-    pub(super) email: String,
-    #[serde(default)]
-    pub(super) first_name: String,
-    #[serde(default)]
-    pub(super) last_name: String,
-    #[serde(default)]
-    pub(super) locale: String,
-    #[serde(default)]
-    pub(super) roles: String,
-    #[serde(default)]
-    pub(super) auth_service: String,
-    #[serde(default)]
-    pub(super) auth_data: Option<String>,
-    #[serde(default)]
-    pub(super) remote_id: Option<String>,
-    #[serde(default)]
-    pub(super) is_bot: bool,
-    #[serde(default)]
-    pub(super) failed_attempts: i64,
-}
-
-impl User {
-    /// Whether the account has this role.
-    pub(super) fn has_role(&self, role: &str) -> bool {
-        self.roles.split_whitespace().any(|r| r == role)
-    }
-}
-
-/// A new account.
-#[derive(Serialize)]
-pub(super) struct NewUser<'a> {
-    pub(super) username: &'a str,
-    pub(super) email: &'a str,
-    #[serde(serialize_with = "exposed")]
-    pub(super) password: &'a SecretText,
-    pub(super) first_name: &'a str,
-    pub(super) last_name: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub(super) locale: &'a str,
-    pub(super) email_verified: bool,
-    pub(super) disable_welcome_email: bool,
-}
-
-/// The one place where a password becomes part of a body.
-fn exposed<S: serde::Serializer>(secret: &SecretText, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(secret.expose_secret())
-}
-
-/// What changes; an empty patch would still move `update_at`, so it is not sent.
-#[derive(Debug, Default, Clone, Serialize, PartialEq, Eq)]
-pub(super) struct Patch {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) email: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) first_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_name: Option<String>,
-}
-
-/// A session as listed: the token is blanked (recordings 11).
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Session {
-    pub(super) id: String,
-    /// Milliseconds; 0: never.
-    #[serde(default)]
-    pub(super) expires_at: i64,
-    #[serde(default)]
-    pub(super) props: Option<SessionProps>,
-}
-
-impl Session {
-    /// Its CSRF value; empty when it has none.
-    pub(super) fn csrf(&self) -> &str {
-        self.props
-            .as_ref()
-            .and_then(|p| p.csrf.as_deref())
-            .unwrap_or("")
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct SessionProps {
-    csrf: Option<String>,
-}
-
-/// A team.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Team {
-    pub(super) id: String,
-    #[serde(default)]
-    pub(super) delete_at: i64,
-}
-
-/// A membership.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Member {
-    pub(super) user_id: String,
-    #[serde(default)]
-    pub(super) delete_at: i64,
-}
-
-/// A team's size.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct TeamStats {
-    /// Counts deactivated members too; so does the limit's check, as far as known.
-    #[serde(default)]
-    pub(super) total_member_count: u64,
-}
-
-/// `GET /bots/{id}`.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Bot {
-    pub(super) user_id: String,
-    #[serde(default)]
-    pub(super) owner_id: String,
-}
-
-/// `GET /limits/server`, read by an administrator (zeros for others).
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct ServerLimits {
-    pub(super) max_users_hard_limit: u64,
-    pub(super) active_user_count: u64,
-    pub(super) post_history_limit: u64,
-}
-
-/// `GET /license/client?format=old`: every value is a text.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub(super) struct License {
-    pub(super) is_licensed: String,
-    pub(super) sku_short_name: String,
-}
-
-/// A login that succeeded.
-pub(super) struct Login {
-    pub(super) user: User,
-    pub(super) token: AppToken,
-    /// From `Set-Cookie`; empty when the server set none.
-    pub(super) csrf: String,
-    /// `Max-Age` of the session cookie.
-    pub(super) max_age: Option<Duration>,
-}
 
 /// With whose credential a call is made.
 enum As<'a> {

@@ -139,7 +139,7 @@ impl Mattermost {
 
 /// When a session ends by itself; `None`: never.
 fn expiry(session: &Session) -> Option<Timestamp> {
-    (session.expires_at > 0).then(|| Timestamp(session.expires_at / 1000))
+    (session.expires_at > 0).then_some(Timestamp(session.expires_at / 1000))
 }
 
 fn is_same(listed: &Session, ours: &AppSession) -> bool {

@@ -3,6 +3,9 @@
 use super::super::fake::{ANN, BOT_TOKEN, Fake, ann, user, wanted};
 use super::*;
 
+/// What an error must be.
+type Check = fn(&AppError) -> bool;
+
 const BY_EMAIL: &str = "GET /api/v4/users/email/ann@example.test";
 const LIMITS: &str = "GET /api/v4/limits/server";
 const CREATE: &str = "POST /api/v4/users";
@@ -120,7 +123,7 @@ async fn a_known_account_is_read_and_nothing_else() {
 
 #[tokio::test]
 async fn a_known_account_that_changed_is_not_signed_in_to() {
-    let cases: [(u16, String, fn(&AppError) -> bool); 4] = [
+    let cases: [(u16, String, Check); 4] = [
         (
             404,
             r#"{"id":"app.user.missing_account.const","message":"Unable to find the user."}"#

@@ -4,6 +4,9 @@ use super::super::fake::{ANN, BOT_TOKEN, CSRF, Fake, NOW, SESSION, TOKEN, ann, s
 use super::*;
 use crate::types::{AppToken, SecretText};
 
+/// What an error must be.
+type Check = fn(&AppError) -> bool;
+
 const LOGIN: &str = "POST /api/v4/users/login";
 const LOGOUT: &str = "POST /api/v4/users/logout";
 const MASKED: &str = "api.user.login.invalid_credentials_email_username";
@@ -105,7 +108,7 @@ async fn a_login_without_a_usable_token_is_none() {
 #[tokio::test]
 async fn a_masked_refusal_is_looked_into() {
     let ordinary = user(ANN, "ann", "ann@example.test");
-    let cases: [(String, fn(&AppError) -> bool); 5] = [
+    let cases: [(String, Check); 5] = [
         (ordinary.clone(), |e| matches!(e, AppError::WrongPassword)),
         (
             ordinary.replace("\"delete_at\":0", "\"delete_at\":1"),
@@ -135,7 +138,7 @@ async fn a_masked_refusal_is_looked_into() {
 
 #[tokio::test]
 async fn clear_refusals_need_no_second_question() {
-    let cases: [(&str, fn(&AppError) -> bool); 5] = [
+    let cases: [(&str, Check); 5] = [
         ("api.user.login.inactive.app_error", |e| {
             matches!(e, AppError::Deactivated)
         }),
