@@ -93,7 +93,11 @@ impl Mattermost {
         if team.delete_at != 0 {
             return Ok(Some(error("team", format!("{name} is archived"))));
         }
-        let members = self.api.team_stats(&team.id).await?.total_member_count;
+        // A convenience: without the numbers there is no warning in advance.
+        let Ok(stats) = self.api.team_stats(&team.id).await else {
+            return Ok(None);
+        };
+        let members = stats.total_member_count;
         Ok(limit
             .filter(|limit| members.saturating_mul(10) >= limit.saturating_mul(9))
             .map(|limit| {

@@ -229,7 +229,7 @@ impl Settings {
         if let Some(limit) = team.max_users_per_team.filter(|limit| *limit <= 50) {
             out.push(warning(
                 "TeamSettings.MaxUsersPerTeam",
-                format!("is {limit} (the default is 50): one person more gets an account but no team. Raise it, to 250 for example"),
+                format!("is {limit}: one person more gets an account but no team. Raise it, to 250 for example"),
             ));
         }
         if team.enable_open_server == Some(true) {

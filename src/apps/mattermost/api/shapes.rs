@@ -121,7 +121,7 @@ pub(in super::super) struct Member {
 /// A team's size.
 #[derive(Debug, Clone, Deserialize)]
 pub(in super::super) struct TeamStats {
-    /// Counts deactivated members too; so does the limit's check, as far as known.
+    /// Counts deactivated members too: the larger number, so that a warning comes early.
     #[serde(default)]
     pub(in super::super) total_member_count: u64,
 }
