@@ -5,6 +5,7 @@
 //! Nothing here knows the road, the store or another app. Adding an app touches this folder and
 //! one line of the registry in `runtime`.
 
+pub mod mattermost;
 mod model;
 
 pub use model::*;
@@ -26,7 +27,8 @@ pub trait Connector: Send + Sync {
     /// Whatever the app answers that is not an outcome.
     async fn ensure_account(&self, wanted: &WantedAccount) -> Result<Ensured, AppError>;
 
-    /// Brings names, e-mail and locale up to date.
+    /// Brings names and e-mail up to date; the language is a person's own choice after creation. A
+    /// new e-mail that another account has is `Ensured::Conflict`: the account keeps the old one.
     ///
     /// # Errors
     /// As above.
@@ -45,8 +47,8 @@ pub trait Connector: Send + Sync {
     /// Sets the derived password, at most once a sign-in (after a masked 401).
     ///
     /// # Errors
-    /// `AppError::NotOurs` when the account is an administrator, a bot, remote, deactivated or uses
-    /// another sign-in method: such accounts are never touched.
+    /// `AppError::NotOurs` when the account is an administrator, a bot, remote or uses another
+    /// sign-in method, `AppError::Deactivated` when it is that: such accounts are never touched.
     async fn reset_password(
         &self,
         remote: &RemoteId,

@@ -43,6 +43,9 @@ pub struct WantedAccount {
     pub password: SecretText,
     /// Set by an operator's `accounts link`: this very account may be adopted.
     pub adopt: Option<RemoteId>,
+    /// The user name we last wrote or found: restored when the app's has become another one. `None`
+    /// when not known.
+    pub known_username: Option<String>,
 }
 
 /// How ensuring an account ended.
