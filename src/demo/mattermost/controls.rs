@@ -317,6 +317,13 @@ impl StandIn {
             .map(|session| session_snapshot(&session))
     }
 
+    /// Gives a user an access token past every rule; its id and the token.
+    pub fn issue_access_token(&self, user: &str) -> Option<(String, String)> {
+        let id = self.id_of(user)?;
+        let issued = self.new_access_token(&id, "test");
+        Some((issued.id, issued.token))
+    }
+
     /// The sessions of a user, expired ones included.
     pub fn sessions_of(&self, user: &str) -> Vec<SessionSnapshot> {
         let Some(id) = self.id_of(user) else {
