@@ -17,26 +17,26 @@ use crate::socket;
 use crate::wire::{Request, send};
 
 /// What has to be so before an exchange and is not in the recording.
-pub type Before = for<'a> fn(&'a mut Stage) -> BoxFuture<'a, ()>;
+pub(crate) type Before = for<'a> fn(&'a mut Stage) -> BoxFuture<'a, ()>;
 
 /// One recording and how it is played.
-pub struct Case {
-    pub file: &'static str,
-    pub before: &'static [(usize, Before)],
+pub(crate) struct Case {
+    pub(crate) file: &'static str,
+    pub(crate) before: &'static [(usize, Before)],
     /// Exchanges not played, and why.
-    pub skipped: &'static [(usize, &'static str)],
+    pub(crate) skipped: &'static [(usize, &'static str)],
     /// Exchanges whose bodies are compared otherwise.
-    pub bodies: &'static [(usize, Body)],
+    pub(crate) bodies: &'static [(usize, Body)],
 }
 
 /// The bot and `admin` of recording 01, whose ids and tokens all recordings use.
-pub const BOT_TOKEN: &str = "ujnhdmyuhbyzpge3gpp6ky4y7c";
+pub(crate) const BOT_TOKEN: &str = "ujnhdmyuhbyzpge3gpp6ky4y7c";
 
 /// A stand-in with what has been learnt about it.
-pub struct Stage {
-    pub app: StandIn,
-    pub names: Names,
-    pub address: SocketAddr,
+pub(crate) struct Stage {
+    pub(crate) app: StandIn,
+    pub(crate) names: Names,
+    pub(crate) address: SocketAddr,
     shutdown: CancellationToken,
 }
 
@@ -48,7 +48,7 @@ impl Drop for Stage {
 
 impl Stage {
     /// An empty server with the settings of recordings 01 to 05.
-    pub async fn empty() -> Self {
+    pub(crate) async fn empty() -> Self {
         let app = StandIn::new(Options {
             empty: true,
             plugins: false,
@@ -67,7 +67,7 @@ impl Stage {
     }
 
     /// A server on which recording 01 has happened; with the settings of 06 and later.
-    pub async fn founded() -> Self {
+    pub(crate) async fn founded() -> Self {
         let mut stage = Self::empty().await;
         let report = stage.play(&crate::cases::BOOTSTRAP).await;
         assert!(report.is_empty(), "recording 01: {report:#?}");
@@ -77,7 +77,7 @@ impl Stage {
         stage
     }
 
-    pub fn official_package(&self) {
+    pub(crate) fn official_package(&self) {
         self.app.patch_config(&json!({"ServiceSettings": {
             "SessionLengthWebInHours": 720, "SessionLengthMobileInHours": 720,
             "ExtendSessionLengthWithActivity": true, "TerminateSessionsOnPasswordChange": true,
@@ -85,7 +85,7 @@ impl Stage {
     }
 
     /// Makes a user through the API, as the recorder did between recordings.
-    pub async fn user(&mut self, recorded_id: &str, body: Value) {
+    pub(crate) async fn user(&mut self, recorded_id: &str, body: Value) {
         let headers = vec![
             ("Host".into(), "chat.example.test".into()),
             ("Authorization".into(), format!("Bearer {}", self.names.apply(BOT_TOKEN))),
@@ -99,7 +99,7 @@ impl Stage {
     }
 
     /// Opens a session whose recorded token (and CSRF value) is known, for a recorded user id.
-    pub async fn session(&mut self, token: &str, csrf: &str, recorded_user: &str) {
+    pub(crate) async fn session(&mut self, token: &str, csrf: &str, recorded_user: &str) {
         let user = self.names.apply(recorded_user);
         let session = self.app.open_session(&user).expect("the user exists");
         self.names.learn(token, &session.token);
@@ -110,12 +110,12 @@ impl Stage {
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
 
-    pub fn live(&self, recorded: &str) -> String {
+    pub(crate) fn live(&self, recorded: &str) -> String {
         self.names.apply(recorded)
     }
 
     /// Plays a recording; the differences found.
-    pub async fn play(&mut self, case: &Case) -> Vec<String> {
+    pub(crate) async fn play(&mut self, case: &Case) -> Vec<String> {
         let mut report = Vec::new();
         for (index, exchange) in load(case.file).iter().enumerate() {
             for (at, before) in case.before {
@@ -187,7 +187,7 @@ fn whole(text: &str, boundary: Option<&str>) -> Vec<u8> {
 }
 
 /// The exchanges of a recording.
-pub fn load(file: &str) -> Vec<Value> {
+pub(crate) fn load(file: &str) -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings/mattermost");
     let text = std::fs::read_to_string(folder.join(file)).expect("the recording is there");
     let mut recording: Value = serde_json::from_str(&text).expect("the recording is JSON");

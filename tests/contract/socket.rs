@@ -25,7 +25,7 @@ enum Frame {
 }
 
 /// Opens sessions for tokens that only sockets use: the recorded hello says whose they are.
-pub fn prepare(stage: &mut Stage, exchange: &Value) {
+pub(crate) fn prepare(stage: &mut Stage, exchange: &Value) {
     let frames = exchange["frames"].as_array().cloned().unwrap_or_default();
     let hellos: Vec<String> = frames
         .iter()
@@ -57,7 +57,7 @@ pub fn prepare(stage: &mut Stage, exchange: &Value) {
 }
 
 /// Opens the socket and goes through the recorded frames.
-pub async fn play(
+pub(crate) async fn play(
     stage: &mut Stage,
     mut stream: TcpStream,
     request: &Request,

@@ -11,29 +11,29 @@ use tokio::net::TcpStream;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A request as it goes out.
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// An answer as it came in.
 #[derive(Debug)]
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// Sends one request on a connection of its own.
-pub async fn send(to: SocketAddr, request: &Request) -> Response {
+pub(crate) async fn send(to: SocketAddr, request: &Request) -> Response {
     let mut stream = TcpStream::connect(to).await.expect("the stand-in listens");
     let chunked = request.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
     let mut bytes = head(request, chunked);
@@ -95,7 +95,7 @@ async fn receive(from: &mut (impl AsyncReadExt + Unpin), bodiless: bool) -> Resp
 }
 
 /// Reads a head; what came behind it is given back beside.
-pub async fn receive_head(from: &mut (impl AsyncReadExt + Unpin)) -> (Response, Vec<u8>) {
+pub(crate) async fn receive_head(from: &mut (impl AsyncReadExt + Unpin)) -> (Response, Vec<u8>) {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -271,6 +271,11 @@ impl StandIn {
         self.with_user(user, |user| user.password = hash);
     }
 
+    /// Sets the counter that locks an account at `MaximumLoginAttempts`.
+    pub fn set_failed_attempts(&self, user: &str, count: u32) {
+        self.with_user(user, |user| user.failed_attempts = count);
+    }
+
     /// Deactivates an account as an administrator does; false when there is none.
     pub fn deactivate(&self, user: &str) -> bool {
         self.id_of(user)

@@ -321,6 +321,7 @@ pub(super) async fn set_image(mut call: Call) -> Answer {
     let mut state = call.app.state();
     let user = state.user_mut(&id).ok_or_else(Refusal::missing_user)?;
     user.image = Some(Bytes::copy_from_slice(part.data));
+    user.last_picture_update = now_ms();
     user.update_at = now_ms();
     Ok(Reply::ok())
 }

@@ -32,10 +32,20 @@ macro_rules! run {
 
 const fn route(session: bool, trusted: bool, run: fn(Call) -> Pending) -> Option<Route> {
     Some(Route {
-        demands: Demands { session, trusted },
+        demands: Demands {
+            session,
+            trusted,
+            unchecked: false,
+        },
         api: true,
         run,
     })
+}
+
+/// A route that finds out itself who calls.
+const fn unchecked(run: fn(Call) -> Pending) -> Option<Route> {
+    let demands = Demands { session: false, trusted: true, unchecked: true };
+    Some(Route { demands, api: true, run })
 }
 
 const fn session(run: fn(Call) -> Pending) -> Option<Route> {
@@ -183,7 +193,7 @@ fn of_the_rest(method: &str, path: &[&str]) -> Option<Route> {
         ("GET", ["files", _, "info"]) => session(run!(files::info)),
         ("GET", ["files", _, "link"]) => session(run!(files::link)),
         ("POST", ["hooks", "incoming"]) => session(run!(hooks::create)),
-        ("GET", ["websocket" | "websocket/"]) => route(false, true, run!(websocket::open)),
+        ("GET", ["websocket" | "websocket/"]) => unchecked(run!(websocket::open)),
         _ => None,
     }
 }
@@ -191,7 +201,7 @@ fn of_the_rest(method: &str, path: &[&str]) -> Option<Route> {
 /// The handler of a path outside the API; `None` is a method the page does not answer.
 pub(super) fn web(method: &str, path: &[&str]) -> Option<Route> {
     let found = match (method, path) {
-        (_, ["plugins", _, ..]) => route(false, true, run!(plugin::echo)),
+        (_, ["plugins", _, ..]) => unchecked(run!(plugin::echo)),
         ("POST", ["hooks", _]) => route(false, true, run!(hooks::incoming)),
         ("GET", ["files", _, "public"]) => open(run!(files::public)),
         ("GET", ["oauth", _, _] | ["signup" | "login", _, "complete"]) => {

@@ -31,6 +31,7 @@ pub(super) struct User {
     pub(super) notify_props: Value,
     pub(super) props: Map<String, Value>,
     pub(super) last_password_update: i64,
+    pub(super) last_picture_update: i64,
     pub(super) failed_attempts: u32,
     pub(super) locale: String,
     pub(super) timezone: Value,

@@ -52,6 +52,8 @@ pub(super) struct UserJson {
     notify_props: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_password_update: Option<i64>,
+    #[serde(skip_serializing_if = "no_time")]
+    last_picture_update: i64,
     #[serde(skip_serializing_if = "is_zero")]
     failed_attempts: u32,
     locale: String,
@@ -63,6 +65,10 @@ pub(super) struct UserJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     remote_id: Option<String>,
     disable_welcome_email: bool,
+}
+
+fn no_time(time: &i64) -> bool {
+    *time == 0
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -99,6 +105,7 @@ pub(super) fn render(user: &User, view: View) -> UserJson {
         props: user.props.clone(),
         notify_props: (!stranger).then(|| user.notify_props.clone()),
         last_password_update: own.then_some(user.last_password_update),
+        last_picture_update: user.last_picture_update,
         failed_attempts: if stranger { 0 } else { user.failed_attempts },
         locale: user.locale.clone(),
         timezone: user.timezone.clone(),
@@ -144,6 +151,7 @@ pub(super) fn blank() -> User {
         }),
         props: Map::new(),
         last_password_update: now,
+        last_picture_update: 0,
         failed_attempts: 0,
         locale: "en".into(),
         timezone: json!({
@@ -544,6 +552,10 @@ async fn change(call: Call, id: String, body: Value) -> Answer {
     check_fields(&plain)?;
     check_unique(&app, &user)?;
     user.update_at = now_ms();
+    if user.username != before.username && user.image.is_none() {
+        // The generated picture shows the first letter of the name.
+        user.last_picture_update = user.update_at;
+    }
     let shown = render(&user, View::Own);
     let mut state = app.state();
     let slot = state.user_mut(&id).ok_or_else(Refusal::missing_user)?;
