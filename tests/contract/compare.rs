@@ -12,9 +12,18 @@ const FRAMING: &[&str] = &["Content-Length", "Transfer-Encoding", "Date", "Conne
 const VOLATILE: &[&str] = &["X-Request-Id", "X-Version-Id"];
 /// Members of bodies whose values belong to one server.
 const PRIVATE: &[&str] = &[
-    "request_id", "server_hostname", "server_version", "server_time", "seq", "permissions",
-    "display_name_of_role", "last_viewed_at_times", "InstallationDate", "DiagnosticId",
-    "TelemetryId", "participants",
+    "request_id",
+    "server_hostname",
+    "server_version",
+    "server_time",
+    "seq",
+    "permissions",
+    "display_name_of_role",
+    "last_viewed_at_times",
+    "InstallationDate",
+    "DiagnosticId",
+    "TelemetryId",
+    "participants",
 ];
 
 /// Recorded texts and what they are here.
@@ -59,7 +68,10 @@ impl Names {
 }
 
 fn is_id(text: &str) -> bool {
-    text.len() == 26 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    text.len() == 26
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 /// What of the body is compared.
@@ -82,7 +94,10 @@ pub(crate) fn differences(
     let status = recorded["status"].as_u64().unwrap_or_default();
     if status != u64::from(live.status) {
         let body = String::from_utf8_lossy(&live.body).into_owned();
-        found.push(format!("status {} instead of {status}: {body}", live.status));
+        found.push(format!(
+            "status {} instead of {status}: {body}",
+            live.status
+        ));
         return found;
     }
     headers(&recorded["headers"], &live.headers, names, &mut found);
@@ -119,19 +134,32 @@ fn mixed(expected: &str, got: &str, names: &mut Names, found: &mut Vec<String>) 
     }
 }
 
-fn headers(recorded: &Value, live: &[(String, String)], names: &mut Names, found: &mut Vec<String>) {
+fn headers(
+    recorded: &Value,
+    live: &[(String, String)],
+    names: &mut Names,
+    found: &mut Vec<String>,
+) {
     let recorded: Vec<(String, String)> =
         serde_json::from_value(recorded.clone()).expect("headers are pairs");
     let shown = |(name, _): &&(String, String)| !FRAMING.contains(&name.as_str());
     let expected: Vec<_> = recorded.iter().filter(shown).collect();
     let got: Vec<_> = live.iter().filter(shown).collect();
     let list = |lines: &[&(String, String)]| {
-        lines.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>().join(", ")
+        lines
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     // The stand-in's library writes header names in title case throughout.
     let titled = |text: String| text.replace("WebSocket", "Websocket");
     if titled(list(&expected)) != list(&got) {
-        found.push(format!("headers [{}] instead of [{}]", list(&got), list(&expected)));
+        found.push(format!(
+            "headers [{}] instead of [{}]",
+            list(&got),
+            list(&expected)
+        ));
         return;
     }
     for ((name, expected), (_, got)) in expected.into_iter().zip(got) {
@@ -159,12 +187,22 @@ fn cookie(expected: &str, got: &str, names: &mut Names) -> bool {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let rest = rest
             .split("; ")
-            .map(|part| if part.starts_with("Expires=") { "Expires" } else { part })
+            .map(|part| {
+                if part.starts_with("Expires=") {
+                    "Expires"
+                } else {
+                    part
+                }
+            })
             .collect::<Vec<_>>();
         (name.to_owned(), value.to_owned(), rest.join("; "))
     };
     let (a, b) = (split(expected), split(got));
-    let value = if a.1.is_empty() { b.1.is_empty() } else { names.same(&a.1, &b.1) };
+    let value = if a.1.is_empty() {
+        b.1.is_empty()
+    } else {
+        names.same(&a.1, &b.1)
+    };
     (a.0, a.2) == (b.0, b.2) && value
 }
 
@@ -199,7 +237,11 @@ pub(crate) fn values(
         }
         (Value::Array(a), Value::Array(b)) => {
             if a.len() != b.len() && body == Body::Whole {
-                found.push(format!("{at} has {} elements instead of {}", b.len(), a.len()));
+                found.push(format!(
+                    "{at} has {} elements instead of {}",
+                    b.len(),
+                    a.len()
+                ));
                 return;
             }
             for (index, (a, b)) in a.iter().zip(b).enumerate() {

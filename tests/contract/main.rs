@@ -7,6 +7,7 @@
 
 mod cases;
 mod compare;
+mod more;
 mod replay;
 mod socket;
 mod wire;
@@ -39,7 +40,6 @@ contract! {
     lock_out: LOCK_OUT;
     token_and_csrf: TOKEN_AND_CSRF;
     session_extension: EXTENSION;
-    socket_session_end: SOCKETS_END;
     logout_revoke_deactivate: LOGOUT;
     auth_service: AUTH_SERVICE;
     teams_and_channels: TEAMS;
@@ -56,6 +56,38 @@ contract! {
 async fn bootstrap() {
     let mut stage = Stage::empty().await;
     played(&mut stage, &cases::BOOTSTRAP).await;
+}
+
+/// Each of these waits for the check that comes five seconds after opening, so they run beside
+/// each other.
+macro_rules! socket_ends {
+    ($($name:ident: $index:literal;)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let mut stage = Stage::founded().await;
+                let report = stage.play_some(&cases::SOCKETS_END, |index| index == $index).await;
+                assert!(report.is_empty(), "{}", report.join("\n"));
+            }
+        )*
+        const SOCKETS_END_PLAYED: &[usize] = &[$($index),*];
+    };
+}
+
+socket_ends! {
+    socket_revoked_young: 0;
+    socket_revoked_old: 2;
+    socket_mute_and_foreign_challenge: 16;
+    socket_mute_and_dead_challenge: 18;
+    socket_failed_and_dead_challenge: 22;
+}
+
+#[test]
+fn every_played_session_end_has_its_test() {
+    let skipped = cases::SOCKETS_END.skipped;
+    let rest = (0..load(cases::SOCKETS_END.file).len())
+        .filter(|index| !skipped.iter().any(|(skipped, _)| skipped == index));
+    assert_eq!(rest.collect::<Vec<_>>(), SOCKETS_END_PLAYED);
 }
 
 #[tokio::test]

@@ -58,12 +58,28 @@ impl Stage {
             login_cost: Duration::ZERO,
             ..Options::default()
         });
+        Self::serving(app).await
+    }
+
+    /// Serves what is given.
+    pub(crate) async fn serving(app: StandIn) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
         let (served, token) = (app.clone(), shutdown.clone());
         tokio::spawn(async move { served.serve(listener, token).await });
-        Self { app, names: Names::default(), address, shutdown }
+        Self {
+            app,
+            names: Names::default(),
+            address,
+            shutdown,
+        }
+    }
+
+    /// Ends serving and begins again, with the same state, on another port.
+    pub(crate) async fn restart(&mut self) {
+        self.shutdown.cancel();
+        *self = Self::serving(self.app.clone()).await;
     }
 
     /// A server on which recording 01 has happened; with the settings of 06 and later.
@@ -72,7 +88,10 @@ impl Stage {
         let report = stage.play(&crate::cases::BOOTSTRAP).await;
         assert!(report.is_empty(), "recording 01: {report:#?}");
         let (id, user) = ("iuwe4jqokjyuxj7neekcfpueny", "alpha");
-        let town_square = stage.app.channel_id(user, "town-square").expect("made with the team");
+        let town_square = stage
+            .app
+            .channel_id(user, "town-square")
+            .expect("made with the team");
         stage.names.learn(id, &town_square);
         stage
     }
@@ -88,14 +107,23 @@ impl Stage {
     pub(crate) async fn user(&mut self, recorded_id: &str, body: Value) {
         let headers = vec![
             ("Host".into(), "chat.example.test".into()),
-            ("Authorization".into(), format!("Bearer {}", self.names.apply(BOT_TOKEN))),
+            (
+                "Authorization".into(),
+                format!("Bearer {}", self.names.apply(BOT_TOKEN)),
+            ),
         ];
         let path = "/api/v4/users".into();
         let body = body.to_string().into_bytes();
-        let request = Request { method: "POST".into(), path, headers, body };
+        let request = Request {
+            method: "POST".into(),
+            path,
+            headers,
+            body,
+        };
         let response = send(self.address, &request).await;
         let made: Value = serde_json::from_slice(&response.body).expect("an account");
-        self.names.learn(recorded_id, made["id"].as_str().expect("an id"));
+        self.names
+            .learn(recorded_id, made["id"].as_str().expect("an id"));
     }
 
     /// Opens a session whose recorded token (and CSRF value) is known, for a recorded user id.
@@ -116,6 +144,15 @@ impl Stage {
 
     /// Plays a recording; the differences found.
     pub(crate) async fn play(&mut self, case: &Case) -> Vec<String> {
+        self.play_some(case, |_| true).await
+    }
+
+    /// Plays the exchanges that are wanted.
+    pub(crate) async fn play_some(
+        &mut self,
+        case: &Case,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Vec<String> {
         let mut report = Vec::new();
         for (index, exchange) in load(case.file).iter().enumerate() {
             for (at, before) in case.before {
@@ -123,13 +160,21 @@ impl Stage {
                     before(self).await;
                 }
             }
-            if case.skipped.iter().any(|(skipped, _)| *skipped == index) {
+            if !wanted(index) || case.skipped.iter().any(|(skipped, _)| *skipped == index) {
                 continue;
             }
-            let body = case.bodies.iter().find(|(at, _)| *at == index).map(|(_, body)| *body);
+            let body = case
+                .bodies
+                .iter()
+                .find(|(at, _)| *at == index)
+                .map(|(_, body)| *body);
             let found = self.exchange(exchange, body.unwrap_or(Body::Whole)).await;
             let note = exchange["note"].as_str().unwrap_or_default();
-            report.extend(found.into_iter().map(|text| format!("#{index} {note}: {text}")));
+            report.extend(
+                found
+                    .into_iter()
+                    .map(|text| format!("#{index} {note}: {text}")),
+            );
         }
         report
     }
@@ -140,7 +185,9 @@ impl Stage {
         }
         let request = self.rebuild(&exchange["request"]);
         if exchange["frames"].is_array() && exchange["response"]["status"] == 101 {
-            let stream = TcpStream::connect(self.address).await.expect("the stand-in listens");
+            let stream = TcpStream::connect(self.address)
+                .await
+                .expect("the stand-in listens");
             return socket::play(self, stream, &request, exchange).await;
         }
         let response = send(self.address, &request).await;
@@ -150,7 +197,9 @@ impl Stage {
     fn rebuild(&self, recorded: &Value) -> Request {
         let headers: Vec<(String, String)> =
             serde_json::from_value(recorded["headers"].clone()).expect("headers are pairs");
-        let form = headers.iter().find_map(|(_, value)| value.split_once("boundary="));
+        let form = headers
+            .iter()
+            .find_map(|(_, value)| value.split_once("boundary="));
         let boundary = form.map(|(_, boundary)| boundary.to_owned());
         let text = recorded["body"].as_str().unwrap_or_default();
         let body = whole(&self.names.apply(text), boundary.as_deref());
@@ -158,7 +207,10 @@ impl Stage {
         Request {
             method: apply(&recorded["method"]),
             path: apply(&recorded["path"]),
-            headers: headers.into_iter().map(|(name, value)| (name, self.names.apply(&value))).collect(),
+            headers: headers
+                .into_iter()
+                .map(|(name, value)| (name, self.names.apply(&value)))
+                .collect(),
             body,
         }
     }
@@ -173,13 +225,17 @@ fn whole(text: &str, boundary: Option<&str>) -> Vec<u8> {
     let mut bytes = match kept.strip_prefix("base64:") {
         Some(kept) => {
             let kept = &kept[..kept.len() / 4 * 4];
-            base64::engine::general_purpose::STANDARD.decode(kept).expect("base64")
+            base64::engine::general_purpose::STANDARD
+                .decode(kept)
+                .expect("base64")
         }
         None => kept.as_bytes().to_vec(),
     };
     let digits: String = cut.chars().filter(char::is_ascii_digit).collect();
     if let Ok(length) = digits.parse::<usize>() {
-        let tail = boundary.map(|boundary| format!("\r\n--{boundary}--\r\n")).unwrap_or_default();
+        let tail = boundary
+            .map(|boundary| format!("\r\n--{boundary}--\r\n"))
+            .unwrap_or_default();
         bytes.resize(length.saturating_sub(tail.len()), b'x');
         bytes.extend(tail.into_bytes());
     }

@@ -28,14 +28,20 @@ pub(crate) struct Response {
 
 impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(have, _)| have == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
 /// Sends one request on a connection of its own.
 pub(crate) async fn send(to: SocketAddr, request: &Request) -> Response {
     let mut stream = TcpStream::connect(to).await.expect("the stand-in listens");
-    let chunked = request.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
+    let chunked = request
+        .headers
+        .iter()
+        .any(|(name, _)| name == "Transfer-Encoding");
     let mut bytes = head(request, chunked);
     if chunked {
         for chunk in request.body.chunks(1_000) {
@@ -52,7 +58,9 @@ pub(crate) async fn send(to: SocketAddr, request: &Request) -> Response {
     let upload = async { drop(writing.write_all(&bytes).await) };
     let download = receive(&mut reading, request.method == "HEAD");
     let both = async { tokio::join!(upload, download).1 };
-    tokio::time::timeout(LIMIT, both).await.expect("an answer in time")
+    tokio::time::timeout(LIMIT, both)
+        .await
+        .expect("an answer in time")
 }
 
 fn head(request: &Request, chunked: bool) -> Vec<u8> {
@@ -75,7 +83,9 @@ async fn receive(from: &mut (impl AsyncReadExt + Unpin), bodiless: bool) -> Resp
     if bodiless || [101, 204, 304].contains(&response.status) {
         return response;
     }
-    let length = response.header("Content-Length").and_then(|text| text.parse::<usize>().ok());
+    let length = response
+        .header("Content-Length")
+        .and_then(|text| text.parse::<usize>().ok());
     let mut buffer = [0u8; 16_384];
     while length.is_none_or(|length| rest.len() < length) {
         if length.is_none() && rest.ends_with(b"0\r\n\r\n") {
@@ -108,13 +118,23 @@ pub(crate) async fn receive_head(from: &mut (impl AsyncReadExt + Unpin)) -> (Res
     };
     let text = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
     let mut lines = text.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status line");
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .expect("a status line");
     let headers = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
     let status = status.parse().expect("a status");
-    (Response { status, headers, body: Vec::new() }, bytes[end + 4..].to_vec())
+    (
+        Response {
+            status,
+            headers,
+            body: Vec::new(),
+        },
+        bytes[end + 4..].to_vec(),
+    )
 }
 
 fn unchunk(mut bytes: &[u8]) -> Vec<u8> {

@@ -44,8 +44,16 @@ const fn route(session: bool, trusted: bool, run: fn(Call) -> Pending) -> Option
 
 /// A route that finds out itself who calls.
 const fn unchecked(run: fn(Call) -> Pending) -> Option<Route> {
-    let demands = Demands { session: false, trusted: true, unchecked: true };
-    Some(Route { demands, api: true, run })
+    let demands = Demands {
+        session: false,
+        trusted: true,
+        unchecked: true,
+    };
+    Some(Route {
+        demands,
+        api: true,
+        run,
+    })
 }
 
 const fn session(run: fn(Call) -> Pending) -> Option<Route> {

@@ -309,10 +309,16 @@ async fn compress(answer: Answer) -> Answer {
     Ok(reply.with("content-encoding", "gzip"))
 }
 
-/// Promises 1,000 bytes and breaks off after ten.
+/// Promises 1,000 bytes and breaks off after ten, which have left by then.
 fn cut_short() -> Response<Body> {
-    let begun: Result<Bytes, Dropped> = Ok(Bytes::from_static(b"0123456789"));
-    let mut response = Response::new(Body::from_stream(stream::iter([begun, Err(Dropped)])));
+    let body = stream::unfold(0, |sent| async move {
+        if sent == 0 {
+            return Some((Ok(Bytes::from_static(b"0123456789")), 1));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Some((Err(Dropped), 2))
+    });
+    let mut response = Response::new(Body::from_stream(body));
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(

@@ -30,6 +30,9 @@ pub(super) enum Broken {
     Io(#[from] io::Error),
 }
 
+/// Most bytes of an overlong message that are read and thrown away.
+const DRAINED: u64 = 1 << 20;
+
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -67,6 +70,9 @@ pub(super) async fn read(
             return Err(Broken::Protocol);
         }
         if length.saturating_add(data.len()) > most {
+            // Read off what is under way, or the reset overtakes the close frame.
+            let rest = (length as u64).min(DRAINED) + 4;
+            tokio::io::copy(&mut (&mut *from).take(rest), &mut tokio::io::sink()).await?;
             return Err(Broken::TooLong);
         }
         let mut mask = [0u8; 4];

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{Answer, Refusal, Reply, Style};
 use super::call::Call;
@@ -401,7 +402,7 @@ async fn run(
 
     // Reading runs beside: a half-read frame must not be dropped by the loop below.
     let (heard, mut hearing) = mpsc::channel(16);
-    let reader = tokio::spawn(async move {
+    let _reader = AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             let message = read(&mut reading, LONGEST).await;
             let last = message.is_err();
@@ -409,7 +410,7 @@ async fn run(
                 break;
             }
         }
-    });
+    }));
     let started = Instant::now();
     let mut graced = false;
     let mut last_heard = started;
@@ -458,7 +459,6 @@ async fn run(
             break;
         }
     }
-    reader.abort();
     let _ = writing.shutdown().await;
 }
 
