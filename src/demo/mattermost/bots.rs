@@ -7,7 +7,8 @@ use super::call::Call;
 use super::controls::StandIn;
 use super::ids::now_ms;
 use super::state::Bot;
-use super::users::{blank, insert, set_active};
+use super::user_changes::set_active;
+use super::users::{blank, insert};
 
 impl StandIn {
     /// Makes a bot and its account; an empty owner means that it owns itself.

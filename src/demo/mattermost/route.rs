@@ -9,7 +9,7 @@ use super::credential::Demands;
 use super::ids::is_alnum;
 use super::{
     bots, channels, config, files, hooks, login, pages, passwords, plugin, posts, sessions, system,
-    teams, tokens, users, websocket,
+    teams, tokens, user_changes, users, websocket,
 };
 
 /// A handler's answer to come.
@@ -104,18 +104,20 @@ fn of_users(method: &str, path: &[&str]) -> Option<Route> {
         ("POST", ["tokens", "revoke" | "disable" | "enable"]) => session(run!(tokens::change)),
         (_, [id, ..]) if !is_alnum(id) => None,
         ("GET", [_]) => session(run!(users::get)),
-        ("PUT", [_]) => session(run!(users::replace)),
-        ("DELETE", [_]) => session(run!(users::delete)),
-        ("PUT", [_, "patch"]) => session(run!(users::patch)),
-        ("PUT", [_, "active"]) => session(run!(users::active)),
-        ("PUT", [_, "roles"]) => session(run!(users::roles)),
-        ("PUT", [_, "mfa"]) => session(run!(users::mfa)),
-        ("PUT", [_, "auth"]) => session(run!(users::auth)),
+        ("PUT", [_]) => session(run!(user_changes::replace)),
+        ("DELETE", [_]) => session(run!(user_changes::delete)),
+        ("PUT", [_, "patch"]) => session(run!(user_changes::patch)),
+        ("PUT", [_, "active"]) => session(run!(user_changes::active)),
+        ("PUT", [_, "roles"]) => session(run!(user_changes::roles)),
+        ("PUT", [_, "mfa"]) => session(run!(user_changes::mfa)),
+        ("PUT", [_, "auth"]) => session(run!(user_changes::auth)),
         ("PUT", [_, "password"]) => session(run!(passwords::set)),
         ("GET" | "PUT", [_, "status"]) => session(run!(users::status)),
         ("POST", [_, "typing"]) => session(run!(system::fine)),
-        ("POST", [_, "reset_failed_attempts"]) => session(run!(users::reset_failed_attempts)),
-        ("POST", [_, "email", "verify", "member"]) => session(run!(users::verify_email)),
+        ("POST", [_, "reset_failed_attempts"]) => {
+            session(run!(user_changes::reset_failed_attempts))
+        }
+        ("POST", [_, "email", "verify", "member"]) => session(run!(user_changes::verify_email)),
         ("GET", [_, "image"]) => session(run!(files::image)),
         ("POST", [_, "image"]) => session(run!(files::set_image)),
         ("DELETE", [_, "image"]) => session(run!(files::remove_image)),
