@@ -12,6 +12,7 @@ mod replay;
 mod socket;
 mod wire;
 
+use futures_util::future::join_all;
 use replay::{Case, Stage, load};
 
 async fn check(case: &Case) {
@@ -58,61 +59,33 @@ async fn bootstrap() {
     played(&mut stage, &cases::BOOTSTRAP).await;
 }
 
-/// Each of these waits for the check that comes five seconds after opening, so they run beside
-/// each other.
-macro_rules! socket_ends {
-    ($($name:ident: $index:literal;)*) => {
-        $(
-            #[tokio::test]
-            async fn $name() {
-                let mut stage = Stage::founded().await;
-                let report = stage.play_some(&cases::SOCKETS_END, |index| index == $index).await;
-                assert!(report.is_empty(), "{}", report.join("\n"));
-            }
-        )*
-        const SOCKETS_END_PLAYED: &[usize] = &[$($index),*];
-    };
-}
-
-socket_ends! {
-    socket_revoked_young: 0;
-    socket_revoked_old: 2;
-    socket_mute_and_foreign_challenge: 16;
-    socket_mute_and_dead_challenge: 18;
-    socket_failed_and_dead_challenge: 22;
-}
-
-#[test]
-fn every_played_session_end_has_its_test() {
-    let skipped = cases::SOCKETS_END.skipped;
-    let rest = (0..load(cases::SOCKETS_END.file).len())
-        .filter(|index| !skipped.iter().any(|(skipped, _)| skipped == index));
-    assert_eq!(rest.collect::<Vec<_>>(), SOCKETS_END_PLAYED);
-}
-
-/// Two sockets of recording 07 wait for the check after five seconds: a test each.
-const SLOW_BASICS: [usize; 2] = [5, 6];
-
-async fn basics(wanted: impl Fn(usize) -> bool) {
-    let mut stage = Stage::founded().await;
-    cases::socket_users(&mut stage).await;
-    let report = stage.play_some(&cases::SOCKETS, wanted).await;
-    assert!(report.is_empty(), "{}", report.join("\n"));
-}
+/// Exchanges that wait for the check that comes five seconds after opening.
+const SLOW_BASICS: &[usize] = &[5, 6];
 
 #[tokio::test]
 async fn socket_basics() {
-    basics(|index| !SLOW_BASICS.contains(&index)).await;
+    let mut stage = Stage::founded().await;
+    cases::socket_users(&mut stage).await;
+    let report = stage
+        .play_some(&cases::SOCKETS, |index| !SLOW_BASICS.contains(&index))
+        .await;
+    assert!(report.is_empty(), "{}", report.join("\n"));
 }
 
+/// All that wait, beside each other, each on a server of its own.
 #[tokio::test]
-async fn socket_without_token() {
-    basics(|index| index == SLOW_BASICS[0]).await;
-}
-
-#[tokio::test]
-async fn socket_with_dead_token() {
-    basics(|index| index == SLOW_BASICS[1]).await;
+async fn sockets_after_five_seconds() {
+    let ends = 0..load(cases::SOCKETS_END.file).len();
+    let basics = SLOW_BASICS.iter().map(|index| (&cases::SOCKETS, *index));
+    let all = basics.chain(ends.map(|index| (&cases::SOCKETS_END, index)));
+    let played =
+        all.filter(|(case, index)| !case.skipped.iter().any(|(skipped, _)| skipped == index));
+    let reports = join_all(played.map(|(case, index)| async move {
+        let mut stage = Stage::founded().await;
+        stage.play_some(case, |candidate| candidate == index).await
+    }));
+    let report = reports.await.concat();
+    assert!(report.is_empty(), "{}", report.join("\n"));
 }
 
 /// What is not played is written down, exists, and does not grow without someone saying so here.

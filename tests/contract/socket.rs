@@ -142,7 +142,10 @@ pub(crate) async fn play(
         }
         let at = frame["t"].as_f64().unwrap_or_default();
         let passed = started.elapsed().as_secs_f64();
-        if at > 5.05 && passed < GRACE && frame["event"].is_string() {
+        let revoked = frame["event"]
+            .as_str()
+            .is_some_and(|event| event.contains("revoked"));
+        if revoked && at > 5.05 && passed < GRACE {
             tokio::time::sleep(Duration::from_secs_f64(GRACE - passed)).await;
         }
         let event = frame["event"].as_str().unwrap_or_default();
