@@ -10,6 +10,10 @@
 //! The **revocation log** is the heart of it: whatever ends access appends a numbered entry in the
 //! transaction that ends it, and every replica replays from its last number (design §4). Births,
 //! renewals and carry-overs are conditional on "no tombstone, epoch unchanged".
+//!
+//! A session is **live** until something ends it: one that is past its `expires_at` is live, is
+//! neither renewed nor carried over, and is ended (`EndReason::Expired`) by whoever comes across
+//! it, so that its app session is revoked like any other's.
 
 mod error;
 mod migrate;
@@ -89,10 +93,13 @@ pub trait Store: Send + Sync {
     // ---- sessions ----------------------------------------------------------------------------
 
     /// The epoch to carry into `birth`, `renew` and `carry_over`: read it before the app is asked.
+    /// Those three also answer `Birth::EpochMoved` when the user is disabled, whatever the epoch:
+    /// a state that was read too early must not make a session.
     async fn epoch(&self, user: UserId) -> Result<Epoch>;
 
     /// A session is born, unless one of its sids is tombstoned, the epoch moved, or a live session
-    /// of the same (app, issuer, subject, sid) exists.
+    /// of the same (app, issuer, subject, sid) exists (which may be past its time: end it and try
+    /// again). Its user must be its subject's, else `StoreError::Inconsistent`.
     async fn birth(&self, session: &Session, epoch: Epoch, now: Timestamp) -> Result<Birth>;
 
     /// A session gets a new app session under it: replaces `sealed`, `app_session`,
@@ -108,7 +115,8 @@ pub trait Store: Send + Sync {
     ) -> Result<Birth>;
 
     /// A live session moves to a new sid of the same subject: `sid`, `sid_since` and `expires_at`
-    /// change, the old sid is remembered (bounded set: the newest 16).
+    /// change, the old sid is remembered (bounded set: the newest 16). `Birth::Exists` when a live
+    /// session has that sid already, be it this one.
     async fn carry_over(
         &self,
         id: SessionId,
@@ -135,9 +143,11 @@ pub trait Store: Send + Sync {
 
     /// Ends live sessions: marks them, sets tombstones for every sid they ever had when the reason
     /// asks for it (`EndReason::tombstones`), raises the epoch of their users (the global one for
-    /// `Which::All`) and appends one log entry a session, in one transaction. `Which::Sid` sets its
-    /// tombstone even when no session lives (a birth may be under way). Gives the sessions that
-    /// were live.
+    /// `Which::All`) and appends one log entry a session (`Revoked::All` alone for `Which::All`), in
+    /// one transaction. `Which::Sid` also means the session that has moved on from that sid; when
+    /// none lives (a birth may be under way) it sets its tombstone all the same and appends
+    /// `Revoked::Sid`. `Which::User` and `Which::Sid` raise the epoch even when nothing lives.
+    /// Gives the sessions that were live.
     async fn end_sessions(
         &self,
         which: &Which,
@@ -172,7 +182,9 @@ pub trait Store: Send + Sync {
     // ---- the revocation log --------------------------------------------------------------------
 
     /// Entries after `number`, in order, at most `limit`. Numbers are given in commit order: an
-    /// entry never appears behind a number that was already read.
+    /// entry never appears behind a number that was already read. They have no gaps: if the first
+    /// entry is not `number + 1`, what lies between was purged, and all that is remembered of
+    /// sessions must be read anew.
     async fn revocations_after(&self, number: i64, limit: u32) -> Result<Vec<Revocation>>;
 
     /// The newest number; 0 when the log is empty.
@@ -204,7 +216,8 @@ pub trait Store: Send + Sync {
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard>;
 
     /// Forgets what no longer matters: tombstones past their time, sessions ended or expired and
-    /// log entries older than `keep`. Bounded work a call. Gives the number of rows removed.
+    /// log entries older than `keep` (never the newest entry). Bounded work a call: call again
+    /// while it gives more than 0. Gives the number of rows removed.
     async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64>;
 
     /// Whether the store answers.

@@ -83,9 +83,12 @@ impl Held {
         let Some((connection, _)) = &self.connection else {
             return Ok(false);
         };
-        let sql = "SELECT pg_try_advisory_lock($1)";
-        let statement = connection.prepare_cached(sql).await?;
-        let row = timeout(PATIENCE, connection.query_one(&statement, &[&self.key]))
+        let ask = async {
+            let sql = "SELECT pg_try_advisory_lock($1)";
+            let statement = connection.prepare_cached(sql).await?;
+            connection.query_one(&statement, &[&self.key]).await
+        };
+        let row = timeout(PATIENCE, ask)
             .await
             .map_err(|_| StoreError::Unavailable("no answer in time".into()))??;
         row.flag(0)

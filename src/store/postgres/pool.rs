@@ -87,10 +87,11 @@ impl PostgresOptions {
 /// The pool; no connection is made before the first is asked for.
 pub(super) fn pool(options: &PostgresOptions) -> Result<Pool> {
     let config = options.config()?;
-    // Fast: a connection that is known to be closed is not handed out; one that breaks under a
-    // statement is an `Unavailable` like any other.
+    // Verified: one more round trip before a connection is handed out, so that one that died while
+    // it lay in the pool (a restart of the server, a firewall) costs no revocation. Nothing on the
+    // hot path asks the store.
     let recycling = ManagerConfig {
-        recycling_method: RecyclingMethod::Fast,
+        recycling_method: RecyclingMethod::Verified,
     };
     let manager = match &options.tls {
         Some(tls) => {

@@ -88,7 +88,7 @@ fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
     tx.execute_batch(
         "CREATE TABLE IF NOT EXISTS schema_versions (
              version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL,
-             applied_at INTEGER NOT NULL
+             applied_at INTEGER NOT NULL DEFAULT (unixepoch())
          ) STRICT;",
     )?;
     let applied = many(
@@ -102,8 +102,7 @@ fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
             .map_err(|error| StoreError::Schema(format!("{}: {error}", migration.name)))?;
         run(
             &tx,
-            "INSERT INTO schema_versions (version, name, checksum, applied_at)
-             VALUES (?1, ?2, ?3, unixepoch())",
+            "INSERT INTO schema_versions (version, name, checksum) VALUES (?1, ?2, ?3)",
             params![migration.version, migration.name, migration.checksum()],
         )?;
     }

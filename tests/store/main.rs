@@ -1,0 +1,130 @@
+//! One suite, every store: each case of `suite!` runs on SQLite (a temporary file) and on
+//! PostgreSQL (a cluster of this run's own). What only one of them can show is in a file of its
+//! name.
+
+mod accounts;
+mod bed;
+mod births;
+mod endings;
+mod keys;
+mod locks;
+mod log;
+mod people;
+#[path = "../support/pg.rs"]
+mod pg;
+mod postgres;
+mod purge;
+mod races;
+mod schema;
+mod sessions;
+mod sqlite;
+
+macro_rules! suite {
+    ($($file:ident: $($case:ident)*;)*) => {
+        mod on_sqlite {
+            $(mod $file { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$file::$case(crate::bed::Bed::sqlite().await).await;
+                }
+            )* })*
+        }
+        mod on_postgres {
+            $(mod $file { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$file::$case(crate::bed::Bed::postgres().await).await;
+                }
+            )* })*
+        }
+    };
+}
+
+suite! {
+    people:
+        a_subject_is_one_user
+        attributes_follow_the_newest_assertion
+        text_with_a_nul_is_kept_without_it
+        users_are_found_by_state_and_search
+        users_come_in_pages
+        disabling_ends_sessions_and_raises_the_epoch
+        an_unchanged_state_logs_nothing
+        enabling_tells_the_replicas
+        nobody_is_none;
+    accounts:
+        an_intent_is_recorded_once
+        a_write_needs_the_version_that_was_read
+        a_remote_id_has_one_account_in_an_app
+        a_linked_account_names_its_remote
+        accounts_are_found_by_what_they_are
+        an_account_needs_a_user;
+    births:
+        a_session_is_born_as_given
+        a_tombstone_forbids_a_birth
+        a_tombstone_of_a_former_sid_forbids_a_birth
+        a_moved_epoch_forbids_a_birth
+        a_disabled_person_is_not_born_even_with_the_newest_epoch
+        a_second_birth_of_a_sign_in_finds_the_first
+        a_sid_is_one_sign_in_only_with_its_subject
+        a_session_must_be_its_users
+        a_renewal_replaces_the_app_session
+        a_renewal_from_an_old_generation_finds_the_new_one
+        a_renewal_needs_a_live_session
+        a_carry_over_moves_and_remembers
+        a_carry_over_remembers_the_newest_sixteen
+        a_carry_over_does_not_cross_a_tombstone
+        a_carry_over_finds_who_is_there
+        a_carry_over_does_not_wake_the_expired;
+    sessions:
+        sessions_are_listed_newest_first
+        a_sign_in_has_its_session_while_it_lives
+        a_mark_never_goes_back
+        marks_of_unknown_sessions_are_no_matter;
+    endings:
+        ending_a_session_buries_every_sid
+        only_some_reasons_bury
+        ending_twice_ends_once
+        ending_a_user_in_one_app_leaves_the_other
+        ending_a_user_without_sessions_stops_a_birth_under_way
+        ending_a_sign_in_without_a_session_buries_it
+        ending_a_sign_in_finds_the_session_that_moved_on
+        ending_everything_is_one_entry
+        a_tombstone_falls_after_its_time
+        a_tombstone_never_gets_shorter;
+    log:
+        the_log_is_read_from_a_number
+        numbers_are_in_commit_order_and_without_gaps
+        a_wait_ends_with_an_entry
+        a_wait_ends_by_itself
+        an_entry_before_the_wait_is_not_missed;
+    keys:
+        a_key_is_added_and_replaced
+        a_secret_is_written_once
+        one_of_many_secrets_stands;
+    locks:
+        a_lock_excludes_and_is_given_back
+        a_lock_excludes_across_replicas
+        waiting_for_a_lock_has_an_end
+        another_name_is_another_lock
+        giving_up_leaves_no_lock_behind
+        many_take_turns;
+    purge:
+        what_no_longer_matters_is_forgotten
+        a_call_removes_a_bounded_number
+        the_log_keeps_its_newest_entry;
+    races:
+        one_of_many_births_stands
+        one_of_many_users_is_made
+        a_birth_never_survives_an_ending
+        a_birth_never_survives_a_disabling
+        a_birth_never_survives_ending_everything
+        a_renewal_never_survives_a_revocation
+        a_carry_over_never_escapes_its_tombstone
+        one_of_many_renewals_stands
+        one_of_many_writers_of_an_account_wins;
+    schema:
+        many_open_it_at_once
+        a_newer_schema_is_refused
+        a_changed_migration_is_refused
+        an_unknown_word_is_inconsistent;
+}
