@@ -1,1 +1,4 @@
 //! The road of a request.
+
+pub mod assertion;
+pub mod edge;

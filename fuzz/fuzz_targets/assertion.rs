@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(
+    |data: &[u8]| auth_manager::proxy::assertion::fuzz::fuzz_assertion(data)
+);

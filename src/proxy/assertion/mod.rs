@@ -1,0 +1,70 @@
+//! Station 3, authenticate: a raw assertion → [`Verified<Assertion>`].
+//!
+//! In the order a token is read: `raw` takes the one header line out of a request; `header` splits
+//! the compact JWS and reads its JOSE header; `keys` are the parsed keys of an issuer and `fetch`
+//! keeps them fresh; `verify` puts the checks in order; `claims` reads the payload strictly;
+//! `issuer` holds what differs from profile to profile; `replay` remembers what was used.
+//! What does not live here: who may do what (`access/`), accounts and sessions.
+//!
+//! Invariants: a [`Verified`] is made by [`Verifier::verify`] alone; every request is verified
+//! anew, nothing about a token is cached but its key's usual header bytes (which were signed); no
+//! expectation and no address is ever taken from a token (T7, T20).
+//!
+//! ```compile_fail
+//! // Outsiders can't build one: the field is private and there is no constructor.
+//! let forged = auth_manager::proxy::assertion::Verified { inner: "anything" };
+//! ```
+//!
+//! ```compile_fail
+//! // Nor can one be read from text.
+//! use auth_manager::proxy::assertion::{Assertion, Verified};
+//! let forged: Verified<Assertion> = serde_json::from_str("{}").unwrap();
+//! ```
+//!
+//! ```compile_fail
+//! // Nor appear from nothing, nor be copied to outlive its request.
+//! use auth_manager::proxy::assertion::{Assertion, Verified};
+//! let forged: Verified<Assertion> = Default::default();
+//! ```
+
+mod assertion;
+mod claims;
+mod fetch;
+#[doc(hidden)]
+pub mod fuzz;
+mod header;
+mod issuer;
+mod jwk;
+mod keys;
+mod raw;
+mod replay;
+mod verify;
+
+pub use assertion::Assertion;
+#[cfg(test)]
+pub(crate) use assertion::AssertionForTest;
+pub use fetch::{FetchError, KeySource, KeyStatus, SourceError};
+pub use keys::{KeySet, KeySetError};
+pub use raw::RawAssertion;
+pub use replay::{ReplayStats, ReplayTable, ReplayVerdict};
+pub use verify::Verifier;
+
+use std::ops::Deref;
+
+/// Something whose signature and rules were checked; only this module makes one.
+///
+/// It can't be cloned: proof is carried from station to station, never kept.
+#[derive(Debug)]
+pub struct Verified<T> {
+    inner: T,
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+#[cfg(test)]
+mod tests;
