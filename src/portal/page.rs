@@ -115,16 +115,15 @@ pub fn render(page: Page, ctx: &PageContext<'_>) -> Bytes {
         })
     };
     let (who, address) = match (cut(ctx.display_name), cut(ctx.email)) {
+        // Whoever just signed out is not told that they are signed in.
+        _ if page == Page::SignedOut => ("", ""),
         ("", email) => (email, ""),
         (name, email) if name == email => (name, ""),
         both => both,
     };
     let detail = message(ctx.code, ctx.lang);
-    // A page of its own needs no second sentence that says the same.
-    let is_general = matches!(
-        page,
-        Page::Plain | Page::AppUnavailable | Page::Conflict | Page::NoSeat
-    );
+    // Pages that stand for several codes add the code's own sentence; the others say it already.
+    let is_general = matches!(page, Page::Plain | Page::AppUnavailable | Page::NoSeat);
     let (tone, icon) = picture(page);
     let heading: Vec<_> = [cut(ctx.organisation), cut(ctx.app_name)]
         .into_iter()
@@ -149,7 +148,11 @@ pub fn render(page: Page, ctx: &PageContext<'_>) -> Bytes {
         address,
         contact,
         contact_is_address: is_address(contact),
-        detail: if is_general { detail } else { "" },
+        detail: if is_general && detail.trim_end_matches('.') != words.title {
+            detail
+        } else {
+            ""
+        },
         code: ctx.code.as_str(),
         request_id: cut(ctx.request_id),
     };
