@@ -1,1 +1,3 @@
 //! The demo: a door that plays Pomerium and a stand-in Mattermost.
+
+pub mod door;
