@@ -1,3 +1,4 @@
 //! The demo: a door that plays Pomerium and a stand-in Mattermost.
 
+pub mod door;
 pub mod mattermost;

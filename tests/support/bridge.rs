@@ -1,0 +1,273 @@
+//! The bridge's binary in a folder of its own.
+
+use super::certs::{BRIDGE, Certs, POMERIUM};
+use super::process::Process;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use tokio::process::Command;
+
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_auth-manager");
+
+/// What a configuration says beyond the usual. Texts are TOML lines of the named section.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// External host of the app.
+    pub host: String,
+    /// External origin; empty: `https://` and the host.
+    pub origin: String,
+    /// `[apps.access]`
+    pub access: String,
+    /// `[apps.session]`
+    pub session: String,
+    /// `[apps.mattermost]`, beside `bot_token`
+    pub mattermost: String,
+    /// `[[issuers]]`, beside `id` and `jwks`
+    pub issuer: String,
+    /// `[[apps]]` itself
+    pub app: String,
+    /// TLS with client certificates instead of plain HTTP on loopback.
+    pub tls: bool,
+    /// The log filter.
+    pub log: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: "chat.example.test".into(),
+            origin: String::new(),
+            access: "validated = \"validated\"\nany_of = [\"mattermost-users\"]".into(),
+            session: String::new(),
+            mattermost: "team = \"demo\"".into(),
+            issuer: String::new(),
+            app: String::new(),
+            tls: false,
+            // Everything of ours: what the finest log shows must be clean, too (T34).
+            log: "info,auth_manager=trace".into(),
+        }
+    }
+}
+
+/// What stands on both sides of the bridge.
+pub struct Neighbours<'a> {
+    pub app: SocketAddr,
+    pub bot_token: &'a str,
+    pub jwks: &'a str,
+}
+
+/// A running bridge, and its folder.
+pub struct Bridge {
+    folder: tempfile::TempDir,
+    log: String,
+    process: Process,
+    /// What former processes said.
+    earlier: String,
+    /// Where Pomerium would reach it.
+    pub proxy: SocketAddr,
+    /// Health and metrics.
+    pub ops: SocketAddr,
+    /// The certificates, with `tls`.
+    pub certs: Option<Certs>,
+}
+
+impl Bridge {
+    /// Writes a configuration and starts the binary on it.
+    pub async fn start(settings: &Settings, neighbours: &Neighbours<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let certs = settings.tls.then(|| Certs::make(folder.path()));
+        write_configuration(folder.path(), settings, neighbours, certs.as_ref());
+        let mut process = serve(folder.path(), &settings.log);
+        let (proxy, ops) = addresses(&mut process).await;
+        let log = settings.log.clone();
+        Self {
+            folder,
+            log,
+            process,
+            earlier: String::new(),
+            proxy,
+            ops,
+            certs,
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("auth-manager.toml")
+    }
+
+    /// Replaces the key set file; the bridge looks at it again by itself.
+    pub fn set_jwks(&self, jwks: &str) {
+        let path = self.folder.path().join("jwks.json");
+        let fresh = path.with_extension("new");
+        std::fs::write(&fresh, jwks).expect("the folder is writable");
+        std::fs::rename(fresh, path).expect("a rename in one folder");
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// SIGTERM; waits for the end and gives the exit code.
+    pub async fn stop(&mut self) -> Option<i32> {
+        self.process.signal("TERM");
+        self.process.ended().await
+    }
+
+    /// A new process on the same folder; the addresses change.
+    pub async fn restart(&mut self) {
+        self.earlier.push_str(&self.process.output());
+        self.process = serve(self.folder.path(), &self.log);
+        (self.proxy, self.ops) = addresses(&mut self.process).await;
+    }
+
+    /// The first thing `wanted` finds in a log line, old or new.
+    pub async fn line<T>(&mut self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+        self.process.line(what, wanted).await
+    }
+
+    /// Everything it logged so far.
+    pub fn output(&self) -> String {
+        format!("{}{}", self.earlier, self.process.output())
+    }
+
+    /// Runs a command on the same configuration.
+    pub async fn command(&self, arguments: &[&str]) -> Output {
+        let run = Command::new(BINARY)
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .stdin(std::process::Stdio::null())
+            .output();
+        tokio::time::timeout(super::PATIENCE, run)
+            .await
+            .expect("a command ends")
+            .expect("the binary starts")
+    }
+
+    /// Runs a command that must succeed; its standard output.
+    pub async fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).await;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}\n{}{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+
+    /// `GET` on the ops listener.
+    pub async fn ops(&self, path: &str) -> super::wire::Response {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.ops
+        );
+        super::wire::exchange(self.ops, request.as_bytes()).await
+    }
+}
+
+fn serve(folder: &Path, log: &str) -> Process {
+    let mut command = Command::new(BINARY);
+    command
+        .args(["serve", "--config"])
+        .arg(folder.join("auth-manager.toml"))
+        .env("RUST_LOG", log)
+        .env("AUTH_MANAGER_LOG", log)
+        .current_dir(folder);
+    Process::start(
+        command,
+        "auth-manager serve",
+        "It is built by the same cargo test.",
+    )
+}
+
+async fn addresses(process: &mut Process) -> (SocketAddr, SocketAddr) {
+    let proxy = process
+        .line("the proxy's address", |line| listening(line, "proxy"))
+        .await;
+    let ops = process
+        .line("the ops address", |line| listening(line, "ops"))
+        .await;
+    (proxy, ops)
+}
+
+/// The address in a line `listening` of this listener; fields flattened or below `fields`.
+fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = line.get("fields").unwrap_or(&line);
+    let text = |name: &str| fields.get(name).and_then(|value| value.as_str());
+    let ours = text("message") == Some("listening") && text("listener") == Some(listener);
+    ours.then(|| text("address")?.parse().ok())?
+}
+
+fn write_configuration(
+    folder: &Path,
+    settings: &Settings,
+    neighbours: &Neighbours<'_>,
+    certs: Option<&Certs>,
+) {
+    let secret = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("the folder is writable");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("our own file");
+        path.display().to_string()
+    };
+    let mut key = [0; 32];
+    aws_lc_rs::rand::fill(&mut key).expect("randomness");
+    let master = secret("master.key", &STANDARD.encode(key));
+    let bot = secret("bot.token", neighbours.bot_token);
+    let jwks = secret("jwks.json", neighbours.jwks);
+    let Settings {
+        host,
+        access,
+        session,
+        mattermost,
+        issuer,
+        app,
+        ..
+    } = settings;
+    let origin = if settings.origin.is_empty() {
+        format!("https://{host}")
+    } else {
+        settings.origin.clone()
+    };
+    let mut text = "[listen.proxy]\naddress = \"127.0.0.1:0\"\n".to_owned();
+    if let Some(certs) = certs {
+        write!(
+            text,
+            "[listen.proxy.tls]\ncertificate = {:?}\nkey = {:?}\nclient_ca = {:?}\nclient_names = [{POMERIUM:?}]\n",
+            certs.server, certs.server_key, certs.ca
+        )
+        .expect("a String takes it");
+        debug_assert_ne!(BRIDGE, POMERIUM);
+    }
+    write!(
+        text,
+        "[listen.ops]\naddress = \"127.0.0.1:0\"\n\
+         [store]\nsqlite = \"{folder}/auth-manager.db\"\n\
+         [keys]\nmaster_key = {{ file = {master:?} }}\n\
+         [[issuers]]\nid = \"pomerium\"\njwks = {{ file = {jwks:?} }}\n{issuer}\n\
+         [[apps]]\nid = \"chat\"\nkind = \"mattermost\"\nname = \"Chat\"\nhost = {host:?}\n\
+         origin = {origin:?}\nupstream = \"http://{upstream}\"\n{app}\n\
+         [apps.access]\n{access}\n\
+         [apps.session]\n{session}\n\
+         [apps.mattermost]\nbot_token = {{ file = {bot:?} }}\n{mattermost}\n\
+         [portal]\norganisation = \"Example Organisation\"\ncontact = \"help@example.test\"\n",
+        folder = folder.display(),
+        upstream = neighbours.app,
+    )
+    .expect("a String takes it");
+    std::fs::write(folder.join("auth-manager.toml"), text).expect("the folder is writable");
+}

@@ -1,0 +1,53 @@
+//! What the integration tests share. A test binary takes it in with
+//! `#[path = "../support/mod.rs"] mod support;`.
+//!
+//! Everything here treats the bridge as a black box: the real binary, real sockets, its command
+//! line. What it stands between is played by `auth_manager::demo` (assertions and Mattermost), by
+//! real Chromium and by real Envoy. A missing tool is a failed test that says what to install.
+//!
+//! - `world`: one bridge, one stand-in Mattermost, one signing key; the usual start of a story
+//! - `bridge`: the binary in a folder of its own: configuration, start, kill, restart, commands
+//! - `client`: a browser's HTTP behaviour by hand, behind a Pomerium that mints for it
+//! - `wire`: HTTP/1.1 as bytes
+//! - `socket`: a WebSocket client that is not ours
+//! - `taint`: every byte that left the bridge, and what must not be among them
+//! - `browser`: headless Chromium by WebDriver
+//! - `demo`: the `demo` command
+//! - `envoy`: real Envoy with Pomerium's connection settings
+//! - `certs`: an authority, a server's and a client's certificate
+//! - `process`: children that are read line by line and never outlive their test
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(missing_docs, unreachable_pub, reason = "not a library")]
+
+pub mod bridge;
+pub mod browser;
+pub mod certs;
+pub mod client;
+pub mod demo;
+pub mod envoy;
+pub mod process;
+pub mod socket;
+pub mod taint;
+pub mod wire;
+pub mod world;
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives up: generous, since two cores carry Chromium,
+/// Envoy and a debug build; nothing waits so long when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until `probe` has an answer, and gives it.
+pub async fn eventually<T, F>(what: &str, mut probe: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let started = std::time::Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "gave up waiting: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

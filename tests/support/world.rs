@@ -1,0 +1,108 @@
+//! One bridge, one stand-in Mattermost, one signing key: the usual start of a story.
+
+use super::bridge::{Bridge, Neighbours, Settings};
+use super::client::Client;
+use super::taint::Taint;
+use auth_manager::demo::door::{Minter, Person};
+use auth_manager::demo::mattermost::{Options, StandIn};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Everything a story needs. End it with [`World::finish`], which looks for leaked tokens.
+pub struct World {
+    pub bridge: Bridge,
+    pub mattermost: StandIn,
+    /// Where the stand-in listens: only the bridge has business there.
+    pub mattermost_address: SocketAddr,
+    pub minter: Arc<Minter>,
+    pub taint: Taint,
+    pub host: String,
+    _mattermost_runs: DropGuard,
+}
+
+impl World {
+    /// With the usual settings.
+    pub async fn start() -> Self {
+        Self::with(Settings::default(), Options::default()).await
+    }
+
+    pub async fn with(settings: Settings, options: Options) -> Self {
+        let origin = match settings.origin.as_str() {
+            "" => format!("https://{}", settings.host),
+            origin => origin.to_owned(),
+        };
+        let mattermost = StandIn::new(Options {
+            site_url: origin,
+            ..options
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let app = listener.local_addr().expect("a bound listener");
+        let cancel = CancellationToken::new();
+        let server = mattermost.clone();
+        let until = cancel.clone();
+        tokio::spawn(async move { server.serve(listener, until).await });
+        let minter = Arc::new(Minter::generate().expect("randomness"));
+        let bot_token = mattermost.bot_token();
+        let neighbours = Neighbours {
+            app,
+            bot_token: &bot_token,
+            jwks: &minter.jwks(),
+        };
+        let bridge = Bridge::start(&settings, &neighbours).await;
+        Self {
+            bridge,
+            mattermost,
+            mattermost_address: app,
+            minter,
+            taint: Taint::default(),
+            host: settings.host,
+            _mattermost_runs: cancel.drop_guard(),
+        }
+    }
+
+    /// A browser at which `person` has just signed in at Pomerium.
+    pub fn client(&self, person: Person) -> Client {
+        let minter = Arc::clone(&self.minter);
+        Client::new(
+            self.bridge.proxy,
+            &self.host,
+            person,
+            minter,
+            self.taint.clone(),
+        )
+    }
+
+    /// A browser at which `person` is signed in with the app open.
+    pub async fn signed_in(&self, person: Person) -> Client {
+        let mut client = self.client(person);
+        let page = client.open("/").await;
+        assert_eq!(
+            page.status,
+            200,
+            "{}\n{}",
+            page.text(),
+            self.bridge.output()
+        );
+        client
+    }
+
+    /// Runs a command of the bridge that must succeed.
+    pub async fn run(&self, arguments: &[&str]) -> String {
+        let output = self.bridge.run(arguments).await;
+        self.taint.operator("output of a command", &output);
+        output
+    }
+
+    /// Ends the bridge and asserts that no token of the app got out anywhere, and no credential of
+    /// a visitor into logs or metrics.
+    pub async fn finish(mut self) {
+        let metrics = self.bridge.ops("/metrics").await;
+        assert_eq!(metrics.status, 200);
+        self.taint.operator("metrics", &metrics.text());
+        self.bridge.stop().await;
+        self.taint.operator("the log", &self.bridge.output());
+        self.taint.assert_clean(&self.mattermost.real_tokens());
+    }
+}
