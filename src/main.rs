@@ -1,3 +1,13 @@
 //! The binary: everything lives in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match auth_manager::cli::run() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("auth-manager: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

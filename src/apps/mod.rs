@@ -104,6 +104,9 @@ pub trait Rules: Send + Sync {
     /// `Strategy::probe`, since expiry and a failed CSRF check look the same.
     fn refused_session(&self, status: http::StatusCode, headers: &HeaderMap) -> bool;
 
+    /// Whether the body of such an answer speaks of the session (an app has other 401s too).
+    fn is_session_refusal(&self, body: &[u8]) -> bool;
+
     /// A refusal in the app's own error shape: content type and body.
     fn render(&self, refusal: &Refusal, message: &str, request_id: &str) -> (&'static str, Bytes);
 

@@ -1,11 +1,12 @@
 //! What connectors, strategies and rules talk about.
 
 use crate::types::{AppToken, RemoteId, SecretText, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// What a person is called, as the identity provider says it and as the app should.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The app's user name; empty while not known.
     pub username: String,

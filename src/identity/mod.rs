@@ -1,1 +1,68 @@
-//! People: who needs which account.
+//! People: which account a person needs in an app, and getting there in steps that a crash can't
+//! spoil. What lives here: the order of the steps, the records, what each failure means to the
+//! visitor. What does not: the app's API (`apps/`), the session (`proxy/session`).
+
+mod ensure;
+mod memo;
+
+pub use ensure::{ensure, open_session, update};
+pub use memo::Memo;
+
+use crate::apps::{AppError, Connector, Profile, Strategy};
+use crate::error::{Code, Refusal};
+use crate::keys::derive::PasswordRoot;
+use crate::store::Store;
+use crate::types::{AccountId, AppId, HostName, RemoteId, SecretText};
+use std::sync::Arc;
+
+/// What the steps need: the app's driver, the records, the root that passwords derive from.
+pub struct Context {
+    /// The records.
+    pub store: Arc<dyn Store>,
+    /// Which app.
+    pub app: AppId,
+    /// Its public host, for the address of people who have none.
+    pub host: HostName,
+    /// Its accounts.
+    pub connector: Arc<dyn Connector>,
+    /// Its sessions.
+    pub strategy: Arc<dyn Strategy>,
+    /// What passwords derive from.
+    pub root: Arc<PasswordRoot>,
+}
+
+/// An account that is theirs and settled, with what a login needs.
+pub struct Ready {
+    /// Our record of it.
+    pub account: AccountId,
+    /// The app's own id.
+    pub remote: RemoteId,
+    /// The derived password.
+    pub password: SecretText,
+    /// What the app calls them.
+    pub profile: Profile,
+}
+
+/// What an app's error means to the visitor.
+#[must_use]
+pub fn refusal(error: AppError) -> Refusal {
+    let code = match &error {
+        AppError::Unavailable(_) => Code::AppUnavailable,
+        AppError::Timeout(_) => Code::AppTimeout,
+        AppError::RateLimited(_) => Code::Busy,
+        AppError::NoSeat(_) => Code::AccountNoSeat,
+        AppError::TeamFull(_) => Code::AccountTeamFull,
+        AppError::Deactivated => Code::AccountDisabledInApp,
+        AppError::NotOurs(_) => Code::AccountConflict,
+        AppError::Credential(_)
+        | AppError::WrongPassword
+        | AppError::Locked
+        | AppError::Gone
+        | AppError::Refused(_) => Code::AccountRefused,
+    };
+    let mut refusal = Refusal::new(code, error.to_string());
+    if let AppError::RateLimited(wait) = error {
+        refusal.retry_after = Some(wait);
+    }
+    refusal
+}

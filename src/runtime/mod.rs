@@ -1,1 +1,11 @@
-//! Wires everything and owns the listeners.
+//! Wires everything and owns the listeners. What lives here: from a checked configuration to a
+//! running bridge (`wire`), accepting connections (`accept`), the ops listener (`ops`), reload and
+//! drain (`serve`). What does not: deciding anything about a request.
+
+mod accept;
+mod ops;
+mod serve;
+mod wire;
+
+pub use serve::{Options, serve};
+pub use wire::{StartError, driver_of, master_of, store_of};

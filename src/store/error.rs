@@ -1,5 +1,7 @@
 //! What can go wrong with a store.
 
+use crate::telemetry::metrics::StoreTrouble;
+
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -21,4 +23,19 @@ pub enum StoreError {
     /// The schema is newer than this version, or a migration failed.
     #[error("the store's schema can't be used: {0}")]
     Schema(String),
+}
+
+impl StoreError {
+    /// The metric label.
+    #[must_use]
+    pub const fn trouble(&self) -> StoreTrouble {
+        match self {
+            Self::Unavailable(_) => StoreTrouble::Unavailable,
+            Self::Changed => StoreTrouble::Changed,
+            Self::Taken(_) => StoreTrouble::Taken,
+            Self::Busy => StoreTrouble::Busy,
+            Self::Inconsistent(_) => StoreTrouble::Inconsistent,
+            Self::Schema(_) => StoreTrouble::Schema,
+        }
+    }
 }

@@ -48,6 +48,10 @@ impl Rules for Mattermost {
         refused_session(status, headers)
     }
 
+    fn is_session_refusal(&self, body: &[u8]) -> bool {
+        is_session_refusal(body)
+    }
+
     fn render(&self, refusal: &Refusal, message: &str, request_id: &str) -> (&'static str, Bytes) {
         render(refusal.code, message, request_id)
     }
@@ -180,6 +184,9 @@ fn releases(name: &HeaderName) -> bool {
     )
 }
 
+/// The id of a 401 that means the session.
+const SESSION_EXPIRED: &str = "api.context.session_expired.app_error";
+
 /// Expiry, revocation and a failed CSRF check are the same JSON 401. Its id is not looked at, since
 /// that would need the body: the probe tells them apart.
 fn refused_session(status: StatusCode, headers: &HeaderMap) -> bool {
@@ -191,13 +198,22 @@ fn refused_session(status: StatusCode, headers: &HeaderMap) -> bool {
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON))
 }
 
+/// Mattermost has other 401s (a wrong current password, a wrong MFA code); only this id is about the
+/// session (recordings/mattermost, 05).
+fn is_session_refusal(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Refused<'a> {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+    }
+    serde_json::from_slice::<Refused<'_>>(body).is_ok_and(|r| r.id == SESSION_EXPIRED)
+}
+
 /// Mattermost's error shape (facts §11). Only a session that is over has the app's own id, which
 /// makes the page purge and load anew.
 fn render(code: Code, message: &str, request_id: &str) -> (&'static str, Bytes) {
     let id = match code {
-        Code::SessionRequired | Code::SessionSignedOut => {
-            "api.context.session_expired.app_error".to_owned()
-        }
+        Code::SessionRequired | Code::SessionSignedOut => SESSION_EXPIRED.to_owned(),
         other => format!("auth_manager.{}.app_error", other.as_str()),
     };
     let body = serde_json::json!({

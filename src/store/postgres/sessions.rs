@@ -66,7 +66,10 @@ pub(super) async fn page(pool: &Pool, filter: &SessionFilter) -> Result<Vec<Sess
     }
     if let Some((expired, unseen)) = filter.outlived {
         // Numbers of our own: nothing to escape.
-        conditions.plain(&format!("(expires_at <= {} OR last_seen <= {})", expired.0, unseen.0));
+        conditions.plain(&format!(
+            "(expires_at <= {} OR last_seen <= {})",
+            expired.0, unseen.0
+        ));
     }
     let (clause, limit) = (conditions.clause(), limit(filter.limit));
     many(

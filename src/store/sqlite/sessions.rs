@@ -63,7 +63,10 @@ pub(super) fn page(db: &Connection, filter: &SessionFilter) -> Result<Vec<Sessio
     }
     if let Some((expired, unseen)) = filter.outlived {
         // Numbers of our own: nothing to escape.
-        conditions.plain(&format!("(expires_at <= {} OR last_seen <= {})", expired.0, unseen.0));
+        conditions.plain(&format!(
+            "(expires_at <= {} OR last_seen <= {})",
+            expired.0, unseen.0
+        ));
     }
     let (clause, values) = conditions.finish();
     let limit = limit(filter.limit);

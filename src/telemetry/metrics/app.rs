@@ -1,8 +1,6 @@
 //! The counters of one app.
 
-use super::labels::{
-    AccountOutcome, AppLabel, AppWord, LoginOutcome, RequestLabel, SessionEvent, SocketCut,
-};
+use super::labels::{AccountOutcome, AppLabel, AppWord, LoginOutcome, RequestLabel, SessionEvent};
 use super::{Families, Metrics};
 use crate::error::Code;
 use crate::types::AppId;
@@ -145,10 +143,10 @@ impl AppMetrics {
     }
 
     /// The bridge cut a WebSocket.
-    pub fn websocket_cut(&self, reason: SocketCut) {
+    pub fn websocket_cut(&self, reason: &'static str) {
         self.families()
             .sockets_cut
-            .get_or_create(&self.word(reason.as_str()))
+            .get_or_create(&self.word(reason))
             .inc();
     }
 

@@ -93,22 +93,6 @@ words! {
 }
 
 words! {
-    /// Why the bridge cut a WebSocket.
-    SocketCut {
-        /// Its session ended.
-        SessionEnded = "session_ended",
-        /// No assertion for too long.
-        Stale = "stale",
-        /// The process ends.
-        Drain = "drain",
-        /// The revocation log can't be read.
-        RevocationsStale = "revocations_stale",
-        /// One of its sides stopped reading.
-        Stuck = "stuck",
-    }
-}
-
-words! {
     /// What the store did not do.
     StoreTrouble {
         /// It does not answer.

@@ -9,7 +9,7 @@ mod labels;
 
 pub use app::AppMetrics;
 pub use labels::{
-    AccountOutcome, FetchOutcome, LoginOutcome, ReplayKind, SessionEvent, SocketCut, StoreTrouble,
+    AccountOutcome, FetchOutcome, LoginOutcome, ReplayKind, SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;

@@ -33,7 +33,7 @@ fn what_is_counted_is_shown() {
     app.account(AccountOutcome::Created);
     app.upstream_connection(false);
     app.upstream_connection(true);
-    app.websocket_cut(SocketCut::Stale);
+    app.websocket_cut("stale");
     let (socket, login, queued) = (app.websocket(), app.login_in_flight(), app.login_queued());
     drop((login, queued));
 

@@ -1,0 +1,39 @@
+//! `auth-manager serve`.
+
+use crate::config::Config;
+use crate::runtime::{self, Options};
+use crate::telemetry::log::{self, Format, LogOptions};
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// sysexits(3) `EX_CONFIG`.
+const EX_CONFIG: u8 = 78;
+
+pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(EX_CONFIG);
+        }
+    };
+    let log = log::start(&LogOptions::from_environment(Format::Json))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let options = Options {
+        path: path.to_owned(),
+        config,
+        stop: CancellationToken::new(),
+        ready: None,
+    };
+    match runtime.block_on(runtime::serve(options, &log)) {
+        Ok(()) => Ok(0),
+        Err(error) => {
+            tracing::error!(%error, "the bridge can't start");
+            log.flush();
+            eprintln!("auth-manager: {error}");
+            Ok(1)
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Ensure account → ensure membership → open the app's session; each step recorded before the next.
+
+use super::memo::Asserted;
+use super::{Context, Memo, Ready, refusal};
+use crate::apps::{AppError, AppSession, Ensured, Profile, SignIn, WantedAccount};
+use crate::error::{Code, Refusal};
+use crate::store::{Account, AccountState, StoreError, User};
+use crate::types::{SecretText, Timestamp};
+
+fn store_refusal(error: StoreError) -> Refusal {
+    match error {
+        StoreError::Changed => Code::SessionRace.into(),
+        other => Refusal::new(Code::StoreUnavailable, other.to_string()),
+    }
+}
+
+/// Makes sure that a person's account exists, is theirs, up to date and settled.
+///
+/// # Errors
+/// A conflict, a missing seat, a full team, an app that does not answer: each its own refusal, and
+/// each recorded in the account for the operator.
+pub async fn ensure(context: &Context, user: &User, now: Timestamp) -> Result<Ready, Refusal> {
+    match attempt(context, user, now).await {
+        // The account we knew was deleted in the app: forget its id and make a new one, once.
+        Err(Failure::Gone(account)) => {
+            tracing::warn!(app = %context.app, user = %user.id, "the account is gone from the app: making a new one");
+            let forgotten = Account {
+                state: AccountState::Intent,
+                remote: None,
+                settled: false,
+                ..account
+            };
+            context
+                .store
+                .save_account(&forgotten)
+                .await
+                .map_err(store_refusal)?;
+            attempt(context, user, now).await.map_err(|f| f.refusal())
+        }
+        other => other.map_err(|f| f.refusal()),
+    }
+}
+
+enum Failure {
+    Refused(Refusal),
+    Gone(Account),
+}
+
+impl Failure {
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::Gone(_) => refusal(AppError::Gone),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+async fn attempt(context: &Context, user: &User, now: Timestamp) -> Result<Ready, Failure> {
+    let before = context
+        .store
+        .account(&context.app, user.id)
+        .await
+        .map_err(store_refusal)?;
+    let earlier_try = before
+        .as_ref()
+        .is_some_and(|a| a.state == AccountState::Intent);
+    let mut account = match before {
+        Some(account) => account,
+        None => {
+            let begun = context
+                .store
+                .begin_account(&context.app, user.id, now)
+                .await;
+            begun.map_err(store_refusal)?
+        }
+    };
+    let password = context.root.password(
+        &context.app,
+        &user.issuer,
+        &user.subject,
+        u32::try_from(account.password_version).unwrap_or(u32::MAX),
+    );
+    let memo = Memo::of(&account);
+    let asserted = Asserted::of(user);
+    let known = account.state == AccountState::Linked && account.remote.is_some();
+    if !known || memo.asserted != asserted {
+        let wanted = wanted(context, user, &account, &password, earlier_try);
+        let ensured = match (&account.remote, known) {
+            (Some(remote), true) => context.connector.update_account(remote, &wanted).await,
+            _ => context.connector.ensure_account(&wanted).await,
+        };
+        account = match ensured {
+            Ok(ensured) => record(context, account, ensured, asserted, known).await?,
+            Err(AppError::Gone) if known => return Err(Failure::Gone(account)),
+            // An account that works is not refused because a name could not be brought up to date.
+            Err(error) if known && !matches!(error, AppError::Deactivated) => {
+                tracing::warn!(app = %context.app, user = %user.id, %error, "the account could not be brought up to date");
+                account
+            }
+            Err(error) => {
+                note(context, account, &error).await;
+                return Err(refusal(error).into());
+            }
+        };
+    }
+    let Some(remote) = account.remote.clone() else {
+        return Err(Refusal::new(Code::Internal, "an account without a remote id").into());
+    };
+    if !account.settled {
+        if let Err(error) = context.connector.ensure_memberships(&remote).await {
+            if matches!(error, AppError::Gone) {
+                return Err(Failure::Gone(account));
+            }
+            note(context, account, &error).await;
+            return Err(refusal(error).into());
+        }
+        account.settled = true;
+        account.detail = String::new();
+        account = context
+            .store
+            .save_account(&account)
+            .await
+            .map_err(store_refusal)?;
+    }
+    let profile = Memo::of(&account).profile;
+    Ok(Ready {
+        account: account.id,
+        remote,
+        password,
+        profile,
+    })
+}
+
+/// Writes down what came of ensuring.
+async fn record(
+    context: &Context,
+    mut account: Account,
+    ensured: Ensured,
+    asserted: Asserted,
+    known: bool,
+) -> Result<Account, Refusal> {
+    match ensured {
+        Ensured::Theirs {
+            remote,
+            profile,
+            created,
+        } => {
+            tracing::info!(app = %context.app, user = %account.user, remote = %remote, created, "account ready");
+            account.state = AccountState::Linked;
+            account.remote = Some(remote);
+            account.username = Some(profile.username.clone());
+            account.memo = Memo { asserted, profile }.text();
+            account.detail = String::new();
+        }
+        Ensured::Conflict { why, .. } if known => {
+            // They keep the account they have; only the new name or address is not to be had.
+            tracing::warn!(app = %context.app, user = %account.user, why, "the account could not take its new name or address");
+            account.detail = why;
+            let memo = Memo {
+                asserted,
+                profile: Memo::of(&account).profile,
+            };
+            account.memo = memo.text();
+        }
+        Ensured::Conflict { remote, why } => {
+            account.state = AccountState::Conflict;
+            account.detail = match remote {
+                Some(remote) => format!("{why} (account {remote})"),
+                None => why,
+            };
+            let detail = account.detail.clone();
+            context
+                .store
+                .save_account(&account)
+                .await
+                .map_err(store_refusal)?;
+            return Err(Refusal::new(Code::AccountConflict, detail));
+        }
+    }
+    match context.store.save_account(&account).await {
+        Err(StoreError::Taken(_)) => Err(Refusal::new(
+            Code::AccountConflict,
+            "the account is linked to another person already",
+        )),
+        other => other.map_err(store_refusal),
+    }
+}
+
+/// Writes down why a step failed; that it could not be written must not hide the failure itself.
+async fn note(context: &Context, mut account: Account, error: &AppError) {
+    account.detail = error.to_string();
+    if let Err(error) = context.store.save_account(&account).await {
+        tracing::warn!(app = %context.app, %error, "the failed step could not be recorded");
+    }
+}
+
+fn wanted(
+    context: &Context,
+    user: &User,
+    account: &Account,
+    password: &SecretText,
+    earlier_try: bool,
+) -> WantedAccount {
+    WantedAccount {
+        remote: account
+            .remote
+            .clone()
+            .filter(|_| account.state == AccountState::Linked),
+        earlier_try,
+        known_username: account.username.clone(),
+        preferred_username: user.username.clone(),
+        name: user.name.clone(),
+        email: user.email.clone(),
+        email_verified: user.email_verified,
+        locale: user.locale.clone(),
+        fallback_email: format!("{}@{}.invalid", user.id, context.host),
+        password: password.clone(),
+        // An operator's `accounts link` puts the id into a record that is not linked yet.
+        adopt: account
+            .remote
+            .clone()
+            .filter(|_| account.state != AccountState::Linked),
+    }
+}
+
+/// Brings an account up to date; `None` when nothing had changed.
+///
+/// # Errors
+/// As `ensure`.
+pub async fn update(
+    context: &Context,
+    user: &User,
+    now: Timestamp,
+) -> Result<Option<Profile>, Refusal> {
+    let account = context
+        .store
+        .account(&context.app, user.id)
+        .await
+        .map_err(store_refusal)?;
+    let current = account.is_some_and(|a| Memo::of(&a).asserted == Asserted::of(user));
+    if current {
+        return Ok(None);
+    }
+    ensure(context, user, now)
+        .await
+        .map(|ready| Some(ready.profile))
+}
+
+/// Opens the app's session with the derived password; on a masked 401 sets it once and tries once
+/// more, then stops: ten failures lock the account.
+///
+/// # Errors
+/// What the app answers.
+pub async fn open_session(
+    context: &Context,
+    ready: &Ready,
+    sign_in: &SignIn<'_>,
+) -> Result<AppSession, Refusal> {
+    match context.strategy.sign_in(sign_in).await {
+        Err(AppError::WrongPassword | AppError::Locked) => {
+            tracing::warn!(app = %context.app, remote = %ready.remote, "the derived password is not accepted: setting it once");
+            let reset = context
+                .connector
+                .reset_password(&ready.remote, &ready.password)
+                .await;
+            reset.map_err(refusal)?;
+            context.strategy.sign_in(sign_in).await.map_err(refusal)
+        }
+        other => other.map_err(refusal),
+    }
+}

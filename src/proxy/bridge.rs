@@ -1,0 +1,154 @@
+//! What every station may use: the bridge's shared state, made once by `runtime`.
+
+use super::forward::Tunnels;
+use super::route::{Site, Sites};
+use super::session::Sessions;
+use crate::apps::AppSession;
+use crate::config::{Limits, PortalConfig};
+use crate::identity;
+use crate::keys::derive::PasswordRoot;
+use crate::keys::master::MasterKey;
+use crate::keys::ring::Ring;
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::Metrics;
+use crate::types::{AppId, Clock};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+/// The `iss` of the bridge cookie.
+const TOKEN_ISSUER: &str = "auth-manager";
+
+/// What a bridge is made of.
+pub struct Parts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is remembered.
+    pub store: Arc<dyn Store>,
+    /// The apps.
+    pub sites: Sites,
+    /// Our signing keys.
+    pub ring: Ring,
+    /// Wraps everything at rest.
+    pub master: Arc<MasterKey>,
+    /// What app passwords derive from.
+    pub root: Arc<PasswordRoot>,
+    /// What pages say.
+    pub portal: PortalConfig,
+    /// Limits of the road.
+    pub limits: Limits,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// The shared state.
+pub struct Bridge {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is remembered.
+    pub store: Arc<dyn Store>,
+    /// The apps.
+    pub sites: ArcSwap<Sites>,
+    /// Our signing keys.
+    pub ring: ArcSwap<Ring>,
+    /// Wraps everything at rest.
+    pub master: Arc<MasterKey>,
+    /// What pages say.
+    pub portal: ArcSwap<PortalConfig>,
+    /// Limits of the road.
+    pub limits: Limits,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Live sessions.
+    pub sessions: Sessions,
+    /// Open sockets.
+    pub tunnels: Arc<Tunnels>,
+    /// Work beside requests: waited for at the end.
+    pub tasks: TaskTracker,
+    root: Arc<PasswordRoot>,
+    keeper: Notify,
+}
+
+impl Bridge {
+    /// A bridge of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            clock: parts.clock,
+            store: parts.store,
+            sites: ArcSwap::from_pointee(parts.sites),
+            ring: ArcSwap::from_pointee(parts.ring),
+            master: parts.master,
+            portal: ArcSwap::from_pointee(parts.portal),
+            limits: parts.limits,
+            metrics: parts.metrics,
+            sessions: Sessions::default(),
+            tunnels: Arc::new(Tunnels::default()),
+            tasks: TaskTracker::new(),
+            root: parts.root,
+            keeper: Notify::new(),
+        })
+    }
+
+    /// The `iss` of the bridge cookie.
+    pub fn token_issuer(&self) -> &'static str {
+        TOKEN_ISSUER
+    }
+
+    /// The app of this id.
+    pub fn site(&self, app: &AppId) -> Option<Arc<Site>> {
+        self.sites
+            .load()
+            .iter()
+            .find(|s| s.config.id == *app)
+            .cloned()
+    }
+
+    /// What ensuring an account of this app needs.
+    pub fn identity(&self, site: &Site) -> identity::Context {
+        identity::Context {
+            store: self.store.clone(),
+            app: site.config.id.clone(),
+            host: site.config.host.clone(),
+            connector: site.connector.clone(),
+            strategy: site.strategy.clone(),
+            root: self.root.clone(),
+        }
+    }
+
+    /// Ends an app session that nobody will use, beside the request.
+    pub fn close_app_session(&self, site: &Arc<Site>, session: AppSession) {
+        let site = site.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = site.strategy.sign_out(&session).await {
+                tracing::warn!(app = %site.config.id, %error, "an unused app session could not be ended");
+            }
+        });
+    }
+
+    /// Reads the key ring anew.
+    ///
+    /// # Errors
+    /// When the store does not answer. A ring that can't be read is an error in the log; the one at
+    /// hand stays.
+    pub async fn reload_ring(&self) -> Result<(), StoreError> {
+        match Ring::load(&*self.store, &self.master).await {
+            Ok(ring) => self.ring.store(Arc::new(ring)),
+            Err(error) => {
+                tracing::error!(%error, "the key ring can't be read; the one at hand stays")
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the keeper to look at once.
+    pub fn wake_keeper(&self) {
+        self.keeper.notify_one();
+    }
+
+    /// Waits until someone asks.
+    pub async fn keeper_woken(&self) {
+        self.keeper.notified().await;
+    }
+}

@@ -1,0 +1,206 @@
+//! Connections to one app: HTTP/1.1, kept alive, last in first out.
+//!
+//! The app closes idle connections after 60 s (recordings/mattermost, difference 41), so ours are
+//! given up before. A connection that died while idle is noticed when the request could not be
+//! written: nothing was sent, so the request goes out again on another one. Nothing else is ever
+//! sent twice.
+
+use super::upstream_error;
+use crate::error::{Code, Refusal};
+use crate::proxy::body::UpstreamBody;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use rustls_pki_types::ServerName;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// Idle connections are used for at most so long: below the app's own 60 s.
+const IDLE: Duration = Duration::from_secs(45);
+/// At most so many idle connections are kept.
+const MOST_IDLE: usize = 256;
+/// Time to connect, TLS included.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Most header lines of an answer that are read. Envoy, in front of us, gives up at 100.
+const HEADERS: usize = 128;
+
+/// Where the app is and how to get there.
+pub struct Target {
+    /// Host name or address, and port.
+    pub authority: (String, u16),
+    /// TLS, when the upstream is `https://`.
+    pub tls: Option<(tokio_rustls::TlsConnector, ServerName<'static>)>,
+}
+
+/// The connections to one app.
+pub struct Pool {
+    target: Target,
+    idle: Mutex<Vec<Idle>>,
+    response_timeout: Duration,
+    /// Connections opened and requests that found one: for metrics.
+    pub opened: AtomicU64,
+    /// See `opened`.
+    pub reused: AtomicU64,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Pool({}:{})",
+            self.target.authority.0, self.target.authority.1
+        )
+    }
+}
+
+struct Idle {
+    sender: SendRequest<UpstreamBody>,
+    since: Instant,
+}
+
+/// A connection in use; goes back to its pool when its answer was read to the end.
+pub struct Lease {
+    sender: SendRequest<UpstreamBody>,
+    pool: Arc<Pool>,
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lease")
+    }
+}
+
+impl Lease {
+    /// Puts the connection back.
+    pub fn give_back(self) {
+        if self.sender.is_closed() {
+            return;
+        }
+        let now = Instant::now();
+        let mut idle = self.pool.idle.lock();
+        // The oldest lie at the bottom: what has idled too long there goes first.
+        let stale = idle.iter().take_while(|c| now - c.since > IDLE).count();
+        idle.drain(..stale);
+        if idle.len() < MOST_IDLE {
+            idle.push(Idle {
+                sender: self.sender,
+                since: now,
+            });
+        }
+    }
+}
+
+impl Pool {
+    /// A pool for one app.
+    pub fn new(target: Target, response_timeout: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            target,
+            idle: Mutex::new(Vec::new()),
+            response_timeout,
+            opened: AtomicU64::new(0),
+            reused: AtomicU64::new(0),
+        })
+    }
+
+    fn take_idle(&self) -> Option<SendRequest<UpstreamBody>> {
+        let mut idle = self.idle.lock();
+        let last = idle.pop()?;
+        if last.since.elapsed() > IDLE {
+            // The newest has idled too long, so all have.
+            idle.clear();
+            return None;
+        }
+        Some(last.sender)
+    }
+
+    /// A fresh connection, outside the pool when it is for an upgrade.
+    pub(super) async fn connect(&self) -> Result<SendRequest<UpstreamBody>, Refusal> {
+        let connect = async {
+            let (host, port) = &self.target.authority;
+            let tcp = TcpStream::connect((host.as_str(), *port)).await?;
+            tcp.set_nodelay(true)?;
+            let mut builder = http1::Builder::new();
+            builder.max_headers(HEADERS);
+            let sender = match &self.target.tls {
+                None => {
+                    let (sender, connection) = builder
+                        .handshake(TokioIo::new(tcp))
+                        .await
+                        .map_err(std::io::Error::other)?;
+                    tokio::spawn(connection.with_upgrades());
+                    sender
+                }
+                Some((connector, name)) => {
+                    let tls = connector.connect(name.clone(), tcp).await?;
+                    let (sender, connection) = builder
+                        .handshake(TokioIo::new(tls))
+                        .await
+                        .map_err(std::io::Error::other)?;
+                    tokio::spawn(connection.with_upgrades());
+                    sender
+                }
+            };
+            std::io::Result::Ok(sender)
+        };
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        match tokio::time::timeout(CONNECT, connect).await {
+            Ok(Ok(sender)) => Ok(sender),
+            Ok(Err(error)) => Err(Refusal::new(
+                Code::AppUnavailable,
+                format!("connecting to the app: {error}"),
+            )),
+            Err(_) => Err(Refusal::new(
+                Code::AppUnavailable,
+                "connecting to the app took 10 s",
+            )),
+        }
+    }
+
+    /// Sends a request and gives the head of the answer with the lease of its connection.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        mut request: Request<UpstreamBody>,
+    ) -> Result<(Response<Incoming>, Lease), Refusal> {
+        loop {
+            let (mut sender, fresh) = match self.take_idle() {
+                Some(sender) => (sender, false),
+                None => (self.connect().await?, true),
+            };
+            if sender.ready().await.is_err() {
+                if fresh {
+                    return Err(Refusal::new(
+                        Code::AppUnavailable,
+                        "the app closed a fresh connection",
+                    ));
+                }
+                continue;
+            }
+            let sent = sender.try_send_request(request);
+            match tokio::time::timeout(self.response_timeout, sent).await {
+                Ok(Ok(response)) => {
+                    if !fresh {
+                        self.reused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    return Ok((
+                        response,
+                        Lease {
+                            sender,
+                            pool: self.clone(),
+                        },
+                    ));
+                }
+                Ok(Err(mut error)) => match error.take_message() {
+                    // Never written: it may go out again, on another connection.
+                    Some(unsent) if !fresh => request = unsent,
+                    _ => return Err(upstream_error(error.into_error())),
+                },
+                Err(_) => return Err(Code::AppTimeout.into()),
+            }
+        }
+    }
+}

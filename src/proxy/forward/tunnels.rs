@@ -1,0 +1,216 @@
+//! The open sockets, so that they can be cut: by session, by age, all at once.
+
+use crate::types::{SessionId, Timestamp};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+/// Why a socket is cut; decides the close code (RFC 6455 §7.4.1) that the page sees. The real web
+/// app comes back after either (tried-for-real, 16), and is then told the truth by HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The session ended: logout, revocation, disablement.
+    SessionEnded,
+    /// The app session under it was renewed: the page resumes with the new one.
+    Renewed,
+    /// It is as old as a socket may get.
+    MaxAge,
+    /// No assertion came for too long.
+    Stale,
+    /// The bridge is about to stop, or can't tell what was revoked.
+    Restart,
+    /// The browser said what the app's rules refuse.
+    Refused,
+}
+
+impl Cut {
+    /// Close code and reason.
+    pub const fn close(self) -> (u16, &'static str) {
+        match self {
+            Self::SessionEnded => (1008, "session ended"),
+            Self::Refused => (1008, "message refused"),
+            Self::Renewed => (1012, "session renewed"),
+            Self::MaxAge => (1012, "reconnect"),
+            Self::Stale => (1012, "no sign of life"),
+            Self::Restart => (1012, "restart"),
+        }
+    }
+
+    /// The metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionEnded => "session_ended",
+            Self::Refused => "refused",
+            Self::Renewed => "renewed",
+            Self::MaxAge => "max_age",
+            Self::Stale => "stale",
+            Self::Restart => "restart",
+        }
+    }
+
+    const ALL: [Self; 6] = [
+        Self::SessionEnded,
+        Self::Renewed,
+        Self::MaxAge,
+        Self::Stale,
+        Self::Restart,
+        Self::Refused,
+    ];
+}
+
+/// The cord of one socket.
+#[derive(Debug)]
+pub struct Cord {
+    session: SessionId,
+    /// When it must come back.
+    until: Timestamp,
+    /// 0: not cut; else 1 + index into `Cut::ALL`.
+    cut: AtomicU16,
+    wake: Notify,
+}
+
+impl Cord {
+    /// Cuts the socket; the first reason stands.
+    pub fn cut(&self, why: Cut) {
+        let word = 1 + Cut::ALL.iter().position(|c| *c == why).unwrap_or(0) as u16;
+        if self
+            .cut
+            .compare_exchange(0, word, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+        {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for the cut.
+    pub async fn wait(&self) -> Cut {
+        loop {
+            if let Some(why) = self.reason() {
+                return why;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    fn reason(&self) -> Option<Cut> {
+        let word = self.cut.load(Ordering::Acquire);
+        Cut::ALL.get(usize::from(word).wrapping_sub(1)).copied()
+    }
+}
+
+/// All open sockets of this replica.
+#[derive(Debug, Default)]
+pub struct Tunnels {
+    by_session: Mutex<HashMap<SessionId, Vec<Arc<Cord>>>>,
+    open: AtomicUsize,
+}
+
+/// Keeps a socket registered while it lives.
+#[derive(Debug)]
+pub struct Registration {
+    tunnels: Arc<Tunnels>,
+    /// The socket's cord.
+    pub cord: Arc<Cord>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut all = self.tunnels.by_session.lock();
+        if let Some(cords) = all.get_mut(&self.cord.session) {
+            cords.retain(|c| !Arc::ptr_eq(c, &self.cord));
+            if cords.is_empty() {
+                all.remove(&self.cord.session);
+            }
+        }
+        self.tunnels.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Tunnels {
+    /// Registers a socket before its first byte is copied.
+    pub fn register(self: &Arc<Self>, session: SessionId, until: Timestamp) -> Registration {
+        let cord = Arc::new(Cord {
+            session,
+            until,
+            cut: AtomicU16::new(0),
+            wake: Notify::new(),
+        });
+        self.by_session
+            .lock()
+            .entry(session)
+            .or_default()
+            .push(cord.clone());
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Registration {
+            tunnels: self.clone(),
+            cord,
+        }
+    }
+
+    /// Cuts the sockets of a session; gives their number.
+    pub fn cut_session(&self, session: &SessionId, why: Cut) -> usize {
+        let all = self.by_session.lock();
+        let cords = all.get(session).map_or(&[][..], |c| c);
+        cords.iter().for_each(|c| c.cut(why));
+        cords.len()
+    }
+
+    /// Cuts those whose time has come.
+    pub fn cut_aged(&self, now: Timestamp) -> usize {
+        self.cut_where(Cut::MaxAge, |c| c.until <= now)
+    }
+
+    /// Cuts all.
+    pub fn cut_all(&self, why: Cut) -> usize {
+        self.cut_where(why, |_| true)
+    }
+
+    fn cut_where(&self, why: Cut, which: impl Fn(&Cord) -> bool) -> usize {
+        let all = self.by_session.lock();
+        let mut cut = 0;
+        for cord in all
+            .values()
+            .flatten()
+            .filter(|c| c.reason().is_none() && which(c))
+        {
+            cord.cut(why);
+            cut += 1;
+        }
+        cut
+    }
+
+    /// Sessions with open sockets.
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.by_session.lock().keys().copied().collect()
+    }
+
+    /// Open sockets.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cut_reaches_a_socket_that_waits_and_one_that_will() {
+        let tunnels = Arc::new(Tunnels::default());
+        let id = SessionId([1; 32]);
+        let a = tunnels.register(id, Timestamp(100));
+        let b = tunnels.register(SessionId([2; 32]), Timestamp(50));
+        assert_eq!(tunnels.cut_session(&id, Cut::SessionEnded), 1);
+        assert_eq!(a.cord.wait().await, Cut::SessionEnded);
+        assert_eq!(tunnels.cut_aged(Timestamp(60)), 1);
+        assert_eq!(b.cord.wait().await, Cut::MaxAge);
+        // The first reason stands.
+        a.cord.cut(Cut::Restart);
+        assert_eq!(a.cord.wait().await, Cut::SessionEnded);
+        drop((a, b));
+        assert_eq!(tunnels.open(), 0);
+        assert!(tunnels.sessions().is_empty());
+    }
+}

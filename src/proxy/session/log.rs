@@ -1,0 +1,171 @@
+//! Following the revocation log: what another replica or the command line ended, ends here within a
+//! second, and a replica that can't read the log refuses (design §4).
+
+use super::end;
+use crate::error::{Code, Refusal};
+use crate::proxy::bridge::Bridge;
+use crate::proxy::forward::Cut;
+use crate::store::{EndReason, Revocation, Revoked, StoreError, UserFilter, UserState};
+use crate::types::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The log is read at least this often.
+const EVERY: Duration = Duration::from_secs(1);
+/// A replica that could not read the log for so long refuses and cuts: long enough for a database
+/// that restarts, short enough that "within seconds" stays true.
+const TTL: i64 = 15;
+/// Entries a read.
+const BATCH: u32 = 500;
+
+/// How far the log was read, and when.
+#[derive(Debug, Default)]
+pub struct LogState {
+    number: AtomicI64,
+    read_at: AtomicI64,
+}
+
+impl LogState {
+    /// Refuses when the log could not be read for too long.
+    ///
+    /// # Errors
+    /// `bridge.revocations_stale`.
+    pub fn must_be_fresh(&self, now: Timestamp) -> Result<(), Refusal> {
+        if self.is_fresh(now) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::RevocationsStale,
+            "the revocation log could not be read for 15 s",
+        ))
+    }
+
+    /// Whether the log was read lately.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.0 - self.read_at.load(Ordering::Relaxed) <= TTL
+    }
+
+    /// The last number read.
+    pub fn number(&self) -> i64 {
+        self.number.load(Ordering::Relaxed)
+    }
+}
+
+/// Reads the state of the log before the first request is served: who is disabled, and from which
+/// number to follow.
+///
+/// # Errors
+/// When the store does not answer.
+async fn begin(bridge: &Bridge) -> Result<(), StoreError> {
+    // The number first: what is appended while the list is read is then replayed, which is harmless.
+    let number = bridge.store.newest_revocation().await?;
+    let mut denied = Vec::new();
+    let mut filter = UserFilter {
+        state: Some(UserState::Disabled),
+        limit: 1000,
+        ..UserFilter::default()
+    };
+    loop {
+        let page = bridge.store.users(&filter).await?;
+        let Some(last) = page.last() else { break };
+        filter.after = Some(last.id);
+        denied.extend(page.into_iter().map(|u| (u.issuer, u.subject)));
+    }
+    bridge.sessions.denied.replace(denied);
+    bridge.sessions.log.number.store(number, Ordering::Relaxed);
+    bridge
+        .sessions
+        .log
+        .read_at
+        .store(bridge.clock.now().0, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Follows the log until told to stop. `ready` is told once the beginning was read.
+pub async fn follow(
+    bridge: Arc<Bridge>,
+    ready: tokio::sync::oneshot::Sender<()>,
+    stop: CancellationToken,
+) {
+    while let Err(error) = begin(&bridge).await {
+        tracing::error!(%error, "the store can't be read yet");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+    let _ = ready.send(());
+    let mut cut = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = bridge.store.wait_for_revocation(EVERY) => {}
+        }
+        match replay(&bridge).await {
+            Ok(()) => cut = false,
+            Err(error) => {
+                bridge.metrics.store_error(error.trouble());
+                if !bridge.sessions.log.is_fresh(bridge.clock.now()) && !cut {
+                    cut = true;
+                    let sockets = bridge.tunnels.cut_all(Cut::Restart);
+                    tracing::error!(%error, sockets, "the revocation log can't be read: refusing everyone, sockets cut");
+                }
+                // Not in a tight loop while the store is away.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
+    let log = &bridge.sessions.log;
+    loop {
+        let read_at = bridge.clock.now();
+        let entries = bridge.store.revocations_after(log.number(), BATCH).await?;
+        for entry in &entries {
+            apply(bridge, entry).await?;
+            log.number.store(entry.number, Ordering::Relaxed);
+        }
+        if entries.len() < BATCH as usize {
+            log.read_at.store(read_at.0, Ordering::Relaxed);
+            return Ok(());
+        }
+    }
+}
+
+async fn apply(bridge: &Arc<Bridge>, entry: &Revocation) -> Result<(), StoreError> {
+    let reason = entry.reason.unwrap_or(EndReason::Revoked);
+    match &entry.what {
+        Revoked::Session(id) => end::forget(bridge, id, reason),
+        Revoked::Sid(app, issuer, subject, sid) => {
+            if let Some(live) = bridge.sessions.table.find(app, issuer, subject, sid) {
+                end::forget(bridge, &live.id, reason);
+            }
+        }
+        Revoked::User(id) => {
+            let Some(user) = bridge.store.user(*id).await? else {
+                return Ok(());
+            };
+            let disabled = user.state == UserState::Disabled;
+            bridge
+                .sessions
+                .denied
+                .set(&user.issuer, &user.subject, disabled);
+            if disabled {
+                for live in bridge.sessions.table.of_user(*id) {
+                    end::forget(bridge, &live.id, EndReason::UserDisabled);
+                }
+            }
+        }
+        Revoked::All => {
+            for live in bridge.sessions.table.all() {
+                end::forget(bridge, &live.id, reason);
+            }
+        }
+        Revoked::Keys => bridge.reload_ring().await?,
+    }
+    bridge.wake_keeper();
+    Ok(())
+}

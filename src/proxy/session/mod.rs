@@ -1,0 +1,217 @@
+//! Stations 5 and 6, session and CSRF: from an admitted person to the session of their sign-in.
+//!
+//! By (app, issuer, sub, sid): memory, then the store, else carried over from the bridge cookie's
+//! session (same subject, live, no tombstone), else a new one, made under single flight. The bridge
+//! cookie must belong to the session: a page is repaired by a redirect, anything else gets 401, the
+//! one status on which the web app reloads itself (tried-for-real, 6).
+//!
+//! What lives here: live sessions (`live`, `table`), their making (`establish`, `flight`), cookies,
+//! CSRF, renewal (`heal`), ending (`end`), the revocation log (`log`) and the sweeps (`keeper`).
+//! What does not: accounts (`identity/`), the app's API (`apps/`).
+
+mod cookie;
+pub mod csrf;
+mod end;
+mod establish;
+mod flight;
+pub mod heal;
+mod keeper;
+mod live;
+mod log;
+mod table;
+
+pub use end::{log_out, look_for_ended};
+pub use keeper::keep;
+pub use live::{Grant, Live};
+pub use log::{LogState, follow};
+pub use table::Table;
+
+use super::access::{Admitted, Denied};
+use super::bridge::Bridge;
+use super::edge::CleanRequest;
+use super::refuse::Halt;
+use super::route::Site;
+use crate::error::{Code, Refusal};
+use crate::store::{EndReason, Tombstone};
+use crate::types::Timestamp;
+use cookie::Held;
+use establish::Denial;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Everything about sessions that this replica holds.
+#[derive(Default)]
+pub struct Sessions {
+    /// The live ones.
+    pub table: Table,
+    /// Who is turned away.
+    pub denied: Denied,
+    /// How far the revocation log was read.
+    pub log: LogState,
+    /// Sessions being made.
+    flights: flight::Flights,
+    /// Early deaths of app sessions lately: the brake of design §4.
+    deaths: heal::Deaths,
+    /// Sign-ins that were sent to Pomerium's sign-out: once each.
+    sent_out: Mutex<HashMap<Box<str>, Timestamp>>,
+}
+
+/// Proof that the request has a session, that its browser holds that session's cookie, and that the
+/// person is admitted. Made only here; the swap asks for it.
+pub struct Bound {
+    live: Arc<Live>,
+    admitted: Admitted,
+}
+
+impl Bound {
+    /// The session.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Who.
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
+    }
+}
+
+/// Cookies set in a row while none came back: then the browser does not keep them. Restored tabs
+/// ask several at a time, so one is not enough (tried-for-real, 1).
+const UNANSWERED: u32 = 8;
+/// ... within so many seconds.
+const UNANSWERED_WITHIN: i64 = 20;
+
+/// Binds an admitted request to its session.
+///
+/// # Errors
+/// A refusal, or an answer of the bridge's own: the redirect that sets cookies, the way out of a
+/// signed-out sign-in.
+pub async fn bind(
+    bridge: &Arc<Bridge>,
+    site: &Arc<Site>,
+    request: &CleanRequest,
+    admitted: Admitted,
+) -> Result<Bound, Halt> {
+    let now = bridge.clock.now();
+    bridge.sessions.log.must_be_fresh(now)?;
+    let page = crate::proxy::visit::is_page(request);
+    let held = cookie::read(site, request);
+
+    let who = admitted.assertion();
+    let found = bridge
+        .sessions
+        .table
+        .find(&site.config.id, who.issuer(), who.subject(), who.sid());
+    let live = match found {
+        Some(live) if live.standing().expires_at > now => live,
+        expired => {
+            if let Some(live) = expired {
+                end::expire(bridge, site, &live, now).await?;
+            }
+            let proven = cookie::proven_session(bridge, site, request, now);
+            if let Some(id) = proven {
+                drop_if_foreign(bridge, site, who, id, now).await?;
+            }
+            match establish::obtain(bridge, site, request, &admitted, proven, page).await {
+                Ok(live) => live,
+                Err(Denial::Refused(refusal)) => return Err(refusal.into()),
+                Err(Denial::SignedOut(tombstone)) => {
+                    return Err(signed_out(bridge, site, who, &tombstone, page, now));
+                }
+            }
+        }
+    };
+    live.seen(now);
+
+    match held.judge(bridge, &live, now) {
+        Held::Good => live.unanswered.store(0, Ordering::Relaxed),
+        Held::Renewable if !page => {}
+        state => {
+            if let Held::Foreign(id) = state {
+                drop_if_foreign(bridge, site, who, id, now).await?;
+            }
+            if !page {
+                return Err(Code::SessionRequired.into());
+            }
+            if matches!(state, Held::Missing) && cookies_are_blocked(&live, now) {
+                return Err(Code::SessionCookiesBlocked.into());
+            }
+            return Err(Halt::Answer(cookie::set(
+                bridge, site, &live, request, now,
+            )?));
+        }
+    }
+    if page && !cookie::companions_are_right(site, &live, request) {
+        return Err(Halt::Answer(cookie::set(
+            bridge, site, &live, request, now,
+        )?));
+    }
+    establish::refresh_attributes(bridge, site, &live, who);
+    Ok(Bound { live, admitted })
+}
+
+/// The browser changed hands: the session that its cookie names is another person's, and ends
+/// (T25).
+async fn drop_if_foreign(
+    bridge: &Arc<Bridge>,
+    site: &Arc<Site>,
+    who: &super::assertion::Assertion,
+    id: crate::types::SessionId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let stored = match bridge.sessions.table.get(&id) {
+        Some(live) => (live.issuer.clone(), live.subject.clone()),
+        None => match bridge.store.session(id).await.map_err(store_refusal)? {
+            Some(s) if s.ended_at.is_none() => (s.issuer, s.subject),
+            _ => return Ok(()),
+        },
+    };
+    if stored != (who.issuer().clone(), who.subject().clone()) {
+        end::one(bridge, site, id, EndReason::PersonChanged, now).await?;
+    }
+    Ok(())
+}
+
+fn cookies_are_blocked(live: &Live, now: Timestamp) -> bool {
+    let since = live.unanswered_since.load(Ordering::Relaxed);
+    if now.0 - since > UNANSWERED_WITHIN {
+        live.unanswered_since.store(now.0, Ordering::Relaxed);
+        live.unanswered.store(0, Ordering::Relaxed);
+    }
+    live.unanswered.fetch_add(1, Ordering::Relaxed) >= UNANSWERED
+}
+
+/// What a visitor meets whose sign-in is tombstoned: after a logout, once, Pomerium's own sign-out;
+/// else the *signed out* page; 401 for anything but a page.
+fn signed_out(
+    bridge: &Bridge,
+    site: &Site,
+    who: &super::assertion::Assertion,
+    tombstone: &Tombstone,
+    page: bool,
+    now: Timestamp,
+) -> Halt {
+    let reason = format!("signed out at {} ({})", tombstone.at, tombstone.reason);
+    let refusal = Refusal::new(Code::SessionSignedOut, reason);
+    let by_pomerium = site.config.session.sign_out == crate::config::SignOut::Pomerium;
+    if !page || tombstone.reason != EndReason::Logout || !by_pomerium {
+        return refusal.into();
+    }
+    let key = format!("{}\n{}\n{}", site.config.id, who.subject(), who.sid());
+    let mut sent = bridge.sessions.sent_out.lock();
+    if sent.len() >= 10_000 {
+        sent.retain(|_, at| now.0 - at.0 < 60);
+    }
+    // Once: a sign-out that does not end the sign-in would come straight back for ever.
+    match sent.insert(key.into(), now) {
+        Some(before) if now.0 - before.0 < 60 => refusal.into(),
+        _ => Halt::Answer(super::refuse::redirect("/.pomerium/sign_out")),
+    }
+}
+
+/// What a store that fails means to a visitor: nothing is decided without it.
+pub(in crate::proxy) fn store_refusal(error: crate::store::StoreError) -> Refusal {
+    Refusal::new(Code::StoreUnavailable, error.to_string())
+}

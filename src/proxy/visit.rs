@@ -1,0 +1,424 @@
+//! One visit: a request from the listener to the answer, station by station, and its log line.
+
+use super::body::{Body, Kept, UpstreamBody};
+use super::bridge::Bridge;
+use super::edge::{self, CleanRequest};
+use super::forward::upgrade::{self, Upgrade};
+use super::forward::{self, Answer, UpstreamResponse};
+use super::refuse::{self, Asker, Halt};
+use super::route::{self, ForApp, Site, Way};
+use super::session;
+use super::session::csrf::{self, Intended};
+use super::session::heal::{self, Healed};
+use super::swap::{Head, Permit};
+use super::{access, assertion, filter};
+use crate::apps::Route;
+use crate::error::{Code, Refusal};
+use crate::telemetry::metrics::ReplayKind;
+use crate::telemetry::request_id::RequestId;
+use crate::types::UserId;
+use assertion::{Assertion, ReplayVerdict, Verified};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderValue, SEC_WEBSOCKET_KEY};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Longest body that is gathered because it must be judged; the app takes no more than 300,000
+/// bytes (facts, §6).
+const JUDGED_BODY: usize = 300_000;
+
+/// What is known of a visit while its request is consumed: for the log line and for refusals.
+struct Visit {
+    method: Method,
+    /// Without the query, which may hold what should not be logged.
+    path: String,
+    asker: Asker,
+    user: Option<UserId>,
+}
+
+/// Whether a person looks at the answer: a navigation, by the browser's own word, or by `Accept`
+/// where the browser says nothing.
+pub(in crate::proxy) fn is_page(request: &CleanRequest) -> bool {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) || request.is_upgrade() {
+        return false;
+    }
+    match request.sec_fetch_mode() {
+        Some(mode) => mode == "navigate",
+        None => request
+            .headers()
+            .get(ACCEPT)
+            .and_then(|a| a.to_str().ok())
+            .is_some_and(|a| a.contains("text/html")),
+    }
+}
+
+/// Serves one request.
+pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response<Body> {
+    let started = Instant::now();
+    let mut visit = Visit {
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        asker: Asker::default(),
+        user: None,
+    };
+    let mut refused = None;
+    let (answer, code) = match road(&bridge, request, &mut visit).await {
+        Ok(answer) => (answer, "ok"),
+        Err(Halt::Answer(answer)) => (answer, "bridge"),
+        Err(Halt::Refuse(refusal)) => {
+            refuse::log(&visit.asker, &refusal, visit.method.as_str(), &visit.path);
+            refused = Some(refusal.code);
+            (
+                refuse::render(&bridge, &visit.asker, &refusal),
+                refusal.code.as_str(),
+            )
+        }
+    };
+    let took = started.elapsed();
+    let app = visit.asker.site.as_ref().map(|s| &s.config.id);
+    match (&visit.asker.site, refused) {
+        (Some(site), _) => site.metrics.request(refused, answer.status(), took),
+        (None, Some(code)) => bridge.metrics.refused(code),
+        (None, None) => {}
+    }
+    tracing::info!(
+        target: "request",
+        app = app.map_or("-", |a| a.as_str()),
+        method = visit.method.as_str(),
+        path = visit.path,
+        status = answer.status().as_u16(),
+        decision = code,
+        user = visit.user.map(tracing::field::display),
+        ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        request_id = visit.asker.request_id,
+    );
+    answer
+}
+
+async fn road(
+    bridge: &Arc<Bridge>,
+    request: Request<Incoming>,
+    visit: &mut Visit,
+) -> Result<Response<Body>, Halt> {
+    let (parts, body) = request.into_parts();
+    visit.asker.language = language(parts.headers.get(ACCEPT_LANGUAGE));
+
+    // 1 hygiene
+    let request = edge::clean(parts, &bridge.limits)?;
+    visit.asker.page = is_page(&request);
+    let request_id = RequestId::accept_or_generate(request.request_id().map(str::as_bytes));
+    visit.asker.request_id = request_id.as_str().to_owned();
+
+    // 2 route
+    let sites = bridge.sites.load_full();
+    let way = match route::find(&sites, &request)? {
+        Way::Health => return Ok(refuse::healthy()),
+        Way::App(way) => way,
+    };
+    let site = &way.site;
+    visit.asker.site = Some(site.clone());
+    visit.asker.api = site
+        .below_base(request.path())
+        .is_some_and(|p| site.rules.is_api(p));
+    let trip = Trip {
+        bridge,
+        site,
+        route: way.route,
+        request_id: header_value(request_id.as_str()),
+    };
+    if let Some(machine) = way.machine_route() {
+        return trip
+            .without_session(request, body, &Permit::Machine(machine))
+            .await;
+    }
+
+    // 3 authenticate
+    let verified = trip.authenticate(&request).await?;
+    visit.asker.person = Some((verified.name().to_owned(), verified.email().to_owned()));
+    if way.reserved {
+        return Err(Code::RouteNotFound.into());
+    }
+    if way.route == Route::Static {
+        return trip
+            .without_session(request, body, &Permit::Static(&verified))
+            .await;
+    }
+
+    // 4 authorize
+    let admitted = access::decide(&site.config.access, &bridge.sessions.denied, verified)?;
+    match way.route {
+        Route::Blocked => return Err(Code::RouteBlocked.into()),
+        Route::SignInPage => return Err(Halt::Answer(refuse::redirect(&site.home()))),
+        _ => {}
+    }
+
+    // 5 session
+    let bound = session::bind(bridge, site, &request, admitted).await?;
+    visit.user = Some(bound.live().user);
+
+    // 6 csrf
+    let intended = csrf::check(site, way.route, &request, bound)?;
+    trip.with_session(&way, request, body, intended).await
+}
+
+/// A request that knows its app.
+struct Trip<'a> {
+    bridge: &'a Arc<Bridge>,
+    site: &'a Arc<Site>,
+    route: Route,
+    request_id: HeaderValue,
+}
+
+impl Trip<'_> {
+    async fn authenticate(&self, request: &CleanRequest) -> Result<Verified<Assertion>, Refusal> {
+        let raw = request.assertion().ok_or_else(|| {
+            Refusal::new(
+                Code::AssertionMissing,
+                "no X-Pomerium-Jwt-Assertion: is pass_identity_headers on for this route?",
+            )
+        })?;
+        let verifier = &self.site.verifier;
+        // Nearly always the key is at hand; only an unknown one waits for the issuer.
+        let verified = verifier
+            .verify_refetching(raw, &self.site.config.host)
+            .await;
+        let verified = verified.inspect_err(|r| self.bridge.metrics.assertion_failed(r.code))?;
+        let now = self.bridge.clock.now();
+        match self
+            .site
+            .replay
+            .check(&verified, request.method(), request.path(), now)
+        {
+            ReplayVerdict::First | ReplayVerdict::Ignored => {}
+            ReplayVerdict::Retry(_) => self.bridge.metrics.replay(ReplayKind::Repeat),
+            ReplayVerdict::Counted => self.bridge.metrics.replay(ReplayKind::Repeat),
+            ReplayVerdict::Refused => {
+                self.bridge.metrics.replay(ReplayKind::Refused);
+                return Err(Code::AssertionReplayed.into());
+            }
+        }
+        Ok(verified)
+    }
+
+    /// 7 to 9 for a static file or a machine route: no credential goes in, no cookie comes out.
+    async fn without_session(
+        &self,
+        request: CleanRequest,
+        body: Incoming,
+        permit: &Permit<'_>,
+    ) -> Result<Response<Body>, Halt> {
+        let body = if body.is_end_stream() {
+            UpstreamBody::Empty
+        } else {
+            UpstreamBody::Kept(body, Kept::new(0))
+        };
+        let (upstream, _) =
+            Head::new(self.site, request, permit, &self.request_id, false).request(body);
+        let answer = forward::send(&self.site.pool, upstream).await?;
+        let mut released = filter::release(self.site, None, self.bridge.clock.now(), answer);
+        if let Permit::Static(_) = permit {
+            released.headers_mut().remove(http::header::SET_COOKIE);
+        }
+        Ok(released)
+    }
+
+    /// 7 to 9 for a visitor with a session.
+    async fn with_session(
+        &self,
+        way: &ForApp,
+        request: CleanRequest,
+        body: Incoming,
+        intended: Intended,
+    ) -> Result<Response<Body>, Halt> {
+        let live = intended.bound().live();
+        match way.route {
+            Route::Logout => {
+                let now = self.bridge.clock.now();
+                return Ok(session::log_out(self.bridge, self.site, live, now).await?);
+            }
+            Route::Socket if request.is_upgrade() => return self.socket(request, &intended).await,
+            _ => {}
+        }
+        let (body, kept) = self.upstream_body(body, live).await?;
+        let head = Head::new(
+            self.site,
+            request,
+            &Permit::Visitor(&intended),
+            &self.request_id,
+            false,
+        );
+        let again = head.clone();
+        let (upstream, generation) = head.request(body);
+        let answer = forward::send(&self.site.pool, upstream).await?;
+        let answer = if self
+            .site
+            .rules
+            .refused_session(answer.head.status, &answer.head.headers)
+        {
+            self.refused(answer, again, kept, generation, &intended)
+                .await?
+        } else {
+            answer
+        };
+        if self.route == Route::EndsSessions && answer.head.status.is_success() {
+            session::look_for_ended(self.bridge, self.site, &live.remote).await;
+        }
+        Ok(filter::release(
+            self.site,
+            Some(live),
+            self.bridge.clock.now(),
+            answer,
+        ))
+    }
+
+    /// The body on its way up: streamed with its beginning kept for a replay, or, where it must be
+    /// judged, gathered.
+    async fn upstream_body(
+        &self,
+        body: Incoming,
+        live: &session::Live,
+    ) -> Result<(UpstreamBody, Replay), Refusal> {
+        if body.is_end_stream() {
+            return Ok((UpstreamBody::Empty, Replay::Empty));
+        }
+        if self.route != Route::Identity {
+            let kept = Kept::new(self.site.config.session.replay_body);
+            return Ok((UpstreamBody::Kept(body, kept.clone()), Replay::Kept(kept)));
+        }
+        let gathered = Limited::new(body, JUDGED_BODY).collect().await;
+        let bytes = gathered
+            .map_err(|e| Refusal::new(Code::RequestTooLarge, format!("a body to be judged: {e}")))?
+            .to_bytes();
+        self.site.rules.judge_identity(&bytes, &live.profile())?;
+        Ok((
+            UpstreamBody::Whole(Some(bytes.clone())),
+            Replay::Whole(bytes),
+        ))
+    }
+
+    /// The app refused the session's credential: find out why, renew, and send once more.
+    async fn refused(
+        &self,
+        answer: UpstreamResponse,
+        again: Head,
+        replay: Replay,
+        generation: i64,
+        intended: &Intended,
+    ) -> Result<UpstreamResponse, Halt> {
+        let answer = answer.gather().await?;
+        let about_session = match &answer.body {
+            Answer::Gathered(bytes) => self.site.rules.is_session_refusal(bytes),
+            Answer::Streamed(..) => false,
+        };
+        if !about_session {
+            // The app's own business, which only looks alike.
+            return Ok(answer);
+        }
+        let live = intended.bound().live();
+        match heal::heal(self.bridge, self.site, live, generation).await? {
+            Healed::NotNeeded => {
+                // A 401 would sign the page out of a session that lives.
+                Err(Refusal::new(Code::CsrfRefused, "the app refuses its own CSRF value").into())
+            }
+            Healed::Renewed => {
+                // A request that got `session_expired` was not executed, so it may be sent again,
+                // if all of it is at hand; else the caller is told to (a 401 would sign it out).
+                let Some(body) = replay.body() else {
+                    return Err(Code::SessionRenewed.into());
+                };
+                let (upstream, _) = again.request(body);
+                let answer = forward::send(&self.site.pool, upstream).await?;
+                if self
+                    .site
+                    .rules
+                    .refused_session(answer.head.status, &answer.head.headers)
+                {
+                    return Err(Code::SessionRenewed.into());
+                }
+                Ok(answer)
+            }
+        }
+    }
+
+    /// An upgrade: a tunnel only after the app's verified 101.
+    async fn socket(
+        &self,
+        request: CleanRequest,
+        intended: &Intended,
+    ) -> Result<Response<Body>, Halt> {
+        let bridge = self.bridge;
+        let live = intended.bound().live();
+        if request.version() != Version::HTTP_11 {
+            return Err(Refusal::new(Code::RequestMethod, "an upgrade needs HTTP/1.1").into());
+        }
+        let key = request.headers().get(SEC_WEBSOCKET_KEY).cloned();
+        let key =
+            key.ok_or_else(|| Refusal::new(Code::RequestMalformed, "no Sec-WebSocket-Key"))?;
+        let mut head = Head::new(
+            self.site,
+            request,
+            &Permit::Visitor(intended),
+            &self.request_id,
+            true,
+        );
+        let browser = head.take_upgrade();
+        let (upstream, _) = head.request(UpstreamBody::Empty);
+        let now = bridge.clock.now();
+        match upgrade::send(&self.site.pool, upstream.into_http(), &key).await? {
+            Upgrade::Answered(response) => {
+                let answer = UpstreamResponse::streamed(response, None);
+                if answer.head.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Err(Code::AppBadAnswer.into());
+                }
+                Ok(filter::release(self.site, Some(live), now, answer))
+            }
+            Upgrade::Switched(response, carry) => {
+                let longest = self.site.config.session.socket_max_age;
+                // Spread over the last tenth, so that pages do not all come back at once.
+                let jitter = longest.mul_f64(f64::from(live.id.0[0]) / 2560.0);
+                let registration = bridge.tunnels.register(live.id, now + longest - jitter);
+                // Whoever was revoked while the app answered is not carried.
+                if live.ended().is_some() {
+                    return Err(Code::SessionRequired.into());
+                }
+                let (metrics, rules) = (self.site.metrics.clone(), self.site.rules.clone());
+                bridge.tasks.spawn(async move {
+                    let _counted = metrics.websocket();
+                    if let Some(cut) = carry.run(browser, registration, rules).await {
+                        metrics.websocket_cut(cut.as_str());
+                    }
+                });
+                Ok(filter::release_switch(self.site, live, now, response))
+            }
+        }
+    }
+}
+
+fn language(header: Option<&HeaderValue>) -> crate::portal::Lang {
+    crate::portal::Lang::negotiate(header.and_then(|v| v.to_str().ok()))
+}
+
+fn header_value(request_id: &str) -> HeaderValue {
+    // A request id is letters, digits and a few signs: always a header value.
+    HeaderValue::from_str(request_id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}
+
+/// What is at hand of a request body for a second sending.
+enum Replay {
+    Empty,
+    Kept(Arc<Kept>),
+    Whole(bytes::Bytes),
+}
+
+impl Replay {
+    fn body(self) -> Option<UpstreamBody> {
+        match self {
+            Self::Empty => Some(UpstreamBody::Empty),
+            Self::Kept(kept) => kept.whole().map(|bytes| UpstreamBody::Whole(Some(bytes))),
+            Self::Whole(bytes) => Some(UpstreamBody::Whole(Some(bytes))),
+        }
+    }
+}

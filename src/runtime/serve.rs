@@ -1,0 +1,317 @@
+//! A running bridge: listeners, background work, reload on SIGHUP, drain on SIGTERM.
+
+use super::accept::{self, ListenerTls, ProxyServer, Road};
+use super::ops;
+use super::wire::{self, StartError};
+use crate::apps::Severity;
+use crate::config::{Config, ProxyTls};
+use crate::keys::rotation;
+use crate::keys::rotation::Rotation;
+use crate::proxy::Bridge;
+use crate::proxy::forward::Cut;
+use crate::proxy::session;
+use crate::telemetry::log::LogHandle;
+use crate::telemetry::metrics::Metrics;
+use crate::tls::{ClientCertificates, PinnedNames, Reloading, ServerFiles, TlsError};
+use crate::types::{Clock, SystemClock};
+use arc_swap::ArcSwap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often files that may change are looked at.
+const LOOK: Duration = Duration::from_secs(10);
+/// How often an app's settings are read.
+const FACTS: Duration = Duration::from_secs(600);
+
+/// How to run.
+pub struct Options {
+    /// The configuration file, read again on SIGHUP.
+    pub path: PathBuf,
+    /// As read.
+    pub config: Config,
+    /// Ends the bridge as SIGTERM does.
+    pub stop: CancellationToken,
+    /// Told the proxy listener's address once it accepts.
+    pub ready: Option<tokio::sync::oneshot::Sender<std::net::SocketAddr>>,
+}
+
+/// Runs a bridge until it is told to stop.
+///
+/// # Errors
+/// When it can't start; a running bridge does not give up.
+pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> {
+    let Options {
+        path,
+        config,
+        stop,
+        ready,
+    } = options;
+    for key in &config.insecure {
+        tracing::warn!(setting = key.as_str(), "an insecure setting is active");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Metrics::new(log.dropped());
+    let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics).await?;
+    let background = TaskTracker::new();
+    let end = CancellationToken::new();
+
+    for source in issuers.sources.values() {
+        // A start with the issuer away is a start all the same: it says so, and tries on.
+        if let Err(error) = source.refresh().await {
+            tracing::error!(%error, "the issuer's keys can't be read yet");
+        }
+        background.spawn(source.clone().run(end.clone()));
+    }
+    let (followed, following) = tokio::sync::oneshot::channel();
+    background.spawn(session::follow(bridge.clone(), followed, end.clone()));
+    let _ = following.await;
+    background.spawn(session::keep(bridge.clone(), end.clone()));
+    background.spawn(learn(bridge.clone(), end.clone()));
+    background.spawn(rotate(bridge.clone(), config.keys.announce, end.clone()));
+
+    let proxy = accept::bind("proxy", config.proxy.address)
+        .await
+        .map_err(|e| {
+            StartError::new(format!("listen.proxy.address {}", config.proxy.address), e)
+        })?;
+    let address = proxy
+        .local_addr()
+        .map_err(|e| StartError::new("listen.proxy.address", e))?;
+    let files = match &config.proxy.tls {
+        Some(tls) => Some(tls_files(tls, config.proxy.http2)?),
+        None => None,
+    };
+    let server = Arc::new(server_of(&config, &bridge, files.as_ref()));
+    let draining = Arc::new(AtomicBool::new(false));
+    if let Some(ops_address) = config.ops.address {
+        let listener = accept::bind("ops", ops_address)
+            .await
+            .map_err(|e| StartError::new(format!("listen.ops.address {ops_address}"), e))?;
+        let ops = ops::Ops {
+            bridge: bridge.clone(),
+            keys: Arc::new(issuers.sources.clone()),
+            insecure: Arc::new(config.insecure.clone()),
+            draining: draining.clone(),
+        };
+        background.spawn(serve_ops(listener, ops, end.clone()));
+    }
+    background.spawn(server.clone().run(proxy));
+    if let Some(ready) = ready {
+        let _ = ready.send(address);
+    }
+
+    let mut hangup = signal(SignalKind::hangup()).map_err(|e| StartError::new("SIGHUP", e))?;
+    let mut term = signal(SignalKind::terminate()).map_err(|e| StartError::new("SIGTERM", e))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|e| StartError::new("SIGINT", e))?;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = term.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                reload(&path, &bridge, &issuers, &clock);
+                refresh_tls(&server, files.as_ref(), &config, true);
+            }
+            () = tokio::time::sleep(LOOK) => refresh_tls(&server, files.as_ref(), &config, false),
+        }
+    }
+    draining.store(true, Ordering::Relaxed);
+    drain(&bridge, &server, config.limits.drain).await;
+    end.cancel();
+    background.close();
+    let _ = tokio::time::timeout(Duration::from_secs(5), background.wait()).await;
+    tracing::info!("stopped");
+    log.flush();
+    Ok(())
+}
+
+fn server_of(
+    config: &Config,
+    bridge: &Arc<Bridge>,
+    files: Option<&Reloading<rustls::ServerConfig>>,
+) -> ProxyServer {
+    let tls = config.proxy.tls.as_ref().zip(files);
+    let tls = tls.map(|(tls, files)| ArcSwap::from_pointee(listener_tls(tls, files.get())));
+    ProxyServer {
+        road: Road(bridge.clone()),
+        tls,
+        http2: config.proxy.http2,
+        head: config.limits.head,
+        head_timeout: config.limits.head_timeout,
+        connections: Arc::new(Semaphore::new(config.limits.connections)),
+        tracker: TaskTracker::new(),
+        drain: CancellationToken::new(),
+    }
+}
+
+fn tls_files(tls: &ProxyTls, http2: bool) -> Result<Reloading<rustls::ServerConfig>, StartError> {
+    let files = ServerFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        clients: match &tls.client_ca {
+            Some(ca) => ClientCertificates::Required { ca: ca.clone() },
+            None => ClientCertificates::Ignored,
+        },
+        h2: http2,
+    };
+    Reloading::new(files.paths(), move || files.load())
+        .map_err(|e: TlsError| StartError::new("listen.proxy.tls", e))
+}
+
+fn listener_tls(tls: &ProxyTls, config: Arc<rustls::ServerConfig>) -> ListenerTls {
+    let pinned = tls.client_ca.as_ref().map(|_| {
+        let (uri, dns) = tls
+            .client_names
+            .iter()
+            .cloned()
+            .partition(|n| n.contains("://"));
+        PinnedNames {
+            dns,
+            uri,
+            spki_sha256: Vec::new(),
+        }
+    });
+    ListenerTls {
+        acceptor: TlsAcceptor::from(config),
+        pinned,
+    }
+}
+
+fn refresh_tls(
+    server: &ProxyServer,
+    files: Option<&Reloading<rustls::ServerConfig>>,
+    config: &Config,
+    asked: bool,
+) {
+    let (Some(files), Some(current), Some(tls)) = (files, &server.tls, &config.proxy.tls) else {
+        return;
+    };
+    if !asked && !files.changed() {
+        return;
+    }
+    match files.reload() {
+        Ok(()) => {
+            current.store(Arc::new(listener_tls(tls, files.get())));
+            tracing::info!("certificates read again");
+        }
+        Err(error) => {
+            tracing::error!(%error, "the new certificates can't be used: the former ones stay")
+        }
+    }
+}
+
+/// Reads the configuration again: apps, pages and rules change at once; listeners, store and keys
+/// need a restart, and say so.
+fn reload(
+    path: &std::path::Path,
+    bridge: &Arc<Bridge>,
+    issuers: &wire::Issuers,
+    clock: &Arc<dyn Clock>,
+) {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(errors) => {
+            tracing::error!(%errors, "the new configuration can't be used: nothing changed");
+            return;
+        }
+    };
+    match wire::sites_of(&config, issuers, &bridge.metrics, clock) {
+        Ok(sites) => {
+            bridge.sites.store(Arc::new(sites));
+            bridge.portal.store(Arc::new(config.portal));
+            tracing::info!(
+                "configuration read again: apps and pages are current; listeners, store, keys and issuers change with a restart"
+            );
+        }
+        Err(error) => {
+            tracing::error!(%error, "the new configuration can't be used: nothing changed")
+        }
+    }
+}
+
+async fn serve_ops(listener: TcpListener, ops: ops::Ops, end: CancellationToken) {
+    let served = axum::serve(listener, ops::router(ops))
+        .with_graceful_shutdown(end.cancelled_owned())
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the ops listener ended");
+    }
+}
+
+/// Lets requests end, tells sockets to come back.
+async fn drain(bridge: &Arc<Bridge>, server: &ProxyServer, at_most: Duration) {
+    tracing::info!(sockets = bridge.tunnels.open(), "draining");
+    server.drain.cancel();
+    bridge.tunnels.cut_all(Cut::Restart);
+    server.tracker.close();
+    bridge.tasks.close();
+    let done = async {
+        server.tracker.wait().await;
+        bridge.tasks.wait().await;
+    };
+    if tokio::time::timeout(at_most, done).await.is_err() {
+        tracing::warn!("some requests were still open at the end of the drain");
+    }
+}
+
+/// Reads the apps' settings, at start and then now and again, and names what bites.
+async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
+    loop {
+        let mut wait = FACTS;
+        for site in bridge.sites.load_full().iter() {
+            let app = site.config.id.as_str();
+            match site.connector.facts().await {
+                Ok(facts) => {
+                    let known = site.facts.load_full();
+                    for finding in &facts.findings {
+                        if known.as_ref().is_some_and(|k| k.findings.contains(finding)) {
+                            continue;
+                        }
+                        let (about, text) = (finding.about.as_str(), finding.text.as_str());
+                        match finding.severity {
+                            Severity::Note => tracing::info!(app, about, text, "setting"),
+                            Severity::Warning => tracing::warn!(app, about, text, "setting"),
+                            Severity::Error => tracing::error!(app, about, text, "setting"),
+                        }
+                    }
+                    site.facts.store(Some(Arc::new(facts)));
+                }
+                Err(error) => {
+                    tracing::warn!(app, %error, "the app's settings can't be read yet");
+                    wait = Duration::from_secs(30);
+                }
+            }
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Lets announced keys sign once they have been published long enough.
+async fn rotate(bridge: Arc<Bridge>, announce: Duration, end: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let now = bridge.clock.now();
+        let Rotation::Promote(kid) = bridge.ring.load().rotation(now, announce) else {
+            continue;
+        };
+        match rotation::promote(&*bridge.store, &bridge.master, &kid, now).await {
+            Ok(()) => tracing::info!(%kid, "a new key signs from now on"),
+            Err(error) => tracing::error!(%kid, %error, "the announced key could not be promoted"),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! From a checked configuration to the shared state. The registry of apps is here: one line a kind.
+
+use crate::apps::mattermost::Mattermost;
+use crate::config::{
+    AppConfig, AppKind, Config, IssuerConfig, JwksSource, KeysConfig, StoreConfig,
+};
+use crate::keys::derive::PasswordRoot;
+use crate::keys::master::MasterKey;
+use crate::keys::rotation;
+use crate::proxy::assertion::{KeySource, ReplayTable, Verifier};
+use crate::proxy::forward::{Pool, Target};
+use crate::proxy::route::{Site, Sites};
+use crate::proxy::{Bridge, Parts};
+use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use crate::telemetry::metrics::Metrics;
+use crate::tls::ClientFiles;
+use crate::types::{Clock, IssuerId, SecretText};
+use arc_swap::ArcSwapOption;
+use http::HeaderValue;
+use secrecy::ExposeSecret;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why the bridge does not start: what is wrong, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct StartError {
+    /// What could not be had.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+impl StartError {
+    /// For whatever can't be had.
+    pub fn new(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self {
+            what: what.into(),
+            why: why.to_string(),
+        }
+    }
+}
+
+/// Opens the store.
+///
+/// # Errors
+/// When it can't be opened or its schema can't be used.
+pub async fn store_of(config: &StoreConfig) -> Result<Arc<dyn Store>, StartError> {
+    match config {
+        StoreConfig::Sqlite { path } => match SqliteStore::open(path).await {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => Err(StartError::new(format!("store {}", path.display()), error)),
+        },
+        StoreConfig::Postgres {
+            url,
+            max_connections,
+            ca,
+        } => {
+            let mut options = PostgresOptions::new(url.clone());
+            options.max_connections = *max_connections;
+            if demands_tls(url) || ca.is_some() {
+                options.tls = Some(Arc::new(client_tls(ca.as_ref())?));
+            }
+            match PostgresStore::connect(&options).await {
+                Ok(store) => Ok(Arc::new(store)),
+                Err(error) => Err(StartError::new("store (PostgreSQL)", error)),
+            }
+        }
+    }
+}
+
+/// Whether a PostgreSQL URL says `sslmode=require` or stricter. Our own TLS then always verifies the
+/// server's name.
+fn demands_tls(url: &SecretText) -> bool {
+    let url = url.expose_secret();
+    [
+        "sslmode=require",
+        "sslmode=verify-ca",
+        "sslmode=verify-full",
+    ]
+    .iter()
+    .any(|m| url.contains(m))
+}
+
+/// Reads the master key and its predecessors.
+///
+/// # Errors
+/// When one is missing or unusable.
+pub fn master_of(config: &KeysConfig) -> Result<MasterKey, StartError> {
+    let read = |source: &crate::config::SecretSource| {
+        let bytes = source
+            .read_bytes()
+            .map_err(|e| StartError::new("master key", e))?;
+        MasterKey::from_bytes(&bytes).map_err(|e| StartError::new("master key", e))
+    };
+    let mut master = read(&config.master)?;
+    for former in &config.former_masters {
+        master = master.with_previous(read(former)?);
+    }
+    Ok(master)
+}
+
+fn client_tls(ca: Option<&PathBuf>) -> Result<rustls::ClientConfig, StartError> {
+    ClientFiles {
+        ca: ca.cloned(),
+        identity: None,
+        h2: false,
+    }
+    .load()
+    .map_err(|e| StartError::new("TLS towards a peer", e))
+}
+
+/// The driver of an app.
+///
+/// # Errors
+/// When its token can't be read or its address can't be used.
+pub fn driver_of(app: &AppConfig, clock: Arc<dyn Clock>) -> Result<Arc<Mattermost>, StartError> {
+    let AppKind::Mattermost(mattermost) = &app.kind;
+    let what = format!("app {}", app.id);
+    let token = mattermost
+        .bot_token
+        .read()
+        .map_err(|e| StartError::new(&what, e))?;
+    let tls = match app.upstream.scheme() {
+        "https" => Some(Arc::new(client_tls(app.upstream_ca.as_ref())?)),
+        _ => None,
+    };
+    Mattermost::new(app, mattermost, token, tls, clock).map_err(|e| StartError::new(what, e))
+}
+
+/// What lives as long as the process, whatever the configuration becomes: the key sources and the
+/// replay tables, which must not forget on a reload.
+pub(super) struct Issuers {
+    pub sources: HashMap<IssuerId, Arc<KeySource>>,
+    pub replays: HashMap<IssuerId, Arc<ReplayTable>>,
+    verifiers: HashMap<IssuerId, Arc<Verifier>>,
+}
+
+pub(super) fn issuers_of(config: &Config, clock: &Arc<dyn Clock>) -> Result<Issuers, StartError> {
+    let mut all = Issuers {
+        sources: HashMap::new(),
+        replays: HashMap::new(),
+        verifiers: HashMap::new(),
+    };
+    for issuer in &config.issuers {
+        let tls = match &issuer.jwks {
+            JwksSource::Url { ca, .. } => Some(client_tls(ca.as_ref())?),
+            JwksSource::File(_) => None,
+        };
+        let source = KeySource::new(issuer, tls, clock.clone())
+            .map_err(|e| StartError::new(format!("issuer {}", issuer.id), e))?;
+        add(&mut all, config, issuer, source, clock);
+    }
+    Ok(all)
+}
+
+fn add(
+    all: &mut Issuers,
+    config: &Config,
+    issuer: &IssuerConfig,
+    source: Arc<KeySource>,
+    clock: &Arc<dyn Clock>,
+) {
+    let verifier = Verifier::new(
+        issuer,
+        source.clone(),
+        clock.clone(),
+        config.limits.assertion,
+    );
+    let replay = ReplayTable::new(issuer.replay, issuer.replay_entries, issuer.leeway);
+    all.sources.insert(issuer.id.clone(), source);
+    all.replays.insert(issuer.id.clone(), Arc::new(replay));
+    all.verifiers.insert(issuer.id.clone(), Arc::new(verifier));
+}
+
+/// The apps of a configuration.
+pub(super) fn sites_of(
+    config: &Config,
+    issuers: &Issuers,
+    metrics: &Metrics,
+    clock: &Arc<dyn Clock>,
+) -> Result<Sites, StartError> {
+    let mut sites = Vec::new();
+    for app in &config.apps {
+        let what = format!("app {}", app.id);
+        let driver = driver_of(app, clock.clone())?;
+        let (Some(verifier), Some(replay)) = (
+            issuers.verifiers.get(&app.issuer),
+            issuers.replays.get(&app.issuer),
+        ) else {
+            return Err(StartError::new(
+                what,
+                format!("issuer {} is not configured", app.issuer),
+            ));
+        };
+        let (scheme, authority) = app
+            .origin
+            .split_once("://")
+            .unwrap_or(("https", &app.origin));
+        let header = |text: &str| {
+            HeaderValue::from_str(text).map_err(|e| StartError::new(&what, format!("origin: {e}")))
+        };
+        sites.push(Arc::new(Site {
+            connector: driver.clone(),
+            strategy: driver.clone(),
+            rules: driver,
+            verifier: verifier.clone(),
+            replay: replay.clone(),
+            pool: pool_of(app)?,
+            authority: header(authority)?,
+            scheme: header(scheme)?,
+            metrics: metrics.app(&app.id),
+            facts: ArcSwapOption::empty(),
+            config: app.clone(),
+        }));
+    }
+    Ok(Sites::new(config.proxy.health_path.clone(), sites))
+}
+
+fn pool_of(app: &AppConfig) -> Result<Arc<Pool>, StartError> {
+    let what = format!("app {}: upstream", app.id);
+    let host = app
+        .upstream
+        .host_str()
+        .unwrap_or_default()
+        .trim_matches(['[', ']'])
+        .to_owned();
+    let port = app.upstream.port_or_known_default().unwrap_or(80);
+    let tls = match app.upstream.scheme() {
+        "https" => {
+            let config = client_tls(app.upstream_ca.as_ref())?;
+            let name = rustls_pki_types::ServerName::try_from(host.clone())
+                .map_err(|e| StartError::new(what, e))?;
+            Some((tokio_rustls::TlsConnector::from(Arc::new(config)), name))
+        }
+        _ => None,
+    };
+    Ok(Pool::new(
+        Target {
+            authority: (host, port),
+            tls,
+        },
+        app.response_timeout,
+    ))
+}
+
+/// Makes a bridge: opens the store, reads the keys, makes the apps. Binds nothing, asks no peer.
+///
+/// # Errors
+/// What is missing or unusable.
+pub(super) async fn bridge_of(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+) -> Result<(Arc<Bridge>, Issuers), StartError> {
+    let store = store_of(&config.store).await?;
+    let master = Arc::new(master_of(&config.keys)?);
+    let unsealed = |e: &dyn std::fmt::Display| StartError::new("keys", e.to_string());
+    let ring = rotation::ensure(&*store, &master, clock.now())
+        .await
+        .map_err(|e| unsealed(&e))?;
+    let root = PasswordRoot::load(&*store, &master)
+        .await
+        .map_err(|e| unsealed(&e))?;
+    let issuers = issuers_of(config, &clock)?;
+    let sites = sites_of(config, &issuers, &metrics, &clock)?;
+    let bridge = Bridge::new(Parts {
+        clock,
+        store,
+        sites,
+        ring,
+        master,
+        root: Arc::new(root),
+        portal: config.portal.clone(),
+        limits: config.limits.clone(),
+        metrics,
+    });
+    Ok((bridge, issuers))
+}
