@@ -57,7 +57,7 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
             &rows::json(seen.groups.iter().map(GroupName::as_str)),
             &seen.at.0,
         ],
-        |row| rows::user(row),
+        rows::user,
     )
     .await?;
     match written {
@@ -78,7 +78,7 @@ pub(super) async fn by_subject(
         db,
         &format!("SELECT {USER} FROM users WHERE issuer = $1 AND subject = $2"),
         &[&issuer.as_str(), &subject.as_str()],
-        |row| rows::user(row),
+        rows::user,
     )
     .await
 }
@@ -88,7 +88,7 @@ pub(super) async fn get(db: &impl GenericClient, id: UserId) -> Result<Option<Us
         db,
         &format!("SELECT {USER} FROM users WHERE id = $1"),
         &[&id.0],
-        |row| rows::user(row),
+        rows::user,
     )
     .await
 }
@@ -116,7 +116,7 @@ pub(super) async fn page(pool: &Pool, filter: &UserFilter) -> Result<Vec<User>> 
         &pool.get().await?,
         &format!("SELECT {USER} FROM users {clause} ORDER BY id LIMIT {limit}"),
         &conditions.values(),
-        |row| rows::user(row),
+        rows::user,
     )
     .await
 }
