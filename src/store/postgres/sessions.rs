@@ -239,8 +239,13 @@ pub(super) async fn end(
             None
         }
     };
-    if let Some(user) = owner {
-        users::lock(&tx, user).await?;
+    match owner {
+        Some(user) => {
+            users::lock(&tx, user).await?;
+        }
+        // A subject nobody has seen yet may be seen now, and be born before we commit: with no row
+        // of theirs to lock, every birth waits.
+        None => users::lock_everyone(&tx).await?,
     }
     let ended = end_live(&tx, which, reason, now).await?;
     if let Some(user) = owner

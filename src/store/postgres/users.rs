@@ -201,6 +201,18 @@ pub(super) async fn lock(tx: &Transaction<'_>, id: UserId) -> Result<Option<Stan
     }))
 }
 
+/// Waits for the conditional writes that are under way, and holds up those that come, until the
+/// transaction ends.
+pub(super) async fn lock_everyone(tx: &Transaction<'_>) -> Result<()> {
+    run(
+        tx,
+        "SELECT value FROM counters WHERE name = 'global_epoch' FOR NO KEY UPDATE",
+        &[],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Raises the epoch of a user, if there is one: takes its lock too.
 pub(super) async fn raise_epoch(tx: &Transaction<'_>, id: UserId) -> Result<()> {
     run(

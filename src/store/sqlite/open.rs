@@ -119,7 +119,11 @@ fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
     )?;
     for migration in due(known, &applied)? {
         tx.execute_batch(migration.sql)
-            .map_err(|error| StoreError::Schema(format!("{}: {error}", migration.name)))?;
+            .map_err(|error| match StoreError::from(error) {
+                // The disk's fault, not the migration's.
+                error @ StoreError::Unavailable(_) => error,
+                error => StoreError::Schema(format!("{}: {error}", migration.name)),
+            })?;
         run(
             &tx,
             "INSERT INTO schema_versions (version, name, checksum) VALUES (?1, ?2, ?3)",
