@@ -114,7 +114,7 @@ pub(crate) async fn accounts_are_found_by_what_they_are(bed: Bed) {
             ..any()
         })
         .await,
-        [intent.clone()]
+        std::slice::from_ref(&intent)
     );
     let state = Some(AccountState::Linked);
     assert_eq!(

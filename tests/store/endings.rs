@@ -19,7 +19,7 @@ pub(crate) async fn ending_a_session_buries_every_sid(bed: Bed) {
         end_reason: Some(EndReason::Logout),
         ..moved
     };
-    assert_eq!(ended, [expected.clone()]);
+    assert_eq!(ended, std::slice::from_ref(&expected));
     assert_eq!(bed.b.session(session.id).await.unwrap(), Some(expected));
     for on in ["s1", "s2"] {
         let stands = tombstone(&bed, "alice", on, at(2)).await.unwrap();

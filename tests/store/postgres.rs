@@ -315,3 +315,83 @@ async fn a_full_pool_is_unavailable_in_time() {
     hold.rollback().await.unwrap();
     store.ping().await.unwrap();
 }
+
+/// A birth may overtake the ending of a sign-in whose subject nobody knew when it began.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ending_the_sign_in_of_someone_unknown_holds_up_births() {
+    let bed = Bed::postgres().await;
+    let (user, account) = bed.member("alice").await;
+    let epoch = bed.a.epoch(user.id).await.unwrap();
+    // The ending has marked the sessions and waits for the log's counter.
+    let mut holder = client(options(&bed)).await;
+    let hold = holder.transaction().await.unwrap();
+    let sql = "SELECT value FROM counters WHERE name = 'log' FOR UPDATE";
+    hold.query_one(sql, &[]).await.unwrap();
+    let me: i32 = hold
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let ending = Arc::clone(&bed.a);
+    let which = Which::Sid(app(), issuer(), subject("carol"), sid("s1"));
+    let ended = tokio::spawn(async move {
+        ending
+            .end_sessions(&which, EndReason::Logout, at(100), T0)
+            .await
+    });
+    let watcher = client(options(&bed)).await;
+    let held_up = "SELECT pid FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))";
+    until("the ending waits", async || {
+        watcher.query_opt(held_up, &[&me]).await.unwrap().is_some()
+    })
+    .await;
+    let ender: i32 = watcher.query_one(held_up, &[&me]).await.unwrap().get(0);
+    let bearing = Arc::clone(&bed.b);
+    let given = crate::bed::session(&user, &account, "s1");
+    let born = tokio::spawn(async move { bearing.birth(&given, epoch, T0).await });
+    until("the birth waits for the ending", async || {
+        watcher
+            .query_opt(held_up, &[&ender])
+            .await
+            .unwrap()
+            .is_some()
+    })
+    .await;
+    hold.rollback().await.unwrap();
+    ended.await.unwrap().unwrap();
+    crate::bed::stood(born.await.unwrap().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_died_in_the_pool_costs_nothing() {
+    // A cluster of its own: whose connections these are can't be told apart in a shared one.
+    let cluster = Cluster::start();
+    let options = PostgresOptions::new(cluster.url().into());
+    let store = PostgresStore::connect(&options).await.unwrap();
+    store.saw_user(&seen("alice", T0)).await.unwrap();
+    let raw = client(&options).await;
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE application_name = 'auth-manager'";
+    for _ in 0..5 {
+        assert!(!raw.query(kill, &[]).await.unwrap().is_empty());
+        let found = store.user_by_subject(&issuer(), &subject("alice")).await;
+        assert!(found.unwrap().is_some());
+    }
+    drop(store);
+    tokio::task::spawn_blocking(move || cluster.stop())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_when_tls_is_asked_for() {
+    let mut options = postgres_options();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    options.tls = Some(Arc::new(tls));
+    unavailable(PostgresStore::connect(&options).await);
+}

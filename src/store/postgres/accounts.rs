@@ -18,7 +18,7 @@ pub(super) async fn of_user(
         db,
         &format!("SELECT {ACCOUNT} FROM accounts WHERE app = $1 AND user_id = $2"),
         &[&app.as_str(), &user.0],
-        |row| rows::account(row),
+        rows::account,
     )
     .await
 }
@@ -32,7 +32,7 @@ pub(super) async fn by_remote(
         db,
         &format!("SELECT {ACCOUNT} FROM accounts WHERE app = $1 AND remote = $2"),
         &[&app.as_str(), &remote.as_str()],
-        |row| rows::account(row),
+        rows::account,
     )
     .await
 }
@@ -56,7 +56,7 @@ pub(super) async fn page(pool: &Pool, filter: &AccountFilter) -> Result<Vec<Acco
         &pool.get().await?,
         &format!("SELECT {ACCOUNT} FROM accounts {clause} ORDER BY id LIMIT {limit}"),
         &conditions.values(),
-        |row| rows::account(row),
+        rows::account,
     )
     .await
 }

@@ -13,7 +13,7 @@ pub(super) async fn ring(pool: &Pool) -> Result<Vec<StoredKey>> {
         &pool.get().await?,
         &format!("SELECT {KEY} FROM signing_keys ORDER BY created_at, id COLLATE \"C\""),
         &[],
-        |row| rows::key(row),
+        rows::key,
     )
     .await
 }

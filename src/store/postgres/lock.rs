@@ -8,7 +8,7 @@
 //! A lock that another replica holds is tried again every few milliseconds: waiting inside the
 //! server would keep the one connection busy for everyone.
 
-use super::pool::PATIENCE;
+use super::pool::{CONNECT, PATIENCE};
 use crate::store::rows::Columns as _;
 use crate::store::turns::Turns;
 use crate::store::{LockGuard, Result, StoreError};
@@ -62,8 +62,11 @@ impl Locks {
 
     async fn connection(&self, pool: &Pool) -> Result<Arc<ClientWrapper>> {
         let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|c| !c.is_closed()) {
-            return Ok(Arc::clone(connection));
+        if let Some(connection) = slot.as_ref() {
+            // Asked, as the pool asks before it hands one out.
+            if let Ok(Ok(_)) = timeout(CONNECT, connection.simple_query("")).await {
+                return Ok(Arc::clone(connection));
+            }
         }
         // Taken out for good: the pool makes another in its place.
         let connection = Arc::new(Object::take(pool.get().await?));

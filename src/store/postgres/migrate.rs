@@ -50,9 +50,13 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<()> {
     )
     .await?;
     for migration in due(MIGRATIONS, &applied)? {
-        tx.batch_execute(migration.sql).await.map_err(|error| {
-            StoreError::Schema(format!("{}: {}", migration.name, StoreError::from(error)))
-        })?;
+        tx.batch_execute(migration.sql)
+            .await
+            .map_err(|error| match StoreError::from(error) {
+                // The wire's fault, not the migration's.
+                error @ StoreError::Unavailable(_) => error,
+                error => StoreError::Schema(format!("{}: {error}", migration.name)),
+            })?;
         run(
             &tx,
             "INSERT INTO schema_versions (version, name, checksum) VALUES ($1, $2, $3)",

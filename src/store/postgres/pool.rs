@@ -12,7 +12,7 @@ use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Longest wait for a free connection of the pool, and for a new one to stand.
-const CONNECT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT: Duration = Duration::from_secs(3);
 
 /// Longest time of one method, all its statements together. The server's own limits
 /// (`statement_timeout`, 5 s) are below it.

@@ -69,7 +69,7 @@ pub(super) async fn after(
         db,
         &format!("SELECT {REVOCATION} FROM revocations WHERE number > $1 ORDER BY number LIMIT $2"),
         &[&number, &limit(asked)],
-        |row| rows::revocation(row),
+        rows::revocation,
     )
     .await
 }

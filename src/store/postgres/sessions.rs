@@ -18,7 +18,7 @@ pub(super) async fn get(db: &impl GenericClient, id: SessionId) -> Result<Option
         db,
         &format!("SELECT {SESSION} FROM sessions WHERE id = $1"),
         &[&&id.0[..]],
-        |row| rows::session(row),
+        rows::session,
     )
     .await
 }
@@ -42,7 +42,7 @@ pub(super) async fn by_sid(
             &subject.as_str(),
             &sid.as_str(),
         ],
-        |row| rows::session(row),
+        rows::session,
     )
     .await
 }
@@ -78,7 +78,7 @@ pub(super) async fn page(pool: &Pool, filter: &SessionFilter) -> Result<Vec<Sess
             "SELECT {SESSION} FROM sessions {clause} ORDER BY created_at DESC, id DESC LIMIT {limit}"
         ),
         &conditions.values(),
-        |row| rows::session(row),
+        rows::session,
     )
     .await
 }
@@ -269,8 +269,13 @@ pub(super) async fn end(
             None
         }
     };
-    if let Some(user) = owner {
-        users::lock(&tx, user).await?;
+    match owner {
+        Some(user) => {
+            users::lock(&tx, user).await?;
+        }
+        // A subject nobody has seen yet may be seen now, and be born before we commit: with no row
+        // of theirs to lock, every birth waits.
+        None => users::lock_everyone(&tx).await?,
     }
     let ended = end_live(&tx, which, reason, now).await?;
     if let Some(user) = owner
@@ -308,25 +313,17 @@ pub(super) async fn end_live(
         )
     };
     let found = match which {
-        Which::Session(id) => {
-            many(tx, &live("AND id = $1"), &[&&id.0[..]], |row| {
-                rows::session(row)
-            })
-            .await
-        }
+        Which::Session(id) => many(tx, &live("AND id = $1"), &[&&id.0[..]], rows::session).await,
         Which::User(user, _) => {
-            many(tx, &live("AND user_id = $1"), &[&user.0], |row| {
-                rows::session(row)
-            })
-            .await
+            many(tx, &live("AND user_id = $1"), &[&user.0], rows::session).await
         }
         Which::Sid(app, issuer, subject, _) => {
             let sql = live("AND app = $1 AND issuer = $2 AND subject = $3");
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
                 [&app.as_str(), &issuer.as_str(), &subject.as_str()];
-            many(tx, &sql, &values, |row| rows::session(row)).await
+            many(tx, &sql, &values, rows::session).await
         }
-        Which::All => many(tx, &live(""), &[], |row| rows::session(row)).await,
+        Which::All => many(tx, &live(""), &[], rows::session).await,
     }?;
     let mut ended: Vec<Session> = found
         .into_iter()
@@ -369,7 +366,7 @@ pub(super) async fn tombstone(
             &sids,
             &now.0,
         ],
-        |row| rows::tombstone(row),
+        rows::tombstone,
     )
     .await
 }

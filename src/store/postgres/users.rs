@@ -57,7 +57,7 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
             &rows::json(seen.groups.iter().map(GroupName::as_str)),
             &seen.at.0,
         ],
-        |row| rows::user(row),
+        rows::user,
     )
     .await?;
     match written {
@@ -78,7 +78,7 @@ pub(super) async fn by_subject(
         db,
         &format!("SELECT {USER} FROM users WHERE issuer = $1 AND subject = $2"),
         &[&issuer.as_str(), &subject.as_str()],
-        |row| rows::user(row),
+        rows::user,
     )
     .await
 }
@@ -88,7 +88,7 @@ pub(super) async fn get(db: &impl GenericClient, id: UserId) -> Result<Option<Us
         db,
         &format!("SELECT {USER} FROM users WHERE id = $1"),
         &[&id.0],
-        |row| rows::user(row),
+        rows::user,
     )
     .await
 }
@@ -116,7 +116,7 @@ pub(super) async fn page(pool: &Pool, filter: &UserFilter) -> Result<Vec<User>> 
         &pool.get().await?,
         &format!("SELECT {USER} FROM users {clause} ORDER BY id LIMIT {limit}"),
         &conditions.values(),
-        |row| rows::user(row),
+        rows::user,
     )
     .await
 }
@@ -199,6 +199,18 @@ pub(super) async fn lock(tx: &Transaction<'_>, id: UserId) -> Result<Option<Stan
         epoch: Epoch { user, global },
         state,
     }))
+}
+
+/// Waits for the conditional writes that are under way, and holds up those that come, until the
+/// transaction ends.
+pub(super) async fn lock_everyone(tx: &Transaction<'_>) -> Result<()> {
+    run(
+        tx,
+        "SELECT value FROM counters WHERE name = 'global_epoch' FOR NO KEY UPDATE",
+        &[],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Raises the epoch of a user, if there is one: takes its lock too.

@@ -4,12 +4,12 @@ use super::row::{many, run};
 use crate::store::migrate::{Migration, due};
 use crate::store::rows::Columns as _;
 use crate::store::{Result, StoreError};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long SQLite waits for another process that writes (a command beside the server).
 const BUSY: Duration = Duration::from_secs(5);
@@ -44,14 +44,34 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY)?;
-    // WAL: readers never wait for the writer, and another process may open the file.
-    let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    let mode = write_ahead(&db)?;
     if mode != "wal" {
         return Err(StoreError::Unavailable(format!(
             "the file can't be kept in WAL mode (it is in {mode:?}): is it on a network disk?"
         )));
     }
     prepare(db)
+}
+
+/// WAL: readers never wait for the writer, and another process may open the file. Gives the mode.
+///
+/// The change needs the file for a moment alone, and two processes that make it at the same moment
+/// are both refused at once, since waiting for each other would not end: SQLite's own patience does
+/// not apply, so this one has its own.
+fn write_ahead(db: &Connection) -> Result<String> {
+    let until = Instant::now() + BUSY;
+    loop {
+        let mode = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+        let busy = matches!(
+            mode.as_ref().map_err(rusqlite::Error::sqlite_error_code),
+            Err(Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+        );
+        if !busy || Instant::now() > until {
+            return Ok(mode?);
+        }
+        // On a thread where blocking is allowed.
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A connection whose database is in memory and its own.
@@ -99,7 +119,11 @@ fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
     )?;
     for migration in due(known, &applied)? {
         tx.execute_batch(migration.sql)
-            .map_err(|error| StoreError::Schema(format!("{}: {error}", migration.name)))?;
+            .map_err(|error| match StoreError::from(error) {
+                // The disk's fault, not the migration's.
+                error @ StoreError::Unavailable(_) => error,
+                error => StoreError::Schema(format!("{}: {error}", migration.name)),
+            })?;
         run(
             &tx,
             "INSERT INTO schema_versions (version, name, checksum) VALUES (?1, ?2, ?3)",
