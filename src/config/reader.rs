@@ -397,7 +397,7 @@ impl Drop for Table<'_> {
         let asked = self.asked.borrow();
         for (name, _) in self.entries.iter().flat_map(|entries| entries.iter()) {
             let word: &str = name.get_ref();
-            if asked.iter().any(|key| *key == word) {
+            if asked.contains(&word) {
                 continue;
             }
             let word: String = word.chars().filter(|c| !c.is_control()).take(60).collect();

@@ -315,6 +315,7 @@ fn weakening_is_listed() {
         "issuers[pomerium].insecure_http_jwks",
     ];
     assert_eq!(config.insecure, listed);
+    assert!(config.allows_shared_secrets());
 }
 
 #[test]
