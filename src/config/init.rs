@@ -21,7 +21,7 @@ pub struct Init {
     pub secrets: PathBuf,
     /// Folder of the store's file.
     pub state: PathBuf,
-    /// Folder of `bridge.crt`, `bridge.key` and `ca.crt` (see certs/README.md); `None`: plain HTTP
+    /// Folder of `server.pem`, `server-key.pem` and `ca.pem` (see certs/README.md); `None`: plain HTTP
     /// on loopback.
     pub certificates: Option<PathBuf>,
     /// Name in Pomerium's client certificate.
@@ -50,9 +50,9 @@ pub fn write_default(init: &Init) -> String {
                  # Only a client certificate of this authority, with one of these names, is Pomerium.\n\
                  client_ca = {}\n\
                  client_names = [{}]\n",
-                path(&folder.join("bridge.crt")),
-                path(&folder.join("bridge.key")),
-                path(&folder.join("ca.crt")),
+                path(&folder.join("server.pem")),
+                path(&folder.join("server-key.pem")),
+                path(&folder.join("ca.pem")),
                 quoted(&init.client_name),
             ),
         ),

@@ -1,7 +1,8 @@
 //! Loading: which files there are, in which order they are read, and what holds between sections.
 
+use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
-use super::reader::{Problems, Source, Table};
+use super::reader::Table;
 use super::{AppConfig, Config, apps, sections};
 use std::collections::HashSet;
 use std::io::Read;

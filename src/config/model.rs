@@ -30,6 +30,16 @@ pub struct Config {
     pub insecure: Vec<String>,
 }
 
+impl Config {
+    /// Whether secrets in files that others may read are accepted (`insecure_secret_permissions`).
+    #[must_use]
+    pub fn allows_shared_secrets(&self) -> bool {
+        self.insecure
+            .iter()
+            .any(|key| key == "insecure_secret_permissions")
+    }
+}
+
 /// `[listen.proxy]`.
 #[derive(Debug, Clone)]
 pub struct ProxyListener {
@@ -63,7 +73,7 @@ pub struct ProxyTls {
 /// `[listen.ops]`.
 #[derive(Debug, Clone)]
 pub struct OpsListener {
-    /// Address to bind; loopback by default (`127.0.0.1:9464`). `None`: not served.
+    /// Address to bind; loopback by default (`127.0.0.1:9464`). `None` (`"off"`): not served.
     pub address: Option<SocketAddr>,
 }
 
@@ -72,7 +82,8 @@ pub struct OpsListener {
 pub enum StoreConfig {
     /// Embedded, the default: a file.
     Sqlite {
-        /// The database file; its folder must exist.
+        /// The database file; its folder must exist. Default
+        /// `/var/lib/auth-manager/auth-manager.db`.
         path: PathBuf,
     },
     /// Shared by several replicas.
@@ -181,7 +192,9 @@ pub struct AppConfig {
     pub name: String,
     /// The external host; the audience of its assertions.
     pub host: HostName,
-    /// The external origin visitors use, `https://chat.example.com` (port kept if unusual).
+    /// The external origin visitors use, `https://chat.example.com` (port kept if unusual), as
+    /// browsers spell it. Default: `https://` and the host. `http://` only on loopback or with
+    /// `insecure_http_origin`.
     pub origin: String,
     /// Path below which the app lives (`/` or `/chat`), no trailing slash but for the root.
     pub base_path: String,

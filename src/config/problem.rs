@@ -42,8 +42,8 @@ pub struct ConfigErrors(pub Vec<ConfigError>);
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
-            1 => f.write_str("There is 1 mistake in the configuration:\n")?,
-            n => write!(f, "There are {n} mistakes in the configuration:\n")?,
+            1 => writeln!(f, "There is 1 mistake in the configuration:")?,
+            n => writeln!(f, "There are {n} mistakes in the configuration:")?,
         }
         for error in &self.0 {
             write!(f, "\n  {}\n", error.to_string().replace('\n', "\n  "))?;

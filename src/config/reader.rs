@@ -6,146 +6,20 @@
 //! reading goes on, so that all of them are reported at once. What does not live here: what a key
 //! means (`sections.rs`, `apps.rs`).
 
-use super::SecretSource;
-use super::problem::{ConfigError, ConfigErrors};
-use super::secret::shared_mode;
+use super::findings::{Problems, Source, Unknown};
+use super::problem::ConfigError;
 use super::suggest::nearest;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// One configuration file.
-#[derive(Debug)]
-pub(super) struct Source {
-    /// As it was named on the command line, or below it.
-    pub(super) name: String,
-    /// What it holds.
-    pub(super) text: String,
-}
-
-impl Source {
-    /// The line, from 1, of a byte.
-    fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
-    }
-}
-
-/// A key that nobody asked for; explained when all sections are known.
-struct Unknown {
-    error: ConfigError,
-    section: String,
-    word: String,
-}
-
-/// What was found while reading, and what all sections share.
-pub(super) struct Problems {
-    /// Folder that relative paths start from.
-    pub(super) base: PathBuf,
-    /// `insecure_secret_permissions`.
-    pub(super) shared_secrets: Cell<bool>,
-    found: RefCell<Vec<ConfigError>>,
-    unknown: RefCell<Vec<Unknown>>,
-    known: RefCell<Vec<(String, &'static str)>>,
-    insecure: RefCell<Vec<String>>,
-}
-
-impl Problems {
-    pub(super) fn new(base: &Path) -> Self {
-        Self {
-            base: base.to_owned(),
-            shared_secrets: Cell::new(false),
-            found: RefCell::default(),
-            unknown: RefCell::default(),
-            known: RefCell::default(),
-            insecure: RefCell::default(),
-        }
-    }
-
-    /// Notes a mistake about a file as a whole.
-    pub(super) fn about_file(&self, file: &str, problem: String, remedy: &str) {
-        self.found.borrow_mut().push(ConfigError {
-            file: file.to_owned(),
-            line: None,
-            key: String::new(),
-            problem,
-            remedy: remedy.to_owned(),
-        });
-    }
-
-    /// Parses one file and notes what is not TOML. A broken file is not read further: its
-    /// recovered remains would only raise mistakes that are none.
-    pub(super) fn parse<'a>(&self, source: &'a Source) -> Option<Spanned<DeTable<'a>>> {
-        let (table, errors) = DeTable::parse_recoverable(&source.text);
-        for error in errors.iter().take(10) {
-            self.found.borrow_mut().push(ConfigError {
-                file: source.name.clone(),
-                line: error.span().map(|span| source.line(span.start)),
-                key: String::new(),
-                problem: format!("This is not TOML: {}.", error.message().replace('\n', ", ")),
-                remedy: "Texts stand in quotes, one `key = value` a line; toml.io has the rules."
-                    .to_owned(),
-            });
-        }
-        errors.is_empty().then_some(table)
-    }
-
-    /// Active `insecure_…` settings, as key paths.
-    pub(super) fn insecure(&self) -> Vec<String> {
-        self.insecure.borrow().clone()
-    }
-
-    /// Whether nothing was found so far.
-    pub(super) fn is_empty(&self) -> bool {
-        self.found.borrow().is_empty()
-    }
-
-    /// Every section and key that was asked for, whether it was there or not.
-    pub(super) fn known(&self) -> Vec<(String, &'static str)> {
-        self.known.borrow().clone()
-    }
-
-    /// All mistakes in order of file and line; `None` when there are none.
-    pub(super) fn into_errors(self) -> Option<ConfigErrors> {
-        let known = self.known.into_inner();
-        let mut found = self.found.into_inner();
-        for Unknown {
-            mut error,
-            section,
-            word,
-        } in self.unknown.into_inner()
-        {
-            let here = known.iter().filter(|(s, _)| *s == section).map(|(_, k)| *k);
-            let elsewhere = known.iter().find(|(_, key)| *key == word);
-            error.remedy = match (nearest(&word, here.clone()), elsewhere) {
-                (_, Some((home, key))) if home.is_empty() => {
-                    format!("`{key}` belongs at the top of the file, before the first [section].")
-                }
-                (_, Some((home, key))) => format!("`{key}` belongs in [{home}]."),
-                (Some(meant), None) => format!("Did you mean `{meant}`?"),
-                (None, None) => {
-                    let mut keys: Vec<_> = here.collect();
-                    keys.sort_unstable();
-                    keys.dedup();
-                    format!("Remove it. The keys here are: {}.", keys.join(", "))
-                }
-            };
-            found.push(error);
-        }
-        // A stable sort: mistakes of one line stay in the order they were found.
-        found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        (!found.is_empty()).then_some(ConfigErrors(found))
-    }
-}
-
 /// A TOML table being read.
 pub(super) struct Table<'a> {
-    problems: &'a Problems,
+    pub(super) problems: &'a Problems,
     source: &'a Source,
     /// `apps[chat].session`; empty for the whole file.
     path: String,
@@ -180,7 +54,7 @@ impl<'a> Table<'a> {
         self.entries.is_some()
     }
 
-    fn entry(&self, key: &'static str) -> Option<(usize, &'a Spanned<DeValue<'a>>)> {
+    pub(super) fn entry(&self, key: &'static str) -> Option<(usize, &'a Spanned<DeValue<'a>>)> {
         self.asked.borrow_mut().push(key);
         let known = (self.section.clone(), key);
         if !self.problems.known.borrow().contains(&known) {
@@ -431,135 +305,14 @@ impl<'a> Table<'a> {
         default
     }
 
-    // ---- files -------------------------------------------------------------------------------
-
-    /// A path, made absolute from the configuration's folder.
-    pub(super) fn path(&self, key: &'static str) -> Option<PathBuf> {
-        let text = self.text(key)?;
-        if text.is_empty() || text.contains('\0') {
-            self.complain(key, "It is not a path.", "Name a file.");
-            return None;
-        }
-        Some(self.problems.base.join(text))
-    }
-
-    /// A path of a file that is there.
-    pub(super) fn file(&self, key: &'static str) -> Option<PathBuf> {
-        let path = self.path(key)?;
-        if let Err(error) = readable(&path) {
-            self.complain(
-                key,
-                format!("{} {error}.", path.display()),
-                "Name an existing file; relative paths start at the configuration's folder.",
-            );
-        }
-        Some(path)
-    }
-
-    /// A path of a file that is there and that nobody else may read.
-    pub(super) fn private_file(&self, key: &'static str) -> Option<PathBuf> {
-        let path = self.file(key)?;
-        self.check_private(key, &path);
-        Some(path)
-    }
-
-    fn check_private(&self, key: &str, path: &Path) {
-        if self.problems.shared_secrets.get() {
-            return;
-        }
-        if let Some(mode) = shared_mode(path) {
-            self.complain(
-                key,
-                format!(
-                    "{} is a secret that others may read (mode {mode:04o}).",
-                    path.display()
-                ),
-                format!(
-                    "Run `chmod 600 {}`. (`insecure_secret_permissions = true` at the top of the \
-                     file allows it.)",
-                    path.display()
-                ),
-            );
-        }
-    }
-
-    /// `{ file = "…" }` or `{ credential = "…" }`, and that it is there.
-    pub(super) fn secret(&self, key: &'static str) -> Option<SecretSource> {
-        let (at, value) = self.entry(key)?;
-        if value.get_ref().as_table().is_none() {
-            // Never shown: somebody may have written the secret itself here.
-            self.complain(
-                key,
-                "A secret never stands in this file: it must say where the secret is.",
-                format!(
-                    "Write `{key} = {{ file = \"…\" }}` or `{key} = {{ credential = \"…\" }}`."
-                ),
-            );
-            return None;
-        }
-        self.secret_in(&self.nested(key, at, value), key)
-    }
-
-    /// A list of what [`Self::secret`] reads.
-    pub(super) fn secrets(&self, key: &'static str) -> Vec<SecretSource> {
-        let tables = self.tables(key, "");
-        tables
-            .iter()
-            .filter_map(|table| table.secret_in(table, ""))
-            .collect()
-    }
-
-    fn secret_in(&self, table: &Table<'a>, key: &str) -> Option<SecretSource> {
-        let file = table.file("file");
-        let credential = table.text("credential");
-        match (file, credential) {
-            (Some(path), None) => {
-                table.check_private("file", &path);
-                Some(SecretSource::File(path))
-            }
-            (None, Some(name)) => {
-                let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-                if name.is_empty() || name.starts_with('.') || !name.bytes().all(good) {
-                    table.complain(
-                        "credential",
-                        format!("{} is not a credential's name.", shown(name)),
-                        "Use the name of LoadCredential= in the unit: letters, digits, - _ .",
-                    );
-                    return None;
-                }
-                let source = SecretSource::Credential(name.to_owned());
-                let there = source.path().map_err(|e| e.to_string()).and_then(|path| {
-                    readable(&path).map_err(|why| format!("the credential {name:?} {why}"))
-                });
-                if let Err(why) = there {
-                    table.complain(
-                        "credential",
-                        format!("{why}."),
-                        format!("Add LoadCredential={name}:/path/to/it to the systemd unit."),
-                    );
-                }
-                Some(source)
-            }
-            (None, None) if table.has("file") || table.has("credential") => None,
-            (file, _) => {
-                let problem = if file.is_some() {
-                    "It names both a file and a credential."
-                } else {
-                    "It names neither a file nor a credential."
-                };
-                self.complain(
-                    key,
-                    problem,
-                    "Write { file = \"…\" } or { credential = \"…\" }.",
-                );
-                None
-            }
-        }
-    }
-
     // ---- tables ------------------------------------------------------------------------------
 
-    fn nested(&self, key: &'static str, at: usize, value: &'a Spanned<DeValue<'a>>) -> Self {
+    pub(super) fn nested(
+        &self,
+        key: &'static str,
+        at: usize,
+        value: &'a Spanned<DeValue<'a>>,
+    ) -> Self {
         let table = value.get_ref().as_table();
         if table.is_none() {
             let what = format!("It must be a section, but it is {}.", kind(value.get_ref()));
@@ -644,7 +397,7 @@ impl Drop for Table<'_> {
         let asked = self.asked.borrow();
         for (name, _) in self.entries.iter().flat_map(|entries| entries.iter()) {
             let word: &str = name.get_ref();
-            if asked.iter().any(|key| *key == word) {
+            if asked.contains(&word) {
                 continue;
             }
             let word: String = word.chars().filter(|c| !c.is_control()).take(60).collect();
@@ -669,20 +422,6 @@ fn join(section: &str, key: &str) -> String {
         key.to_owned()
     } else {
         format!("{section}.{key}")
-    }
-}
-
-/// Why a file can't be read, as the end of a sentence.
-fn readable(path: &Path) -> Result<(), String> {
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err("does not exist".to_owned())
-        }
-        Err(error) => Err(format!("can't be looked at: {error}")),
-        Ok(meta) if !meta.is_file() => Err("is not an ordinary file".to_owned()),
-        Ok(_) => std::fs::File::open(path)
-            .map(drop)
-            .map_err(|error| format!("can't be read: {error}")),
     }
 }
 

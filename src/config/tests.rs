@@ -1,8 +1,8 @@
 //! The configuration as a whole: the shipped files load, the documented defaults are the code's,
 //! and each mistake is named with its line and its remedy.
 
+use super::findings::{Problems, Source};
 use super::load::examine;
-use super::reader::{Problems, Source};
 use super::*;
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
@@ -23,10 +23,10 @@ impl House {
         let house = Self { folder };
         std::fs::create_dir_all(house.path("etc/certs")).unwrap();
         std::fs::create_dir_all(house.path("var")).unwrap();
-        for name in ["bridge.crt", "bridge.key", "ca.crt", "app-ca.crt"] {
+        for name in ["server.pem", "server-key.pem", "ca.pem", "app-ca.pem"] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
-        for name in ["pomerium-ca.crt", "postgres-ca.crt"] {
+        for name in ["pomerium-ca.pem", "postgres-ca.pem"] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
         for name in ["master.key", "master-2025.key", "bot.token"] {
@@ -179,7 +179,7 @@ fn the_annotated_file_shows_every_key_and_no_other() {
         .map(|line| format!("{line}\n"))
         .collect();
     let uncommented = uncommented
-        .replace("jwks.json\" }", "jwks.json\", ca = \"certs/ca.crt\" }")
+        .replace("jwks.json\" }", "jwks.json\", ca = \"certs/ca.pem\" }")
         .replace("http://127.0.0.1:8065", "https://127.0.0.1:8065");
     let source = Source {
         name: "annotated".into(),
@@ -269,7 +269,7 @@ fn what_would_let_strangers_in_is_refused() {
         "listen.proxy.tls.client_names",
     );
     let ca =
-        "client_ca = \"/etc/auth-manager/certs/ca.crt\"\nclient_names = [\"pomerium.internal\"]";
+        "client_ca = \"/etc/auth-manager/certs/ca.pem\"\nclient_names = [\"pomerium.internal\"]";
     house.one(ca, "", "listen.proxy.tls.client_ca");
     let url = "\"https://chat.example.com/.well-known/pomerium/jwks.json\"";
     for bad in [
@@ -315,6 +315,7 @@ fn weakening_is_listed() {
         "issuers[pomerium].insecure_http_jwks",
     ];
     assert_eq!(config.insecure, listed);
+    assert!(config.allows_shared_secrets());
 }
 
 #[test]
@@ -545,7 +546,7 @@ fn what_init_writes_loads() {
         .unwrap_or_else(|e| panic!("{e}"));
     assert!(config.proxy.tls.is_none() && config.proxy.address.ip().is_loopback());
     init.certificates = Some(house.path("etc/certs"));
-    init.jwks_ca = Some(house.path("etc/certs/ca.crt"));
+    init.jwks_ca = Some(house.path("etc/certs/ca.pem"));
     let config = house
         .load(&write_default(&init))
         .unwrap_or_else(|e| panic!("{e}"));

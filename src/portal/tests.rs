@@ -176,6 +176,21 @@ fn the_policy_allows_the_style_sheet_of_the_page_and_nothing_else() {
     assert_eq!(store.1, "no-store");
 }
 
+#[test]
+fn the_readme_explains_every_code() {
+    let readme = include_str!("../../README.md");
+    for code in Code::ALL {
+        let area = code.as_str().split('.').next().unwrap_or_default();
+        let named = readme.contains(&format!("`{}`", code.as_str()));
+        let by_area = readme.contains(&format!("`{area}.*`"));
+        assert!(
+            named || by_area,
+            "README.md does not say what {} means",
+            code.as_str()
+        );
+    }
+}
+
 /// Writes every page to a folder, for people to look at:
 /// `PAGES_TO=/tmp/pages cargo test --lib portal -- --ignored`.
 #[test]
