@@ -339,7 +339,10 @@ impl KeySource {
                 status.last_error = None;
             }
             Some(error) => {
-                tracing::warn!(issuer = %self.issuer, %error, "key set not refreshed");
+                // Once for each cause: a missing file is looked for every few seconds.
+                if status.last_error.as_ref() != Some(error) {
+                    tracing::warn!(issuer = %self.issuer, %error, "key set not refreshed");
+                }
                 status.failures += 1;
                 status.last_error = Some(error.clone());
             }

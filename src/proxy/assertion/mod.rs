@@ -3,7 +3,7 @@
 //! In the order a token is read: `raw` takes the one header line out of a request; `header` splits
 //! the compact JWS and reads its JOSE header; `keys` are the parsed keys of an issuer and `fetch`
 //! keeps them fresh; `verify` puts the checks in order; `claims` reads the payload strictly;
-//! `issuer` holds what differs from profile to profile; `replay` remembers what was used.
+//! `issuer` holds what differs from profile to profile; `verified` is what is left; `replay` remembers what was used.
 //! What does not live here: who may do what (`access/`), accounts and sessions.
 //!
 //! Invariants: a [`Verified`] is made by [`Verifier::verify`] alone; every request is verified
@@ -22,12 +22,27 @@
 //! ```
 //!
 //! ```compile_fail
-//! // Nor appear from nothing, nor be copied to outlive its request.
+//! // Nor appear from nothing.
 //! use auth_manager::proxy::assertion::{Assertion, Verified};
 //! let forged: Verified<Assertion> = Default::default();
 //! ```
+//!
+//! ```compile_fail
+//! // Nor be copied to outlive its request.
+//! use auth_manager::proxy::assertion::{Assertion, Verified};
+//! fn keep(proof: &Verified<Assertion>) -> Verified<Assertion> {
+//!     proof.clone()
+//! }
+//! ```
+//!
+//! ```
+//! // While this, the proof that the four above fail for their own reason, compiles.
+//! use auth_manager::proxy::assertion::{Assertion, Verified};
+//! fn read(proof: &Verified<Assertion>) -> &str {
+//!     proof.subject().as_str()
+//! }
+//! ```
 
-mod assertion;
 mod claims;
 mod fetch;
 #[doc(hidden)]
@@ -38,15 +53,16 @@ mod jwk;
 mod keys;
 mod raw;
 mod replay;
+mod verified;
 mod verify;
 
-pub use assertion::Assertion;
-#[cfg(test)]
-pub(crate) use assertion::AssertionForTest;
 pub use fetch::{FetchError, KeySource, KeyStatus, SourceError};
 pub use keys::{KeySet, KeySetError};
 pub use raw::RawAssertion;
 pub use replay::{ReplayStats, ReplayTable, ReplayVerdict};
+pub use verified::Assertion;
+#[cfg(test)]
+pub(crate) use verified::AssertionForTest;
 pub use verify::Verifier;
 
 use std::ops::Deref;

@@ -10,6 +10,7 @@
 
 use super::{Assertion, Verified};
 use crate::config::ReplayMode;
+use crate::error::{Code, Refusal};
 use crate::types::Timestamp;
 use http::Method;
 use parking_lot::Mutex;
@@ -37,6 +38,22 @@ pub enum ReplayVerdict {
     Counted,
     /// A replay, with `replay = "enforce"`: refuse it (`Code::AssertionReplayed`).
     Refused,
+}
+
+impl ReplayVerdict {
+    /// The verdict as a station needs it.
+    ///
+    /// # Errors
+    /// When the use is refused.
+    pub fn admit(self) -> Result<(), Refusal> {
+        match self {
+            Self::Refused => Err(Refusal::new(
+                Code::AssertionReplayed,
+                "its jti was used by another request, too often or too long ago",
+            )),
+            Self::Ignored | Self::First | Self::Retry(_) | Self::Counted => Ok(()),
+        }
+    }
 }
 
 /// Counters since the start.
@@ -272,10 +289,9 @@ mod tests {
         ] {
             let table = table(mode, 1024);
             table.check(&assertion(1), &Method::GET, "/a", NOW);
-            assert_eq!(
-                table.check(&assertion(1), &Method::GET, "/b", NOW),
-                expected
-            );
+            let verdict = table.check(&assertion(1), &Method::GET, "/b", NOW);
+            assert_eq!(verdict, expected);
+            assert_eq!(verdict.admit().is_err(), mode == ReplayMode::Enforce);
         }
     }
 

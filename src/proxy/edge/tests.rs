@@ -275,6 +275,8 @@ fn t14_the_path_judged_is_the_path_forwarded() {
     assert_eq!(clean.query(), Some("a=b%20c&d"));
     assert_eq!(clean.target().path(), clean.path());
     assert_eq!(refused(head("/a/%2e%2e/b", &[])), Code::RequestPath);
+    let fragment = super::clean(head("/a#/../b", &[]), &LIMITS).unwrap();
+    assert_eq!(fragment.target(), "/a");
 }
 
 #[test]

@@ -21,6 +21,15 @@ fn a_good_token_is_read() {
 }
 
 #[test]
+fn t34_what_is_printed_is_neither_personal_nor_usable() {
+    let (issuer, desk) = pair();
+    let token = issuer.token(json!({}));
+    let raw = RawAssertion::from_text(&token).unwrap();
+    let printed = format!("{raw:?} {:?}", desk.read(&token).unwrap());
+    assert!(!printed.contains("alice@example.test") && !printed.contains(&token[..20]));
+}
+
+#[test]
 fn t03_an_empty_assertion_names_the_signing_key() {
     let (_, desk) = pair();
     let refusal = desk.read("").unwrap_err();

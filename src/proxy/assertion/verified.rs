@@ -4,6 +4,7 @@ use super::claims::Claims;
 use crate::error::{Code, Refusal};
 use crate::types::{GroupName, IssuerId, Sid, Subject, Timestamp};
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 /// Longest display name kept, in characters.
@@ -18,7 +19,6 @@ const MAX_LOCAL_PART: usize = 64;
 /// The claims of an assertion. The person is (issuer, subject); the sign-in is (subject, sid);
 /// everything else is an attribute that may change, be empty, or be late by a minute (recordings,
 /// difference 13), never a key (T33).
-#[derive(Debug)]
 pub struct Assertion {
     issuer: Arc<IssuerId>,
     subject: Subject,
@@ -163,6 +163,17 @@ impl Assertion {
     #[must_use]
     pub fn jti_hash(&self) -> &[u8; 16] {
         &self.jti_hash
+    }
+}
+
+/// The keys only: attributes are personal, and log lines outlive them (T34).
+impl fmt::Debug for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assertion")
+            .field("issuer", &self.issuer)
+            .field("subject", &self.subject)
+            .field("sid", &self.sid)
+            .finish_non_exhaustive()
     }
 }
 
