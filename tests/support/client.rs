@@ -23,7 +23,7 @@ pub struct Client {
     pub cookies: BTreeMap<String, String>,
     pub language: String,
     pub minter: Arc<Minter>,
-    taint: Taint,
+    pub taint: Taint,
 }
 
 /// A request to be sent; [`Client::page`] and [`Client::api`] give the usual ones.

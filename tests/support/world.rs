@@ -4,7 +4,7 @@ use super::bridge::{Bridge, Neighbours, Settings};
 use super::client::Client;
 use super::taint::Taint;
 use auth_manager::demo::door::{Minter, Person};
-use auth_manager::demo::mattermost::{Options, StandIn};
+use auth_manager::demo::mattermost::{Options, Seen, StandIn};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -93,6 +93,42 @@ impl World {
         let output = self.bridge.run(arguments).await;
         self.taint.operator("output of a command", &output);
         output
+    }
+
+    /// `users disable`: the operator turns a person away.
+    pub async fn disable(&self, person: &Person) {
+        self.run(&["users", "disable", &person.sub]).await;
+    }
+
+    /// `users enable`.
+    pub async fn enable(&self, person: &Person) {
+        self.run(&["users", "enable", &person.sub]).await;
+    }
+
+    /// `sessions revoke --user`: all sessions of a person.
+    pub async fn revoke(&self, person: &Person) {
+        self.run(&["sessions", "revoke", "--user", &person.sub])
+            .await;
+    }
+
+    /// `sessions revoke --all`.
+    pub async fn revoke_all(&self) {
+        self.run(&["sessions", "revoke", "--all"]).await;
+    }
+
+    /// Id of the town square, where everyone of the team is.
+    pub fn town_square(&self) -> String {
+        self.mattermost
+            .channel_id("demo", "town-square")
+            .expect("the stand-in has it")
+    }
+
+    /// What arrived at the app from browsers, that is, at these paths and not from the bot.
+    pub fn arrived(&self, path: &str) -> Vec<Seen> {
+        let bot = self.mattermost.bot_token();
+        let mut seen = self.mattermost.journal();
+        seen.retain(|seen| seen.path == path && !seen.tokens().contains(&bot.as_str()));
+        seen
     }
 
     /// Ends the bridge and asserts that no token of the app got out anywhere, and no credential of

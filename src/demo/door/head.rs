@@ -231,7 +231,7 @@ mod tests {
 
     /// What one recorded exchange says that the client sent, when it is one the door claims to
     /// play: HTTP/1.1, a session, forwarded, a route that removes nothing.
-    fn comparable<'a>(exchange: &'a Value) -> Option<(&'a str, &'a str)> {
+    fn comparable(exchange: &Value) -> Option<(&str, &str)> {
         let client = exchange["client_request"].as_str()?;
         let upstream = exchange["upstream_request_head"].as_str()?;
         let ours = client.contains(" HTTP/1.1\r\n")

@@ -1,0 +1,129 @@
+//! The demo in a real Chromium, as somebody who tries the product out would click through it.
+
+use crate::support::browser::Browser;
+use crate::support::demo::Demo;
+
+/// Opens the demo and chooses a person by user name.
+async fn choose(browser: &Browser, demo: &Demo, person: &str) {
+    browser.go(&demo.origin).await;
+    browser.wait_for_text("Who are you?").await;
+    browser.click(&format!("[data-person={person}]")).await;
+}
+
+/// Waits until the app shows who is signed in and its socket is open.
+async fn in_the_app(browser: &Browser, name: &str) {
+    let script = format!(
+        "return document.querySelector('#me')?.innerText.includes({name:?}) \
+         && document.querySelector('#socket-state')?.innerText === 'open'"
+    );
+    browser
+        .wait_until(&format!("{name} in the app with an open socket"), &script)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_signs_in_sees_a_post_arrive_live_and_logs_out() {
+    let (demo, browser) = tokio::join!(Demo::start(), Browser::start());
+    choose(&browser, &demo, "alice").await;
+    in_the_app(&browser, "Alice Martin").await;
+    let cookies = browser.cookies().await;
+    let cookie = |name: &str| cookies.iter().find(|cookie| cookie["name"] == name);
+    assert_eq!(
+        cookie("MMAUTHTOKEN").expect("the bridge's cookie")["httpOnly"],
+        true
+    );
+    assert!(cookie("MMUSERID").is_some() && cookie("MMCSRF").is_some());
+
+    // The same sign-in in a second window; what the first one writes arrives there by socket.
+    let (first, second) = browser.new_window().await;
+    browser.go(&demo.origin).await;
+    in_the_app(&browser, "Alice Martin").await;
+    browser.script("window.unloaded = false; return true").await;
+    browser.switch(&first).await;
+    browser.type_into("#message", "seen live").await;
+    browser.click("#send").await;
+    browser.wait_for_text("seen live").await;
+    browser.switch(&second).await;
+    browser.wait_for_text("seen live").await;
+    assert_eq!(
+        browser.script("return window.unloaded").await,
+        false,
+        "not by a reload"
+    );
+
+    // Logging out in one window ends at the door's page, and the other window follows.
+    browser.click("#logout").await;
+    browser
+        .wait_until(
+            "the way out",
+            "return location.pathname === '/.pomerium/signed_out'",
+        )
+        .await;
+    assert!(browser.page_text().await.contains("Signed out"));
+    assert!(
+        browser
+            .cookies()
+            .await
+            .iter()
+            .all(|cookie| cookie["name"] != "MMAUTHTOKEN")
+    );
+    browser.switch(&first).await;
+    browser
+        .wait_until(
+            "the other window leaves the app",
+            "return document.querySelector('#me') === null",
+        )
+        .await;
+
+    // And in again, as somebody else.
+    browser.switch(&second).await;
+    choose(&browser, &demo, "bob").await;
+    in_the_app(&browser, "Bob Admin").await;
+    browser.wait_for_text("seen live").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_come_in_reads_why_and_can_come_as_someone_else() {
+    let (demo, browser) = tokio::join!(Demo::start(), Browser::start());
+    for (person, text) in [
+        ("paul", "awaits validation"),
+        ("nora", "have access to"),
+        ("denis", "disabled"),
+    ] {
+        choose(&browser, &demo, person).await;
+        browser.wait_for_text(text).await;
+        assert!(
+            browser
+                .cookies()
+                .await
+                .iter()
+                .all(|cookie| cookie["name"] != "MMAUTHTOKEN")
+        );
+        // The page's own way out: to the door, and back to the chooser.
+        browser.click("a[href*='/.pomerium/sign_out']").await;
+        browser.wait_for_text("Signed out").await;
+        browser.click("#again").await;
+        browser.wait_for_text("Who are you?").await;
+    }
+    browser.click("[data-person=alice]").await;
+    in_the_app(&browser, "Alice Martin").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changing_the_person_in_one_window_changes_the_other() {
+    let (demo, browser) = tokio::join!(Demo::start(), Browser::start());
+    choose(&browser, &demo, "alice").await;
+    in_the_app(&browser, "Alice Martin").await;
+    let (first, _second) = browser.new_window().await;
+    // Alice's app is still open in the first window while Bob signs in at the door.
+    browser
+        .go(&format!(
+            "{}/.pomerium/sign_in?pomerium_redirect_uri=%2F",
+            demo.origin
+        ))
+        .await;
+    browser.click("[data-person=bob]").await;
+    in_the_app(&browser, "Bob Admin").await;
+    browser.switch(&first).await;
+    in_the_app(&browser, "Bob Admin").await;
+}

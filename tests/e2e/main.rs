@@ -1,0 +1,27 @@
+//! Black-box stories: the real binary between a stand-in Mattermost and whoever plays Pomerium.
+//! One file a story; each says what a visitor or an operator sees, and what the app saw.
+//!
+//! Names of rows `T…` are those of the threat table: what this kind of software has been broken by.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+// The visitor.
+mod first_requests;
+mod logout;
+mod pages;
+mod person_switch;
+mod sign_in;
+mod websocket;
+
+// The attacker.
+mod csrf;
+mod swap;
+
+// The operator.
+mod crash;
+mod revoke;
+
+// With real neighbours.
+mod chromium;
+mod envoy;
