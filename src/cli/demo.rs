@@ -199,7 +199,7 @@ fn configuration(folder: &Path, origin: &str, upstream: &url::Url, token: &Path)
          [[issuers]]\nid = \"pomerium\"\njwks = {{ file = {jwks} }}\n\
          [[apps]]\nid = \"chat\"\nname = \"Mattermost\"\nkind = \"mattermost\"\n\
          host = \"localhost\"\norigin = {origin}\nupstream = {upstream}\n\
-         [apps.access]\nvalidated_group = \"{validated}\"\nany_of = [\"{members}\"]\n\
+         [apps.access]\nvalidated = \"{validated}\"\nany_of = [\"{members}\"]\n\
          [apps.mattermost]\nbot_token = {{ file = {token} }}\nteam = \"demo\"\ncreate_team = true\n\
          [portal]\norganisation = \"Demo\"\ncontact = \"help@example.test\"\n",
         store = file("demo.db"),

@@ -124,6 +124,21 @@ async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
     loop {
         let read_at = bridge.clock.now();
         let entries = bridge.store.revocations_after(log.number(), BATCH).await?;
+        if entries
+            .first()
+            .is_some_and(|e| e.number != log.number() + 1)
+        {
+            // Entries were purged before this replica read them: everything it knows is in doubt.
+            tracing::warn!(
+                "the revocation log has moved on without this replica: reading all state anew"
+            );
+            for live in bridge.sessions.table.all() {
+                bridge.sessions.table.remove(&live.id);
+                bridge.tunnels.cut_session(&live.id, Cut::Restart);
+            }
+            bridge.reload_ring().await?;
+            return begin(bridge).await;
+        }
         for entry in &entries {
             apply(bridge, entry).await?;
             log.number.store(entry.number, Ordering::Relaxed);
