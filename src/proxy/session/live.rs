@@ -96,9 +96,8 @@ pub struct Live {
     pub(super) attributes: AtomicU64,
     last_seen: AtomicI64,
     pub(super) flushed: AtomicI64,
-    /// Cookies set while none came back: the loop guard.
+    /// Cookies set that came back wrong, in a row: the loop guard.
     pub(super) unanswered: AtomicU32,
-    pub(super) unanswered_since: AtomicI64,
     /// 0 while live; else 1 + the reason's place in `REASONS`.
     ended: AtomicU8,
     /// Serialises renewals.
@@ -144,7 +143,6 @@ impl Live {
             last_seen: AtomicI64::new(stored.last_seen.0),
             flushed: AtomicI64::new(stored.last_seen.0),
             unanswered: AtomicU32::new(0),
-            unanswered_since: AtomicI64::new(0),
             ended: AtomicU8::new(0),
             renewing: tokio::sync::Mutex::new(()),
         })

@@ -77,11 +77,9 @@ impl Bound {
     }
 }
 
-/// Cookies set in a row while none came back: then the browser does not keep them. Restored tabs
-/// ask several at a time, so one is not enough (tried-for-real, 1).
-const UNANSWERED: u32 = 8;
-/// ... within so many seconds.
-const UNANSWERED_WITHIN: i64 = 20;
+/// Cookies that came back wrong right after they were set, so many times in a row, are not kept
+/// either.
+const WRONG_AGAIN: u32 = 3;
 
 /// Binds an admitted request to its session.
 ///
@@ -125,28 +123,14 @@ pub async fn bind(
     };
     live.seen(now);
 
-    match held.judge(bridge, &live, now) {
-        Held::Good => live.unanswered.store(0, Ordering::Relaxed),
-        Held::Renewable if !page => {}
-        state => {
-            if let Held::Foreign(id) = state {
-                drop_if_foreign(bridge, site, who, id, now).await?;
-            }
-            if !page {
-                return Err(Code::SessionRequired.into());
-            }
-            if matches!(state, Held::Missing) && cookies_are_blocked(&live, now) {
-                return Err(Code::SessionCookiesBlocked.into());
-            }
-            return Err(Halt::Answer(cookie::set(
-                bridge, site, &live, request, now,
-            )?));
-        }
+    let state = held.judge(bridge, &live, now);
+    if let Held::Foreign(id) = state {
+        drop_if_foreign(bridge, site, who, id, now).await?;
     }
-    if page && !cookie::companions_are_right(site, &live, request) {
-        return Err(Halt::Answer(cookie::set(
-            bridge, site, &live, request, now,
-        )?));
+    if page {
+        page_has_its_cookies(bridge, site, request, &live, state, now)?;
+    } else if !matches!(state, Held::Good | Held::Renewable) {
+        return Err(Code::SessionRequired.into());
     }
     establish::refresh_attributes(bridge, site, &live, who);
     Ok(Bound { live, admitted })
@@ -174,13 +158,32 @@ async fn drop_if_foreign(
     Ok(())
 }
 
-fn cookies_are_blocked(live: &Live, now: Timestamp) -> bool {
-    let since = live.unanswered_since.load(Ordering::Relaxed);
-    if now.0 - since > UNANSWERED_WITHIN {
-        live.unanswered_since.store(now.0, Ordering::Relaxed);
+/// A page whose cookies are not all right goes through a redirect that sets them; the mark in the
+/// address says that this was done already. Only a browser that then brings no bridge cookie at all
+/// keeps none: two tabs that sign in at once overwrite each other's (tried-for-real, 1).
+fn page_has_its_cookies(
+    bridge: &Bridge,
+    site: &Site,
+    request: &CleanRequest,
+    live: &Live,
+    state: Held,
+    now: Timestamp,
+) -> Result<(), Halt> {
+    let plain = cookie::unmarked(request.target().as_str());
+    if state == Held::Good && cookie::companions_are_right(site, live, request) {
         live.unanswered.store(0, Ordering::Relaxed);
+        return match plain {
+            Some(plain) => Err(Halt::Answer(super::refuse::redirect(plain))),
+            None => Ok(()),
+        };
     }
-    live.unanswered.fetch_add(1, Ordering::Relaxed) >= UNANSWERED
+    if plain.is_some() {
+        let tries = live.unanswered.fetch_add(1, Ordering::Relaxed);
+        if state == Held::Missing || tries >= WRONG_AGAIN {
+            return Err(Code::SessionCookiesBlocked.into());
+        }
+    }
+    Err(Halt::Answer(cookie::set(bridge, site, live, request, now)?))
 }
 
 /// What a visitor meets whose sign-in is tombstoned: after a logout, once, Pomerium's own sign-out;
