@@ -28,8 +28,8 @@ use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
-    SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User, UserFilter,
-    UserState, Which,
+    Schema, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
+    UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -65,6 +65,18 @@ impl PostgresStore {
             _listener: notify::listen(options, Arc::clone(&appended))?,
             appended,
             pool,
+        })
+    }
+
+    /// How far the tables are. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn schema(options: &PostgresOptions) -> Result<Schema> {
+        let pool = pool::pool(options)?;
+        Ok(Schema {
+            found: bounded(migrate::version(&pool, &options.schema)).await?,
+            known: migrate::MIGRATIONS.len() as i64,
         })
     }
 
