@@ -76,7 +76,7 @@ impl PostgresStore {
         let pool = pool::pool(options)?;
         Ok(Schema {
             found: bounded(migrate::version(&pool, &options.schema)).await?,
-            known: migrate::MIGRATIONS.len() as i64,
+            known: MIGRATIONS.len() as i64,
         })
     }
 
