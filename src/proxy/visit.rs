@@ -67,7 +67,7 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
     let mut refused = None;
     let (answer, code) = match road(&bridge, request, &mut visit).await {
         Ok(answer) => (answer, "ok"),
-        Err(Halt::Answer(answer)) => (answer, "bridge"),
+        Err(Halt::Answer(answer)) => (*answer, "bridge"),
         Err(Halt::Refuse(refusal)) => {
             refuse::log(&visit.asker, &refusal, visit.method.as_str(), &visit.path);
             refused = Some(refusal.code);
@@ -151,7 +151,7 @@ async fn road(
     let admitted = access::decide(&site.config.access, &bridge.sessions.denied, verified)?;
     match way.route {
         Route::Blocked => return Err(Code::RouteBlocked.into()),
-        Route::SignInPage => return Err(Halt::Answer(refuse::redirect(&site.home()))),
+        Route::SignInPage => return Err(refuse::redirect(&site.home()).into()),
         _ => {}
     }
 

@@ -173,7 +173,7 @@ fn page_has_its_cookies(
     if state == Held::Good && cookie::companions_are_right(site, live, request) {
         live.unanswered.store(0, Ordering::Relaxed);
         return match plain {
-            Some(plain) => Err(Halt::Answer(super::refuse::redirect(plain))),
+            Some(plain) => Err(super::refuse::redirect(plain).into()),
             None => Ok(()),
         };
     }
@@ -183,7 +183,7 @@ fn page_has_its_cookies(
             return Err(Code::SessionCookiesBlocked.into());
         }
     }
-    Err(Halt::Answer(cookie::set(bridge, site, live, request, now)?))
+    Err(cookie::set(bridge, site, live, request, now)?.into())
 }
 
 /// What a visitor meets whose sign-in is tombstoned: after a logout, once, Pomerium's own sign-out;
@@ -210,7 +210,7 @@ fn signed_out(
     // Once: a sign-out that does not end the sign-in would come straight back for ever.
     match sent.insert(key.into(), now) {
         Some(before) if now.0 - before.0 < 60 => refusal.into(),
-        _ => Halt::Answer(super::refuse::redirect("/.pomerium/sign_out")),
+        _ => super::refuse::redirect("/.pomerium/sign_out").into(),
     }
 }
 

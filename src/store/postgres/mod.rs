@@ -20,7 +20,6 @@ mod row;
 mod sessions;
 mod users;
 
-#[cfg(test)]
 pub(super) use migrate::MIGRATIONS;
 pub use pool::PostgresOptions;
 

@@ -20,7 +20,6 @@ mod sessions;
 mod thread;
 mod users;
 
-#[cfg(test)]
 pub(super) use open::MIGRATIONS;
 
 use super::rules::plain_user;
@@ -97,7 +96,7 @@ impl SqliteStore {
         let found = looked.await;
         Ok(Schema {
             found: found.map_err(|error| StoreError::Unavailable(error.to_string()))??,
-            known: open::MIGRATIONS.len() as i64,
+            known: MIGRATIONS.len() as i64,
         })
     }
 
