@@ -18,8 +18,17 @@ mod websocket;
 mod csrf;
 mod swap;
 
+mod closed;
+mod crooked;
+mod flood;
+mod h2;
+mod hostile;
+mod lockout;
+
 // The operator.
 mod crash;
+mod orphans;
+mod replicas;
 mod revoke;
 
 // With real neighbours.
