@@ -6,7 +6,7 @@ mod ensure;
 mod memo;
 
 pub use ensure::{ensure, open_session, update};
-pub use memo::Memo;
+pub use memo::{Asserted, Memo};
 
 use crate::apps::{AppError, Connector, Profile, Strategy};
 use crate::error::{Code, Refusal};
