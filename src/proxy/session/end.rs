@@ -37,13 +37,26 @@ pub(super) async fn one(
     Ok(())
 }
 
-/// Ends a session whose time is over.
-pub(super) async fn expire(
+/// Ends a session whose time is over; one that only idled here may have been seen elsewhere, and is
+/// then only forgotten, to be read from the store again.
+pub(super) async fn outlived(
     bridge: &Arc<Bridge>,
     site: &Site,
     live: &Live,
     now: Timestamp,
 ) -> Result<(), Refusal> {
+    if live.standing().expires_at > now {
+        let elsewhere = bridge
+            .store
+            .last_seen(&[live.id])
+            .await
+            .map_err(store_refusal)?;
+        let idle = site.config.session.idle;
+        if elsewhere.iter().any(|(_, seen)| *seen + idle > now) {
+            bridge.sessions.table.remove(&live.id);
+            return Ok(());
+        }
+    }
     one(bridge, site, live.id, EndReason::Expired, now).await
 }
 
