@@ -138,4 +138,12 @@ async fn another_key_and_a_changed_token_are_told_apart() {
         said.contains("kid") && said.contains(others.kid()),
         "{said}"
     );
+
+    bed.write("jwks.json", "[]");
+    let (code, said) = judge(&bed, &genuine).await;
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("no JWKS") && said.contains("was not judged"),
+        "{said}"
+    );
 }

@@ -188,6 +188,19 @@ async fn migrating_says_from_where_to_where() {
     assert!(!bed.path("store.db").exists());
     let done = bed.run(&["migrate"]).await.ok();
     assert!(done.contains("from none to version 1"), "{done}");
+    // A command does not migrate behind the back of an older bridge that is running.
+    let db = rusqlite::Connection::open(bed.path("store.db")).unwrap();
+    let version = "UPDATE schema_versions SET version = version";
+    db.execute_batch(&format!("{version} - 1")).unwrap();
+    let older = bed.run(&["users", "list"]).await.failed();
+    assert!(older.contains("older version"), "{older}");
+    has(
+        &check(&bed, 1).await,
+        "store",
+        "warning",
+        "tables of version 0",
+    );
+    db.execute_batch(&format!("{version} + 1")).unwrap();
     let again = bed.run(&["migrate"]).await.ok();
     assert!(again.contains("have version 1"), "{again}");
     has(&check(&bed, 1).await, "store", "ok", "up to date");
