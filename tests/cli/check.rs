@@ -205,3 +205,30 @@ async fn migrating_says_from_where_to_where() {
     assert!(again.contains("have version 1"), "{again}");
     has(&check(&bed, 1).await, "store", "ok", "up to date");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_read_for_names_and_time() {
+    let bed = Bed::new().await;
+    let year = std::time::Duration::from_secs(366 * 86_400);
+    let names = |name: &str| vec![name.to_owned()];
+    for (folder, at) in [
+        ("good", crate::bed::now()),
+        ("old", crate::bed::now() - year * 4),
+    ] {
+        let (server, client) = (names("bridge.internal"), names("pomerium.internal"));
+        auth_manager::tls::dev::write(&bed.path(folder), &server, &client, at).unwrap();
+    }
+    bed.replace(
+        "[store]",
+        "[listen.proxy.tls]\ncertificate = \"good/server.pem\"\nkey = \"good/server-key.pem\"\n\
+         client_ca = \"good/ca.pem\"\nclient_names = [\"pomerium.internal\"]\n[store]",
+    );
+    let tls = "listen.proxy.tls";
+    let report = check(&bed, 1).await;
+    has(&report, tls, "ok", "may name bridge.internal");
+    has(&report, tls, "ok", "for pomerium.internal");
+    bed.replace("good/server", "old/server");
+    has(&check(&bed, 1).await, tls, "error", "expired");
+    bed.replace("old/server-key", "good/server-key");
+    has(&check(&bed, 1).await, tls, "error", "belong together");
+}
