@@ -1,6 +1,6 @@
 //! A running bridge: listeners, background work, reload on SIGHUP, drain on SIGTERM.
 
-use super::accept::{self, ListenerTls, ProxyServer, Road};
+use super::accept::{self, ListenerTls, ProxyServer};
 use super::ops;
 use super::wire::{self, StartError};
 use crate::apps::Severity;
@@ -142,7 +142,7 @@ fn server_of(
     let tls = config.proxy.tls.as_ref().zip(files);
     let tls = tls.map(|(tls, files)| ArcSwap::from_pointee(listener_tls(tls, files.get())));
     ProxyServer {
-        road: Road(bridge.clone()),
+        bridge: bridge.clone(),
         tls,
         http2: config.proxy.http2,
         head: config.limits.head,
