@@ -37,29 +37,6 @@ pub(super) async fn one(
     Ok(())
 }
 
-/// Ends a session whose time is over; one that only idled here may have been seen elsewhere, and is
-/// then only forgotten, to be read from the store again.
-pub(super) async fn outlived(
-    bridge: &Arc<Bridge>,
-    site: &Site,
-    live: &Live,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    if live.standing().expires_at > now {
-        let elsewhere = bridge
-            .store
-            .last_seen(&[live.id])
-            .await
-            .map_err(store_refusal)?;
-        let idle = site.config.session.idle;
-        if elsewhere.iter().any(|(_, seen)| *seen + idle > now) {
-            bridge.sessions.table.remove(&live.id);
-            return Ok(());
-        }
-    }
-    one(bridge, site, live.id, EndReason::Expired, now).await
-}
-
 /// Ends a session that is only in the store.
 pub(super) async fn stored(
     bridge: &Arc<Bridge>,

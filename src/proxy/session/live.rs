@@ -88,6 +88,8 @@ pub struct Live {
     /// The CSRF value that the page holds: stable for the life of the session, never per browser.
     csrf: String,
     pub(super) standing: ArcSwap<Standing>,
+    /// When the current sid brought its first assertion: the newer standing wins.
+    pub(super) sid_since: AtomicI64,
     /// What the app calls them, as we last wrote it: identity requests are judged against it.
     pub(super) profile: ArcSwap<Profile>,
     pub(super) grant: ArcSwap<Grant>,
@@ -136,6 +138,7 @@ impl Live {
             agent: stored.agent.clone(),
             csrf,
             standing: ArcSwap::from_pointee(Standing::of(stored)),
+            sid_since: AtomicI64::new(stored.sid_since.0),
             profile: ArcSwap::from_pointee(profile),
             grant: ArcSwap::from_pointee(grant),
             app_expires_at: AtomicI64::new(stored.app_expires_at.0),
@@ -187,6 +190,12 @@ impl Live {
     /// Notes that the app extended its session.
     pub fn extended_to(&self, until: Timestamp) {
         self.app_expires_at.fetch_max(until.0, Ordering::Relaxed);
+    }
+
+    /// Takes over where the store says that it stands: after a carry-over, here or elsewhere.
+    pub(super) fn stands(&self, stored: &Session) {
+        self.standing.store(Arc::new(Standing::of(stored)));
+        self.sid_since.store(stored.sid_since.0, Ordering::Relaxed);
     }
 
     /// Notes a sign of life.
