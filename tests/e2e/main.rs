@@ -14,6 +14,7 @@ mod logout;
 mod pages;
 mod person_switch;
 mod sign_in;
+mod sockets;
 mod websocket;
 
 // The attacker.
