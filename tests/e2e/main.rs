@@ -13,6 +13,8 @@ mod heal;
 mod logout;
 mod pages;
 mod person_switch;
+mod routes;
+mod seats;
 mod sign_in;
 mod sockets;
 mod websocket;
@@ -23,6 +25,7 @@ mod swap;
 
 // The operator.
 mod crash;
+mod reload;
 mod revoke;
 
 // With real neighbours.
