@@ -17,6 +17,7 @@ mod routes;
 mod seats;
 mod sign_in;
 mod sockets;
+mod transport;
 mod websocket;
 
 // The attacker.

@@ -28,7 +28,7 @@ fn is_the_apps_own_403(what: &str, answer: &Response) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t19_the_apps_own_accounts_and_passwords_are_closed() {
+async fn the_apps_own_accounts_and_passwords_are_closed() {
     let world = World::start().await;
     let mut visitor = world.signed_in(alice()).await;
     let id = visitor.cookies["MMUSERID"].clone();
