@@ -85,7 +85,7 @@ impl Init {
         if self.dev {
             self.certificates(&places.certificates)?;
         }
-        if self.is_new(&master, "a new master key")? {
+        if self.is_new(&master, "master key")? {
             MasterKey::generate_file(&master)?;
         }
         let text = write_default(&config::Init {
@@ -98,7 +98,7 @@ impl Init {
             certificates: (!self.plain).then(|| places.certificates.clone()),
             client_name: self.client_name.clone(),
         });
-        if self.is_new(&places.config, "the configuration")? {
+        if self.is_new(&places.config, "configuration")? {
             write_new(&places.config, &text)?;
         }
         print(self.next(&places))?;

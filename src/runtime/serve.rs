@@ -228,6 +228,14 @@ fn reload(
     };
     match wire::sites_of(&config, issuers, &bridge.metrics, clock) {
         Ok(sites) => {
+            for former in bridge.sites.load().iter() {
+                let now = sites.by_host(&former.config.host);
+                if now.is_none_or(|s| s.config.access != former.config.access) {
+                    bridge
+                        .sessions
+                        .judge_anew(&former.config.id, &bridge.tunnels);
+                }
+            }
             bridge.sites.store(Arc::new(sites));
             bridge.portal.store(Arc::new(config.portal));
             tracing::info!(

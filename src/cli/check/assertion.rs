@@ -63,7 +63,13 @@ pub(super) async fn judge(
         return report.error(ABOUT, format!("there is no issuer {}", app.issuer), "");
     };
     let Some(body) = key_set(issuer, &**clock).await else {
-        return peers::issuer(report, issuer, clock).await;
+        // Asked once more as the bridge asks, which names the cause.
+        peers::issuer(report, issuer, clock).await;
+        return report.error(
+            ABOUT,
+            "it was not judged: the issuer's keys could not be had",
+            "Try again once they can.",
+        );
     };
     let Ok(raw) = RawAssertion::from_text(token) else {
         return report.error(
