@@ -4,7 +4,9 @@ use super::EX_CONFIG;
 use crate::config::Config;
 use crate::runtime::{self, Options};
 use crate::telemetry::log::{self, Format, LogOptions};
+use crate::types::SystemClock;
 use std::path::Path;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
@@ -22,6 +24,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
     let options = Options {
         path: path.to_owned(),
         config,
+        clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
         ready: None,
     };

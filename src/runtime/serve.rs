@@ -13,7 +13,7 @@ use crate::proxy::session;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{ClientCertificates, PinnedNames, Reloading, ServerFiles, TlsError};
-use crate::types::{Clock, SystemClock};
+use crate::types::Clock;
 use arc_swap::ArcSwap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ pub struct Options {
     pub path: PathBuf,
     /// As read.
     pub config: Config,
+    /// The time. Nobody below reads a clock of their own, so that a test can let hours pass.
+    pub clock: Arc<dyn Clock>,
     /// Ends the bridge as SIGTERM does.
     pub stop: CancellationToken,
     /// Told the proxy listener's address once it accepts.
@@ -51,13 +53,13 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let Options {
         path,
         config,
+        clock,
         stop,
         ready,
     } = options;
     for key in &config.insecure {
         tracing::warn!(setting = key.as_str(), "an insecure setting is active");
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::new(log.dropped());
     let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics).await?;
     let background = TaskTracker::new();

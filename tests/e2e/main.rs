@@ -13,7 +13,11 @@ mod heal;
 mod logout;
 mod pages;
 mod person_switch;
+mod routes;
+mod seats;
 mod sign_in;
+mod sockets;
+mod transport;
 mod websocket;
 
 // The attacker.
@@ -22,6 +26,7 @@ mod swap;
 
 // The operator.
 mod crash;
+mod reload;
 mod revoke;
 
 // With real neighbours.

@@ -78,9 +78,7 @@ pub struct Bridge {
 impl Bridge {
     /// Writes a configuration and starts the binary on it.
     pub async fn start(settings: &Settings, neighbours: &Neighbours<'_>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let certs = settings.tls.then(|| Certs::make(folder.path()));
-        write_configuration(folder.path(), settings, neighbours, certs.as_ref());
+        let (folder, certs) = prepare(settings, neighbours);
         let mut process = serve(folder.path(), &settings.log);
         let (proxy, ops) = addresses(&mut process).await;
         let log = settings.log.clone();
@@ -93,6 +91,11 @@ impl Bridge {
             ops,
             certs,
         }
+    }
+
+    /// Writes a configuration, `auth-manager.toml`, and starts nothing.
+    pub fn prepare(settings: &Settings, neighbours: &Neighbours<'_>) -> tempfile::TempDir {
+        prepare(settings, neighbours).0
     }
 
     pub fn folder(&self) -> &Path {
@@ -197,6 +200,13 @@ impl Bridge {
         );
         super::wire::exchange(self.ops, request.as_bytes()).await
     }
+}
+
+fn prepare(settings: &Settings, neighbours: &Neighbours<'_>) -> (tempfile::TempDir, Option<Certs>) {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let certs = settings.tls.then(|| Certs::make(folder.path()));
+    write_configuration(folder.path(), settings, neighbours, certs.as_ref());
+    (folder, certs)
 }
 
 fn serve(folder: &Path, log: &str) -> Process {
