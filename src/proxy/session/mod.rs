@@ -107,14 +107,17 @@ pub async fn bind(
     let live = match found {
         Some(live) if live.standing().expires_at > now => live,
         expired => {
+            // Boxed, here and below: a request that has its session does not carry the room for
+            // making one.
             if let Some(live) = expired {
-                end::expire(bridge, site, &live, now).await?;
+                Box::pin(end::expire(bridge, site, &live, now)).await?;
             }
             let proven = cookie::proven_session(bridge, site, request, now);
             if let Some(id) = proven {
-                drop_if_foreign(bridge, site, who, id, now).await?;
+                Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
             }
-            match establish::obtain(bridge, site, request, &admitted, proven, page).await {
+            let obtained = establish::obtain(bridge, site, request, &admitted, proven, page);
+            match Box::pin(obtained).await {
                 Ok(live) => live,
                 Err(Denial::Refused(refusal)) => return Err(refusal.into()),
                 Err(Denial::SignedOut(tombstone)) => {
@@ -130,7 +133,7 @@ pub async fn bind(
         Held::Renewable if !page => {}
         state => {
             if let Held::Foreign(id) = state {
-                drop_if_foreign(bridge, site, who, id, now).await?;
+                Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
             }
             if !page {
                 return Err(Code::SessionRequired.into());
