@@ -82,6 +82,19 @@ pub trait Strategy: Send + Sync {
     /// # Errors
     /// When the app could not be asked.
     async fn probe(&self, session: &AppSession) -> Result<Liveness, AppError>;
+
+    /// The account's sessions that came of a login like ours: no access tokens, no OAuth, no
+    /// devices.
+    ///
+    /// # Errors
+    /// When the app could not be asked.
+    async fn open_sessions(&self, remote: &RemoteId) -> Result<Vec<OpenSession>, AppError>;
+
+    /// Ends a session by the app's own id of it; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// When the app could not be asked.
+    async fn end_session(&self, remote: &RemoteId, id: &str) -> Result<(), AppError>;
 }
 
 /// What an app's requests and answers mean on the road. Pure and cheap: no I/O, called on every

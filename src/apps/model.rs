@@ -98,6 +98,15 @@ pub struct AppSession {
     pub expires_at: Timestamp,
 }
 
+/// A session as the app lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSession {
+    /// The app's own id of it.
+    pub id: String,
+    /// When it was opened, by the app's clock.
+    pub created_at: Timestamp,
+}
+
 /// What became of an app session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {

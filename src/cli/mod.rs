@@ -1,14 +1,30 @@
-//! The command line: one file a command. What lives here: reading arguments, printing results.
-//! What does not: anything that a running bridge does.
+//! The command line: one file a command. What lives here: reading arguments, printing results, and
+//! what only an operator asks (`check`, `init`). What does not: anything that a running bridge does.
+//!
+//! Beside the commands: `stage` is what a command stands on, `person` finds whom an operator means,
+//! `out` prints.
 
+mod accounts;
+mod check;
 mod demo;
+mod init;
+mod keys;
+mod migrate;
+mod out;
+mod person;
 mod serve;
+mod sessions;
+mod stage;
+mod users;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Where the configuration lies when nothing else is said.
 const CONFIG: &str = "/etc/auth-manager/auth-manager.toml";
+
+/// sysexits(3) `EX_CONFIG`.
+const EX_CONFIG: u8 = 78;
 
 /// Single sign-on for apps whose free edition has none, behind Pomerium.
 #[derive(Debug, Parser)]
@@ -22,7 +38,7 @@ struct Arguments {
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
     /// The configuration file.
-    #[arg(long, short, env = "AUTH_MANAGER_CONFIG", default_value = CONFIG, value_name = "FILE")]
+    #[arg(long, short, env = "AUTH_MANAGER_CONFIG", default_value = CONFIG, value_name = "FILE", global = true)]
     config: PathBuf,
 }
 
@@ -30,6 +46,41 @@ struct ConfigFile {
 enum Command {
     /// Run the bridge.
     Serve(ConfigFile),
+    /// Read the configuration, ask Pomerium's keys, the app and the store, and explain what is
+    /// wrong.
+    Check(check::Check),
+    /// Write configuration and master key; with --dev development certificates too.
+    Init(init::Init),
+    /// The signing keys of the bridge's cookie; rotating signs nobody out.
+    Keys {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: keys::Keys,
+    },
+    /// Who is signed in; revoking cuts within a second, on every replica.
+    Sessions {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: sessions::Sessions,
+    },
+    /// People; disabling refuses the next request and ends their sessions.
+    Users {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: users::Users,
+    },
+    /// Whose account in the app is whose; resolves conflicts.
+    Accounts {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: accounts::Accounts,
+    },
+    /// Bring the store's tables up to date (`serve` does it too).
+    Migrate(migrate::Migrate),
     /// Show everything on this machine: a door that plays Pomerium, the bridge, a stand-in app.
     Demo(demo::Demo),
 }
@@ -41,6 +92,13 @@ enum Command {
 pub fn run() -> anyhow::Result<u8> {
     match Arguments::parse().command {
         Command::Serve(file) => serve::run(&file.config),
+        Command::Check(check) => check.run(),
+        Command::Init(init) => init.run(),
+        Command::Keys { file, what } => what.run(&file),
+        Command::Sessions { file, what } => what.run(&file),
+        Command::Users { file, what } => what.run(&file),
+        Command::Accounts { file, what } => what.run(&file),
+        Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),
     }
 }

@@ -1,13 +1,11 @@
 //! `auth-manager serve`.
 
+use super::EX_CONFIG;
 use crate::config::Config;
 use crate::runtime::{self, Options};
 use crate::telemetry::log::{self, Format, LogOptions};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
-
-/// sysexits(3) `EX_CONFIG`.
-const EX_CONFIG: u8 = 78;
 
 /// The variable by which tokio itself is told the number of its threads.
 const WORKERS: &str = "TOKIO_WORKER_THREADS";

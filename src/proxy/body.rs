@@ -3,6 +3,7 @@
 
 use super::forward::Lease;
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -33,11 +34,13 @@ impl Body {
 pub struct AppBody {
     body: Incoming,
     lease: Option<Lease>,
+    /// The filter's word on trailers: they are header fields that come late.
+    clean: fn(&mut HeaderMap),
 }
 
 impl AppBody {
-    pub(super) fn new(body: Incoming, lease: Option<Lease>) -> Self {
-        Self { body, lease }
+    pub(super) fn new(body: Incoming, lease: Option<Lease>, clean: fn(&mut HeaderMap)) -> Self {
+        Self { body, lease, clean }
     }
 }
 
@@ -63,7 +66,12 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Text(text) => Poll::Ready(text.take().map(|t| Ok(Frame::data(t)))),
-            Self::App(app) => Pin::new(&mut app.body).poll_frame(cx),
+            Self::App(app) => Pin::new(&mut app.body).poll_frame(cx).map_ok(|mut frame| {
+                if let Some(trailers) = frame.trailers_mut() {
+                    (app.clean)(trailers);
+                }
+                frame
+            }),
         }
     }
 

@@ -16,7 +16,13 @@ pub enum Halt {
     /// A refusal.
     Refuse(Refusal),
     /// An answer of the bridge's own: a redirect, a page.
-    Answer(Response<Body>),
+    Answer(Box<Response<Body>>),
+}
+
+impl From<Response<Body>> for Halt {
+    fn from(answer: Response<Body>) -> Self {
+        Self::Answer(Box::new(answer))
+    }
 }
 
 impl From<Refusal> for Halt {

@@ -70,7 +70,7 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
     let mut refused = None;
     let (answer, code) = match road(&bridge, request, &mut visit).await {
         Ok(answer) => (answer, "ok"),
-        Err(Halt::Answer(answer)) => (answer, "bridge"),
+        Err(Halt::Answer(answer)) => (*answer, "bridge"),
         Err(Halt::Refuse(refusal)) => {
             visit.asker.language = language(visit.languages.as_ref());
             refuse::log(
@@ -158,10 +158,16 @@ async fn road(
     }
 
     // 4 authorize
-    let admitted = access::decide(&site.config.access, &bridge.sessions.denied, verified)?;
+    let (subject, sid) = (verified.subject().clone(), verified.sid().clone());
+    let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
+    let admitted = decided.inspect_err(|_| {
+        // Whoever is refused here must not go on listening (T26). The session itself stays: an
+        // assertion can refuse a request, never take anything away (design §5).
+        bridge.sessions.mute(site, &subject, &sid, &bridge.tunnels);
+    })?;
     match way.route {
         Route::Blocked => return Err(Code::RouteBlocked.into()),
-        Route::SignInPage => return Err(Halt::Answer(refuse::redirect(&site.home()))),
+        Route::SignInPage => return Err(refuse::redirect(&site.home()).into()),
         _ => {}
     }
 

@@ -1,6 +1,6 @@
 //! A running bridge: listeners, background work, reload on SIGHUP, drain on SIGTERM.
 
-use super::accept::{self, ListenerTls, ProxyServer, Road};
+use super::accept::{self, ListenerTls, ProxyServer};
 use super::ops;
 use super::wire::{self, StartError};
 use crate::apps::Severity;
@@ -142,7 +142,7 @@ fn server_of(
     let tls = config.proxy.tls.as_ref().zip(files);
     let tls = tls.map(|(tls, files)| ArcSwap::from_pointee(listener_tls(tls, files.get())));
     ProxyServer {
-        road: Road(bridge.clone()),
+        bridge: bridge.clone(),
         tls,
         http2: config.proxy.http2,
         head: config.limits.head,
@@ -226,6 +226,14 @@ fn reload(
     };
     match wire::sites_of(&config, issuers, &bridge.metrics, clock) {
         Ok(sites) => {
+            for former in bridge.sites.load().iter() {
+                let now = sites.by_host(&former.config.host);
+                if now.is_none_or(|s| s.config.access != former.config.access) {
+                    bridge
+                        .sessions
+                        .judge_anew(&former.config.id, &bridge.tunnels);
+                }
+            }
             bridge.sites.store(Arc::new(sites));
             bridge.portal.store(Arc::new(config.portal));
             tracing::info!(

@@ -11,7 +11,7 @@ use crate::proxy::assertion::{KeySource, ReplayTable, Verifier};
 use crate::proxy::forward::{Pool, Target};
 use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
-use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
 use crate::telemetry::metrics::Metrics;
 use crate::tls::ClientFiles;
 use crate::types::{Clock, IssuerId, SecretText};
@@ -57,17 +57,47 @@ pub async fn store_of(config: &StoreConfig) -> Result<Arc<dyn Store>, StartError
             max_connections,
             ca,
         } => {
-            let mut options = PostgresOptions::new(url.clone());
-            options.max_connections = *max_connections;
-            if demands_tls(url) || ca.is_some() {
-                options.tls = Some(Arc::new(client_tls(ca.as_ref())?));
-            }
+            let options = postgres_options(url, *max_connections, ca.as_ref())?;
             match PostgresStore::connect(&options).await {
                 Ok(store) => Ok(Arc::new(store)),
                 Err(error) => Err(StartError::new("store (PostgreSQL)", error)),
             }
         }
     }
+}
+
+/// How far the store's tables are; changes nothing.
+///
+/// # Errors
+/// When the store can't be reached.
+pub async fn schema_of(config: &StoreConfig) -> Result<Schema, StartError> {
+    match config {
+        StoreConfig::Sqlite { path } => SqliteStore::schema(path)
+            .await
+            .map_err(|error| StartError::new(format!("store {}", path.display()), error)),
+        StoreConfig::Postgres {
+            url,
+            max_connections,
+            ca,
+        } => {
+            let options = postgres_options(url, *max_connections, ca.as_ref())?;
+            let schema = PostgresStore::schema(&options).await;
+            schema.map_err(|error| StartError::new("store (PostgreSQL)", error))
+        }
+    }
+}
+
+fn postgres_options(
+    url: &SecretText,
+    max_connections: usize,
+    ca: Option<&PathBuf>,
+) -> Result<PostgresOptions, StartError> {
+    let mut options = PostgresOptions::new(url.clone());
+    options.max_connections = max_connections;
+    if demands_tls(url) || ca.is_some() {
+        options.tls = Some(Arc::new(client_tls(ca)?));
+    }
+    Ok(options)
 }
 
 /// Whether a PostgreSQL URL says `sslmode=require` or stricter. Our own TLS then always verifies the

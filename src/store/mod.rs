@@ -224,6 +224,15 @@ pub trait Store: Send + Sync {
     async fn ping(&self) -> Result<()>;
 }
 
+/// How far a store's tables are; read without changing anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// The version they have; `None`: there are none yet.
+    pub found: Option<i64>,
+    /// The version that this program brings them to when it opens the store.
+    pub known: i64,
+}
+
 /// Holds a lock until dropped.
 pub struct LockGuard(#[expect(dead_code, reason = "held for its Drop")] Box<dyn Send + Sync>);
 

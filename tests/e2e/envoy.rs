@@ -154,16 +154,18 @@ async fn people_who_share_pooled_connections_never_share_anything_else() {
     // Envoy sends both people's requests over the same connections (recordings/pomerium 09d).
     let world = world().await;
     let envoy = envoy(&world).await;
-    let (alices, _) = envoy.sign_in(alice());
-    let (bobs, _) = envoy.sign_in(bob());
-    let both = [(alices, "alice"), (bobs, "bob")];
     join_all((0..40).map(|n| {
-        let (handle, name) = &both[n % 2];
-        let mut browser = Browser::new(&world, &envoy, handle);
+        let (person, name) = if n % 2 == 0 {
+            (alice(), "alice")
+        } else {
+            (bob(), "bob")
+        };
+        let (handle, _) = envoy.sign_in(person);
+        let mut browser = Browser::new(&world, &envoy, &handle);
         async move {
             assert_eq!(browser.open("/").await.status, 200);
             for _ in 0..5 {
-                assert_eq!(browser.me().await["username"], *name);
+                assert_eq!(browser.me().await["username"], name);
             }
         }
     }))

@@ -15,7 +15,8 @@ async fn two_hundred_first_requests_of_one_person_make_one_account_and_one_login
         let mut tab = visitor.clone();
         async move {
             let request = match n % 2 {
-                0 => tab.page("/"),
+                // Restored tabs: each its own place, none with a cookie yet.
+                0 => tab.page(&format!("/demo/channels/number-{n}")),
                 _ => tab.api("GET", "/api/v4/users/me"),
             };
             tab.send(request).await.status

@@ -1,5 +1,6 @@
 //! Logging out of the app ends everything: the app's session, ours, the sign-in at Pomerium.
 
+use crate::support::eventually;
 use crate::support::world::World;
 use auth_manager::demo::door::alice;
 use serde_json::json;
@@ -17,7 +18,14 @@ async fn the_apps_logout_ends_the_session_the_sockets_and_the_sign_in() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(visitor.cookies.is_empty(), "{:?}", visitor.cookies);
     socket.ended().await;
-    assert!(world.mattermost.sessions_of("alice").is_empty());
+    eventually("the end of the app's session", || async {
+        world
+            .mattermost
+            .sessions_of("alice")
+            .is_empty()
+            .then_some(())
+    })
+    .await;
 
     // The page loads `/` by itself, and that navigation ends Pomerium's session.
     let page = visitor.send(visitor.page("/")).await;

@@ -7,7 +7,9 @@
 mod support;
 
 // The visitor.
+mod carry_over;
 mod first_requests;
+mod heal;
 mod logout;
 mod pages;
 mod person_switch;

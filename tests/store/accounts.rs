@@ -25,7 +25,7 @@ pub(crate) async fn a_write_needs_the_version_that_was_read(bed: Bed) {
         username: Some("alice".into()),
         detail: "made".into(),
         password_version: 2,
-        profile_digest: "d".into(),
+        memo: "d".into(),
         settled: true,
         updated_at: at(3),
         ..read.clone()

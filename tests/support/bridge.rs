@@ -123,6 +123,27 @@ impl Bridge {
         self.process.ended().await
     }
 
+    /// SIGHUP: read the configuration again.
+    pub fn hang_up(&self) {
+        self.process.signal("HUP");
+    }
+
+    /// SIGTERM, without waiting for the end.
+    pub fn terminate(&self) {
+        self.process.signal("TERM");
+    }
+
+    /// Most memory the process ever held, in KiB (`VmHWM` of proc(5)).
+    pub fn peak_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).expect("a running process");
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        peak.expect("the kernel says so")
+    }
+
     /// A new process on the same folder; the addresses change.
     pub async fn restart(&mut self) {
         self.earlier.push_str(&self.process.output());

@@ -13,6 +13,7 @@
 //! - `taint`: every byte that left the bridge, and what must not be among them
 //! - `browser`: headless Chromium by WebDriver
 //! - `demo`: the `demo` command
+//! - `front`: what stands before the stand-in and plays an app that misbehaves
 //! - `envoy`: real Envoy with Pomerium's connection settings
 //! - `certs`: an authority, a server's and a client's certificate
 //! - `process`: children that are read line by line and never outlive their test
@@ -25,6 +26,7 @@ pub mod certs;
 pub mod client;
 pub mod demo;
 pub mod envoy;
+pub mod front;
 pub mod process;
 pub mod socket;
 pub mod taint;

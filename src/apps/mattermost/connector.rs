@@ -148,7 +148,9 @@ impl Connector for Mattermost {
         if let Some(special) = special(&user) {
             return Err(AppError::NotOurs(special.why().into()));
         }
-        Ok(self.api.set_password_hash(&user.id, &phc).await?)
+        self.api.set_password_hash(&user.id, &phc).await?;
+        self.resets.done(remote, self.clock.now());
+        Ok(())
     }
 
     async fn facts(&self) -> Result<Facts, AppError> {

@@ -20,6 +20,7 @@ mod facts;
 mod kind;
 mod names;
 mod phc;
+mod resets;
 mod rules;
 mod settings;
 mod strategy;
@@ -58,6 +59,8 @@ pub struct Mattermost {
     has_people: AtomicBool,
     /// `ServiceSettings.MaximumLoginAttempts`, as last read.
     max_attempts: AtomicI64,
+    /// Passwords set lately.
+    resets: resets::Resets,
 }
 
 impl Mattermost {
@@ -87,6 +90,7 @@ impl Mattermost {
             absolute: app.session.absolute,
             has_people: AtomicBool::new(false),
             max_attempts: AtomicI64::new(10),
+            resets: resets::Resets::default(),
         }))
     }
 

@@ -5,7 +5,7 @@ use super::Mattermost;
 use super::api::{Login, Session};
 use super::connector::check_same;
 use super::kind::foreign;
-use crate::apps::{AppError, AppSession, Liveness, SignIn, Strategy};
+use crate::apps::{AppError, AppSession, Liveness, OpenSession, SignIn, Strategy};
 use crate::types::{RemoteId, Timestamp};
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -19,6 +19,13 @@ const UNKNOWN_LENGTH: Duration = Duration::from_secs(3600);
 #[async_trait]
 impl Strategy for Mattermost {
     async fn sign_in(&self, who: &SignIn<'_>) -> Result<AppSession, AppError> {
+        if self.resets.is_stuck(who.remote, self.clock.now()) {
+            return Err(AppError::Refused(
+                "a password that was just set is not accepted: not trying again for 5 minutes, \
+                 since ten failures lock the account"
+                    .into(),
+            ));
+        }
         let deadline = Instant::now() + self.login_timeout;
         let turn = self.login_turn().await?;
         let left = deadline.saturating_duration_since(Instant::now());
@@ -35,7 +42,13 @@ impl Strategy for Mattermost {
         drop(turn);
         let login = match login.map_err(AppError::from) {
             Ok(login) => login,
-            Err(AppError::WrongPassword) => return Err(self.unmask(who.remote).await?),
+            Err(AppError::WrongPassword) => {
+                let error = self.unmask(who.remote).await?;
+                if matches!(error, AppError::WrongPassword | AppError::Locked) {
+                    self.resets.refused(who.remote, self.clock.now());
+                }
+                return Err(error);
+            }
             Err(other) => return Err(other),
         };
         if let Err(error) = check_same(who.remote.as_str(), &login.user.id) {
@@ -47,12 +60,8 @@ impl Strategy for Mattermost {
 
     async fn sign_out(&self, session: &AppSession) -> Result<(), AppError> {
         let refused = match &session.id {
-            Some(id) => match self.api.revoke_session(session.remote.as_str(), id).await {
+            Some(id) => match self.end_session(&session.remote, id).await {
                 Ok(()) => return Ok(()),
-                // Gone already (recordings 11), or the whole account is.
-                Err(error) if error.id() == "app.session.get.app_error" || error.is_missing() => {
-                    return Ok(());
-                }
                 Err(error) => Some(error),
             },
             None => None,
@@ -60,7 +69,7 @@ impl Strategy for Mattermost {
         // Without the bot, the session can still end itself.
         match self.api.logout(&session.token).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(refused.unwrap_or(error).into()),
+            Err(error) => Err(refused.unwrap_or_else(|| error.into())),
         }
     }
 
@@ -86,6 +95,26 @@ impl Strategy for Mattermost {
             None if session.expires_at <= now => Liveness::Expired,
             None => Liveness::EndedEarly,
         })
+    }
+
+    async fn open_sessions(&self, remote: &RemoteId) -> Result<Vec<OpenSession>, AppError> {
+        let all = self.api.sessions(remote.as_str()).await?;
+        let ours = all.into_iter().filter(Session::is_of_a_login);
+        Ok(ours
+            .map(|s| OpenSession {
+                created_at: Timestamp(s.create_at / 1000),
+                id: s.id,
+            })
+            .collect())
+    }
+
+    async fn end_session(&self, remote: &RemoteId, id: &str) -> Result<(), AppError> {
+        match self.api.revoke_session(remote.as_str(), id).await {
+            Ok(()) => Ok(()),
+            // Gone already (recordings 11), or the whole account is.
+            Err(error) if error.id() == "app.session.get.app_error" || error.is_missing() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -246,6 +246,11 @@ impl StandIn {
         self.with_session(token, |session| session.expires_at -= ms)
     }
 
+    /// Moves a session's birth into the past, in milliseconds.
+    pub fn backdate_session(&self, token: &str, ms: i64) -> bool {
+        self.with_session(token, |session| session.create_at -= ms)
+    }
+
     /// Opens a session without a login.
     pub fn open_session(&self, user: &str) -> Option<SessionSnapshot> {
         let id = self.id_of(user)?;

@@ -154,6 +154,14 @@ impl Store for KeyStore {
         not_ours()
     }
 
+    async fn unclosed_sessions(&self, _: u32) -> Result<Vec<Session>> {
+        not_ours()
+    }
+
+    async fn session_closed(&self, _: SessionId) -> Result<()> {
+        not_ours()
+    }
+
     async fn end_sessions(
         &self,
         _: &Which,

@@ -137,10 +137,19 @@ impl Boundary {
         }
         self.header[self.have] = bytes[0];
         self.have += 1;
-        if let Some(header) = Header::parse(&self.header[..self.have])? {
-            if header.mask.is_some() {
-                return Err(FrameError::Mask);
-            }
+        let header = Header::parse(&self.header[..self.have]);
+        let refused = match &header {
+            Err(error) => Some(*error),
+            Ok(Some(header)) if header.mask.is_some() => Some(FrameError::Mask),
+            Ok(_) => None,
+        };
+        if let Some(error) = refused {
+            // From here on nothing is known to be a frame's end.
+            self.have = 0;
+            self.payload = u64::MAX;
+            return Err(error);
+        }
+        if let Ok(Some(header)) = header {
             self.have = 0;
             self.payload = header.length;
         }

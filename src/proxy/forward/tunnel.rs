@@ -4,6 +4,7 @@
 use super::frames::{Boundary, Judge, Judgement, close_frame};
 use super::tunnels::{Cut, Registration};
 use crate::apps::Rules;
+use crate::proxy::edge::Patient;
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -122,11 +123,18 @@ impl Writer {
 }
 
 fn halves(upgraded: Upgraded) -> (Reader, Writer, Bytes) {
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => {
-            let (r, w) = parts.io.into_inner().into_split();
-            (Reader::Tcp(r), Writer::Tcp(w), parts.read_buf)
-        }
+    let tcp = |stream: TcpStream, read| {
+        let (r, w) = stream.into_split();
+        (Reader::Tcp(r), Writer::Tcp(w), read)
+    };
+    // The app's side is a plain stream; the browser's side is one under hygiene's patience, which
+    // ends where a tunnel begins.
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return tcp(parts.io.into_inner(), parts.read_buf),
+        Err(upgraded) => upgraded,
+    };
+    match upgraded.downcast::<TokioIo<Patient<TcpStream>>>() {
+        Ok(parts) => tcp(parts.io.into_inner().into_inner(), parts.read_buf),
         Err(upgraded) => {
             let stream: Box<dyn Stream> = Box::new(TokioIo::new(upgraded));
             let (r, w) = split(stream);

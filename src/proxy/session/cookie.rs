@@ -116,7 +116,23 @@ pub(super) fn companions_are_right(site: &Site, live: &Live, request: &CleanRequ
     is(names.user_id, live.remote.as_str()) && is(names.csrf, live.csrf())
 }
 
-/// The redirect to the same address that sets all three cookies.
+/// Says, in the address alone, that the cookies were just set: whoever comes with it and without
+/// any cookie has a browser that keeps none. It is put on and taken off as text, so that the rest
+/// of the query stays as it was, byte for byte (tried-for-real, 4); the app never sees it.
+const MARK: &str = "auth-manager-cookies=set";
+
+/// The address without the mark, if it bears it.
+pub(super) fn unmarked(target: &str) -> Option<&str> {
+    let rest = target.strip_suffix(MARK)?;
+    rest.strip_suffix(['?', '&'])
+}
+
+fn marked(target: &str) -> String {
+    let sign = if target.contains('?') { '&' } else { '?' };
+    format!("{target}{sign}{MARK}")
+}
+
+/// The redirect to the same address, marked, that sets all three cookies.
 pub(super) fn set(
     bridge: &Bridge,
     site: &Site,
@@ -144,7 +160,8 @@ pub(super) fn set(
     })?;
     let names = site.rules.cookies();
     let age = time::Duration::seconds((expires_at.0 - now.0).max(0));
-    let mut answer = refuse::redirect(request.target().as_str());
+    let target = request.target().as_str();
+    let mut answer = refuse::redirect(&marked(unmarked(target).unwrap_or(target)));
     let values = [
         (names.session, token.as_str(), true),
         (names.user_id, live.remote.as_str(), false),
@@ -195,4 +212,25 @@ fn cookie<'c>(
         .same_site(SameSite::Lax)
         .max_age(age)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{marked, unmarked};
+
+    #[test]
+    fn the_mark_goes_on_and_off_without_a_trace() {
+        for target in [
+            "/",
+            "/a?x=1%202&y=+",
+            "/a?",
+            "/a?&",
+            "/?q=auth-manager-cookies",
+        ] {
+            let with = marked(target);
+            assert_eq!(unmarked(&with), Some(target), "{with}");
+        }
+        assert_eq!(unmarked("/auth-manager-cookies=set"), None);
+        assert_eq!(unmarked("/?x=auth-manager-cookies=set"), None);
+    }
 }

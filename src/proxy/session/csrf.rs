@@ -3,7 +3,9 @@
 //!
 //! What proves that a request comes from the app's own pages, best first:
 //!
-//! 1. the session's CSRF value in the app's header. A wrong value is always refused;
+//! 1. the session's CSRF value in the app's header. A wrong value is always refused, with the 401
+//!    on which the web app loads itself anew: it is a page from before, another person's perhaps
+//!    (tried-for-real, 7), and loading is what mends it;
 //! 2. `X-Requested-With: XMLHttpRequest` alone, as the web app sends it before it has read the
 //!    cookie: a custom header crosses origins only after a preflight, which the app does not grant,
 //!    so it is worth as much as the browser's own word, provided that no `Origin` and no Fetch
@@ -80,7 +82,12 @@ fn judge(site: &Site, route: Route, request: &CleanRequest, live: &Live) -> Resu
     }
     match request.csrf_token() {
         Some(value) if live.is_csrf(value.as_bytes()) => return Ok(()),
-        Some(_) => return refuse("the CSRF value is not the session's"),
+        Some(_) => {
+            return Err(Refusal::new(
+                Code::SessionRequired,
+                "the CSRF value is not the session's: a page from before",
+            ));
+        }
         None => {}
     }
     if route == Route::Beacon && is_ours(site, origin) {

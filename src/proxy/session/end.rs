@@ -37,16 +37,6 @@ pub(super) async fn one(
     Ok(())
 }
 
-/// Ends a session whose time is over.
-pub(super) async fn expire(
-    bridge: &Arc<Bridge>,
-    site: &Site,
-    live: &Live,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    one(bridge, site, live.id, EndReason::Expired, now).await
-}
-
 /// Ends a session that is only in the store.
 pub(super) async fn stored(
     bridge: &Arc<Bridge>,

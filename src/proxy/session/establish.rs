@@ -5,8 +5,8 @@
 //! ended. A crash between two steps heals: the intent is on record before the app is asked, and
 //! what a dead bridge left open in the app is closed by the keeper.
 
-use super::live::{Grant, Live, SealedGrant, Standing};
-use super::{flight, store_refusal};
+use super::live::{Grant, Live, SealedGrant};
+use super::{end, flight, orphans, store_refusal};
 use crate::apps::{AppSession, SignIn};
 use crate::error::{Code, Refusal};
 use crate::identity;
@@ -17,7 +17,7 @@ use crate::proxy::assertion::Assertion;
 use crate::proxy::bridge::Bridge;
 use crate::proxy::edge::CleanRequest;
 use crate::proxy::route::Site;
-use crate::store::{Birth, SeenUser, Session, Tombstone, User, UserState};
+use crate::store::{Birth, EndReason, SeenUser, Session, Tombstone, User, UserState};
 use crate::telemetry::metrics::SessionEvent;
 use crate::types::{AppToken, SessionId, Sid, Timestamp};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -186,13 +186,20 @@ async fn stored(
         .session_by_sid(&site.config.id, issuer, subject, &wish.sid)
         .await?
     {
-        Some(session) if session.expires_at > now => Ok(Some(adopt(bridge, site, &session).await?)),
+        Some(session) if is_current(&session, site, now) => {
+            Ok(Some(adopt(bridge, site, &session).await?))
+        }
         Some(session) => {
-            super::end::stored(bridge, &session, crate::store::EndReason::Expired, now).await?;
+            end::stored(bridge, &session, EndReason::Expired, now).await?;
             Ok(None)
         }
         None => Ok(None),
     }
+}
+
+/// Whether neither limit of a stored session is reached.
+fn is_current(session: &Session, site: &Site, now: Timestamp) -> bool {
+    session.expires_at > now && session.last_seen + site.config.session.idle > now
 }
 
 /// The session that the browser's cookie names, moved to the new sid: same token, same CSRF value.
@@ -215,7 +222,7 @@ async fn carried_over(
         && session.issuer == *issuer
         && session.subject == *subject
         && session.ended_at.is_none()
-        && session.expires_at > now;
+        && is_current(&session, site, now);
     let overall = session.created_at + site.config.session.overall;
     if !same || overall <= now {
         return Ok(None);
@@ -229,7 +236,7 @@ async fn carried_over(
     {
         Birth::Stands(moved) | Birth::Exists(moved) => {
             let live = adopt(bridge, site, &moved).await?;
-            live.standing.store(Arc::new(Standing::of(&moved)));
+            live.stands(&moved);
             bridge.sessions.table.add_sid(&live, &wish.sid);
             site.metrics.session(SessionEvent::CarriedOver);
             tracing::info!(app = %site.config.id, user = %live.user, session = %id, "session carried over to a new sign-in");
@@ -301,7 +308,8 @@ async fn sign_in(
                 .store(attributes_of(&wish.seen), Ordering::Relaxed);
             site.metrics.session(SessionEvent::Born);
             tracing::info!(app = %site.config.id, user = %user.id, session = %id, "signed in");
-            Ok(bridge.sessions.table.insert(live))
+            orphans::sweep(bridge, site, user.id, &ready.remote);
+            Ok(enter(bridge, live).await?)
         }
         Birth::Exists(other) => Ok(adopt(bridge, site, &other).await?),
         Birth::Tombstoned(tombstone) => Err(Denial::SignedOut(tombstone)),
@@ -316,6 +324,11 @@ pub(super) async fn adopt(
     session: &Session,
 ) -> Result<Arc<Live>, Refusal> {
     if let Some(live) = bridge.sessions.table.get(&session.id) {
+        // Another replica may have carried it over meanwhile.
+        if session.sid_since.0 >= live.sid_since.load(Ordering::Relaxed) {
+            live.stands(session);
+            bridge.sessions.table.add_sid(&live, &session.sid);
+        }
         return Ok(live);
     }
     let (opened, csrf) = unseal(bridge, session)?;
@@ -333,7 +346,25 @@ pub(super) async fn adopt(
         csrf,
         profile,
     );
-    Ok(bridge.sessions.table.insert(live))
+    enter(bridge, live).await
+}
+
+/// Takes a session into memory, then looks at the store once more: what was revoked between the
+/// first look and this line was replayed from the log before there was anything here to end.
+async fn enter(bridge: &Arc<Bridge>, live: Arc<Live>) -> Result<Arc<Live>, Refusal> {
+    let live = bridge.sessions.table.insert(live);
+    match bridge.store.session(live.id).await {
+        Ok(Some(session)) if session.ended_at.is_none() => Ok(live),
+        Ok(ended) => {
+            let reason = ended.and_then(|session| session.end_reason);
+            end::forget(bridge, &live.id, reason.unwrap_or(EndReason::Revoked));
+            Err(Code::SessionRace.into())
+        }
+        Err(error) => {
+            bridge.sessions.table.remove(&live.id);
+            Err(store_refusal(error))
+        }
+    }
 }
 
 /// The app session that a stored session holds, and the page's CSRF value.

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -87,6 +88,8 @@ pub struct Live {
     /// The CSRF value that the page holds: stable for the life of the session, never per browser.
     csrf: String,
     pub(super) standing: ArcSwap<Standing>,
+    /// When the current sid brought its first assertion: the newer standing wins.
+    pub(super) sid_since: AtomicI64,
     /// What the app calls them, as we last wrote it: identity requests are judged against it.
     pub(super) profile: ArcSwap<Profile>,
     pub(super) grant: ArcSwap<Grant>,
@@ -96,9 +99,8 @@ pub struct Live {
     pub(super) attributes: AtomicU64,
     last_seen: AtomicI64,
     pub(super) flushed: AtomicI64,
-    /// Cookies set while none came back: the loop guard.
+    /// Cookies set that came back wrong, in a row: the loop guard.
     pub(super) unanswered: AtomicU32,
-    pub(super) unanswered_since: AtomicI64,
     /// 0 while live; else 1 + the reason's place in `REASONS`.
     ended: AtomicU8,
     /// Serialises renewals.
@@ -136,6 +138,7 @@ impl Live {
             agent: stored.agent.clone(),
             csrf,
             standing: ArcSwap::from_pointee(Standing::of(stored)),
+            sid_since: AtomicI64::new(stored.sid_since.0),
             profile: ArcSwap::from_pointee(profile),
             grant: ArcSwap::from_pointee(grant),
             app_expires_at: AtomicI64::new(stored.app_expires_at.0),
@@ -144,7 +147,6 @@ impl Live {
             last_seen: AtomicI64::new(stored.last_seen.0),
             flushed: AtomicI64::new(stored.last_seen.0),
             unanswered: AtomicU32::new(0),
-            unanswered_since: AtomicI64::new(0),
             ended: AtomicU8::new(0),
             renewing: tokio::sync::Mutex::new(()),
         })
@@ -190,6 +192,12 @@ impl Live {
         self.app_expires_at.fetch_max(until.0, Ordering::Relaxed);
     }
 
+    /// Takes over where the store says that it stands: after a carry-over, here or elsewhere.
+    pub(super) fn stands(&self, stored: &Session) {
+        self.standing.store(Arc::new(Standing::of(stored)));
+        self.sid_since.store(stored.sid_since.0, Ordering::Relaxed);
+    }
+
     /// Notes a sign of life.
     pub fn seen(&self, now: Timestamp) {
         // A plain load first: most requests fall into a second that is noted already.
@@ -201,6 +209,11 @@ impl Live {
     /// The last sign of life on this replica.
     pub fn last_seen(&self) -> Timestamp {
         Timestamp(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// Whether neither its absolute nor its idle limit is reached, as far as this replica knows.
+    pub fn is_current(&self, idle: Duration, now: Timestamp) -> bool {
+        self.standing().expires_at > now && self.last_seen() + idle > now
     }
 
     /// Marks it ended; the first reason stands. `true` when it was live.

@@ -18,6 +18,7 @@ pub mod heal;
 mod keeper;
 mod live;
 mod log;
+mod orphans;
 mod table;
 
 pub use end::{log_out, look_for_ended};
@@ -32,8 +33,9 @@ use super::edge::CleanRequest;
 use super::refuse::Halt;
 use super::route::Site;
 use crate::error::{Code, Refusal};
+use crate::proxy::forward::{Cut, Tunnels};
 use crate::store::{EndReason, Tombstone};
-use crate::types::Timestamp;
+use crate::types::{AppId, Sid, Subject, Timestamp};
 use cookie::Held;
 use establish::Denial;
 use parking_lot::Mutex;
@@ -58,6 +60,25 @@ pub struct Sessions {
     sent_out: Mutex<HashMap<Box<str>, Timestamp>>,
 }
 
+impl Sessions {
+    /// Cuts the sockets of a sign-in that was refused.
+    pub fn mute(&self, site: &Site, subject: &Subject, sid: &Sid, tunnels: &Tunnels) {
+        let live = self
+            .table
+            .find(&site.config.id, &site.config.issuer, subject, sid);
+        if let Some(live) = live {
+            tunnels.cut_session(&live.id, Cut::SessionEnded);
+        }
+    }
+
+    /// Cuts every socket of an app whose access rule changed: pages come back and are judged anew.
+    pub fn judge_anew(&self, app: &AppId, tunnels: &Tunnels) {
+        for live in self.table.all().iter().filter(|l| l.app == *app) {
+            tunnels.cut_session(&live.id, Cut::Restart);
+        }
+    }
+}
+
 /// Proof that the request has a session, that its browser holds that session's cookie, and that the
 /// person is admitted. Made only here; the swap asks for it.
 pub struct Bound {
@@ -77,11 +98,9 @@ impl Bound {
     }
 }
 
-/// Cookies set in a row while none came back: then the browser does not keep them. Restored tabs
-/// ask several at a time, so one is not enough (tried-for-real, 1).
-const UNANSWERED: u32 = 8;
-/// ... within so many seconds.
-const UNANSWERED_WITHIN: i64 = 20;
+/// Cookies that came back wrong right after they were set, so many times in a row, are not kept
+/// either.
+const WRONG_AGAIN: u32 = 3;
 
 /// Binds an admitted request to its session.
 ///
@@ -105,12 +124,13 @@ pub async fn bind(
         .table
         .find(&site.config.id, who.issuer(), who.subject(), who.sid());
     let live = match found {
-        Some(live) if live.standing().expires_at > now => live,
+        Some(live) if live.is_current(site.config.session.idle, now) => live,
         expired => {
             // Boxed, here and below: a request that has its session does not carry the room for
             // making one.
             if let Some(live) = expired {
-                Box::pin(end::expire(bridge, site, &live, now)).await?;
+                // Out of memory only: another replica may have carried it over; the row decides.
+                end::forget(bridge, &live.id, EndReason::Expired);
             }
             let proven = cookie::proven_session(bridge, site, request, now);
             if let Some(id) = proven {
@@ -128,28 +148,14 @@ pub async fn bind(
     };
     live.seen(now);
 
-    match held.judge(bridge, &live, now) {
-        Held::Good => live.unanswered.store(0, Ordering::Relaxed),
-        Held::Renewable if !page => {}
-        state => {
-            if let Held::Foreign(id) = state {
-                Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
-            }
-            if !page {
-                return Err(Code::SessionRequired.into());
-            }
-            if matches!(state, Held::Missing) && cookies_are_blocked(&live, now) {
-                return Err(Code::SessionCookiesBlocked.into());
-            }
-            return Err(Halt::Answer(cookie::set(
-                bridge, site, &live, request, now,
-            )?));
-        }
+    let state = held.judge(bridge, &live, now);
+    if let Held::Foreign(id) = state {
+        Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
     }
-    if page && !cookie::companions_are_right(site, &live, request) {
-        return Err(Halt::Answer(cookie::set(
-            bridge, site, &live, request, now,
-        )?));
+    if page {
+        page_has_its_cookies(bridge, site, request, &live, state, now)?;
+    } else if !matches!(state, Held::Good | Held::Renewable) {
+        return Err(Code::SessionRequired.into());
     }
     establish::refresh_attributes(bridge, site, &live, who);
     Ok(Bound { live, admitted })
@@ -177,13 +183,32 @@ async fn drop_if_foreign(
     Ok(())
 }
 
-fn cookies_are_blocked(live: &Live, now: Timestamp) -> bool {
-    let since = live.unanswered_since.load(Ordering::Relaxed);
-    if now.0 - since > UNANSWERED_WITHIN {
-        live.unanswered_since.store(now.0, Ordering::Relaxed);
+/// A page whose cookies are not all right goes through a redirect that sets them; the mark in the
+/// address says that this was done already. Only a browser that then brings no bridge cookie at all
+/// keeps none: two tabs that sign in at once overwrite each other's (tried-for-real, 1).
+fn page_has_its_cookies(
+    bridge: &Bridge,
+    site: &Site,
+    request: &CleanRequest,
+    live: &Live,
+    state: Held,
+    now: Timestamp,
+) -> Result<(), Halt> {
+    let plain = cookie::unmarked(request.target().as_str());
+    if state == Held::Good && cookie::companions_are_right(site, live, request) {
         live.unanswered.store(0, Ordering::Relaxed);
+        return match plain {
+            Some(plain) => Err(super::refuse::redirect(plain).into()),
+            None => Ok(()),
+        };
     }
-    live.unanswered.fetch_add(1, Ordering::Relaxed) >= UNANSWERED
+    if plain.is_some() {
+        let tries = live.unanswered.fetch_add(1, Ordering::Relaxed);
+        if state == Held::Missing || tries >= WRONG_AGAIN {
+            return Err(Code::SessionCookiesBlocked.into());
+        }
+    }
+    Err(cookie::set(bridge, site, live, request, now)?.into())
 }
 
 /// What a visitor meets whose sign-in is tombstoned: after a logout, once, Pomerium's own sign-out;
@@ -210,7 +235,7 @@ fn signed_out(
     // Once: a sign-out that does not end the sign-in would come straight back for ever.
     match sent.insert(key.into(), now) {
         Some(before) if now.0 - before.0 < 60 => refusal.into(),
-        _ => Halt::Answer(super::refuse::redirect("/.pomerium/sign_out")),
+        _ => super::refuse::redirect("/.pomerium/sign_out").into(),
     }
 }
 

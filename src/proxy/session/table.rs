@@ -107,7 +107,7 @@ impl Table {
     }
 
     /// How many.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.inner.read().by_id.len()
     }
 }

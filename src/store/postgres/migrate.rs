@@ -14,6 +14,22 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[Migration {
     sql: include_str!("migrations/0001_initial.sql"),
 }];
 
+/// The version of the tables; `None` when there are none. Changes nothing.
+pub(super) async fn version(pool: &Pool, schema: &str) -> Result<Option<i64>> {
+    let client = pool.get().await?;
+    let there = "SELECT 1::bigint FROM pg_tables WHERE schemaname = $1 \
+                 AND tablename = 'schema_versions'";
+    if many(&client, there, &[&schema], |row| row.int(0))
+        .await?
+        .is_empty()
+    {
+        return Ok(None);
+    }
+    let newest = "SELECT max(version) FROM schema_versions";
+    let found = many(&client, newest, &[], |row| row.int_or_null(0)).await?;
+    Ok(found.into_iter().next().flatten())
+}
+
 /// Applies what is due, in one transaction.
 pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<()> {
     let mut client = pool.get().await?;

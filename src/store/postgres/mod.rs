@@ -20,7 +20,6 @@ mod row;
 mod sessions;
 mod users;
 
-#[cfg(test)]
 pub(super) use migrate::MIGRATIONS;
 pub use pool::PostgresOptions;
 
@@ -28,8 +27,8 @@ use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
-    SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User, UserFilter,
-    UserState, Which,
+    Schema, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
+    UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -65,6 +64,18 @@ impl PostgresStore {
             _listener: notify::listen(options, Arc::clone(&appended))?,
             appended,
             pool,
+        })
+    }
+
+    /// How far the tables are. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn schema(options: &PostgresOptions) -> Result<Schema> {
+        let pool = pool::pool(options)?;
+        Ok(Schema {
+            found: bounded(migrate::version(&pool, &options.schema)).await?,
+            known: MIGRATIONS.len() as i64,
         })
     }
 

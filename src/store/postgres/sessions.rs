@@ -91,7 +91,7 @@ pub(super) async fn unclosed(pool: &Pool, limit: u32) -> Result<Vec<Session>> {
              ORDER BY ended_at, id LIMIT {limit}"
         ),
         &[],
-        |row| rows::session(row),
+        rows::session,
     )
     .await
 }

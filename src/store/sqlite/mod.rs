@@ -20,15 +20,14 @@ mod sessions;
 mod thread;
 mod users;
 
-#[cfg(test)]
 pub(super) use open::MIGRATIONS;
 
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
-    SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User, UserFilter,
-    UserState, Which,
+    Schema, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
+    UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -78,6 +77,26 @@ impl SqliteStore {
             readers: Some(Workers::start("store-reader", readers)?),
             locks: Locks::beside(path),
             appended: Arc::new(Signal::new()),
+        })
+    }
+
+    /// How far the tables of the file at `path` are. Neither makes the file nor changes it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn schema(path: impl AsRef<Path>) -> Result<Schema> {
+        let path = path.as_ref().to_owned();
+        let looked = tokio::task::spawn_blocking(move || {
+            let there = path.try_exists();
+            match there.map_err(|e| StoreError::Unavailable(format!("{}: {e}", path.display())))? {
+                true => open::version(&path),
+                false => Ok(None),
+            }
+        });
+        let found = looked.await;
+        Ok(Schema {
+            found: found.map_err(|error| StoreError::Unavailable(error.to_string()))??,
+            known: MIGRATIONS.len() as i64,
         })
     }
 

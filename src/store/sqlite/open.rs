@@ -102,6 +102,18 @@ pub(super) fn reader(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+/// The version of the file's tables; `None` when it has none. Changes nothing.
+pub(super) fn version(path: &Path) -> Result<Option<i64>> {
+    let db = reader(path)?;
+    let there = "SELECT count(*) FROM sqlite_master WHERE name = 'schema_versions'";
+    if many(&db, there, [], |row| row.int(0))?.as_slice() != [1] {
+        return Ok(None);
+    }
+    let newest = "SELECT max(version) FROM schema_versions";
+    let found = many(&db, newest, [], |row| row.int_or_null(0))?;
+    Ok(found.into_iter().next().flatten())
+}
+
 /// Applies what is due. `BEGIN IMMEDIATE` lets one process at a time look and apply.
 fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -80,9 +80,16 @@ pub(in super::super) struct Patch {
 #[derive(Debug, Clone, Deserialize)]
 pub(in super::super) struct Session {
     pub(in super::super) id: String,
+    /// Milliseconds.
+    #[serde(default)]
+    pub(in super::super) create_at: i64,
     /// Milliseconds; 0: never.
     #[serde(default)]
     pub(in super::super) expires_at: i64,
+    #[serde(default)]
+    device_id: String,
+    #[serde(default)]
+    is_oauth: bool,
     #[serde(default)]
     pub(in super::super) props: Option<SessionProps>,
 }
@@ -95,11 +102,20 @@ impl Session {
             .and_then(|p| p.csrf.as_deref())
             .unwrap_or("")
     }
+
+    /// Whether it came of a password login in a browser, as ours do.
+    pub(in super::super) fn is_of_a_login(&self) -> bool {
+        let token = self.props.as_ref().is_some_and(|p| p.kind.is_some());
+        !self.is_oauth && !token && self.device_id.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub(in super::super) struct SessionProps {
     csrf: Option<String>,
+    /// `UserAccessToken` of such a one.
+    #[serde(rename = "type")]
+    kind: Option<String>,
 }
 
 /// A team.

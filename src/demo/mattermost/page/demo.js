@@ -13,6 +13,8 @@ const csrf = cookie('MMCSRF');
 const names = new Map();
 let channelId = '';
 let leaving = false;
+// Asked once a minute and after each reconnect, as the real web app does.
+let status = () => {};
 
 function leave() {
   if (leaving) return;
@@ -94,7 +96,10 @@ function connect(error) {
     const ping = () => socket.send(JSON.stringify({action: 'ping', seq: replies++}));
     ping();
     pinging = setInterval(ping, 30000);
-    if (error) refresh().catch(() => {});
+    if (error) {
+      refresh().catch(() => {});
+      status();
+    }
   };
   socket.onmessage = (message) => {
     const data = JSON.parse(message.data);
@@ -137,7 +142,8 @@ async function start() {
     byId('channel').textContent = channel.display_name;
     await refresh();
     call('POST', '/channels/members/me/view', {channel_id: channelId, prev_channel_id: ''}).catch(() => {});
-    setInterval(() => call('POST', '/users/status/ids', [me.id]).catch(() => {}), 60000);
+    status = () => call('POST', '/users/status/ids', [me.id]).catch(() => {});
+    setInterval(status, 60000);
   }
   connect();
 }
@@ -176,10 +182,16 @@ byId('upload').addEventListener('change', async (event) => {
 byId('logout').addEventListener('click', async () => {
   try {
     await call('POST', '/users/logout');
+    localStorage.setItem('__logout__', String(Date.now()));
     leave();
   } catch (error) {
     note(error.message);
   }
+});
+
+// The real web app tells its other tabs this way, too.
+addEventListener('storage', (event) => {
+  if (event.key === '__logout__') leave();
 });
 
 if (cookie('MMUSERID')) {

@@ -125,6 +125,10 @@ async fn t08_a_flood_of_unknown_kids_makes_one_fetch() {
         assert_eq!(one.await.unwrap().unwrap().code, Code::AssertionUnknownKey);
     }
     assert_eq!(endpoint.count(), 2);
+    // Nor does one that comes when the fetch has long ended.
+    let late = verifier.verify_refetching(&raw(&stranger), &host()).await;
+    assert_eq!(late.unwrap_err().code, Code::AssertionUnknownKey);
+    assert_eq!(endpoint.count(), 2);
     assert!(
         verifier
             .verify_refetching(&raw(&known), &host())

@@ -1,0 +1,178 @@
+//! `auth-manager users`: who has come by, and who may not come in.
+
+use super::out::{Table, count, json, print, record};
+use super::stage::{Stage, on_store};
+use super::{ConfigFile, accounts, person, sessions};
+use crate::store::{AccountFilter, SessionFilter, UserFilter, UserState};
+use anyhow::Context as _;
+use serde_json::json;
+
+/// People: disabling refuses the next request and ends their sessions.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Users {
+    /// Everybody who has come by.
+    List {
+        /// Only those in this state: active, disabled.
+        #[arg(long, value_parser = state)]
+        state: Option<UserState>,
+        /// Only whose e-mail address, name, user name or sub contains this.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        /// As JSON; times are seconds since 1970.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One person, with accounts and live sessions.
+    Show {
+        /// Id, sub, e-mail address or user name.
+        #[arg(value_name = "PERSON")]
+        who: String,
+        /// As JSON; times are seconds since 1970.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Turn a person away everywhere, and end their sessions.
+    Disable(Change),
+    /// Let a person in again.
+    Enable(Change),
+}
+
+/// A change of somebody's state.
+#[derive(Debug, clap::Args)]
+pub(super) struct Change {
+    /// Id, sub, e-mail address or user name.
+    #[arg(value_name = "PERSON")]
+    who: String,
+    /// Why, for whoever looks next.
+    #[arg(long, value_name = "TEXT", default_value = "by an operator")]
+    reason: String,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn state(word: &str) -> Result<UserState, String> {
+    UserState::from_word(word).ok_or_else(|| "must be active or disabled".into())
+}
+
+impl Users {
+    pub(super) fn run(self, file: &ConfigFile) -> anyhow::Result<u8> {
+        on_store(file, async |stage| match self {
+            Self::List {
+                state,
+                search,
+                json,
+            } => list(stage, state, search, json).await,
+            Self::Show { who, json } => show(stage, &who, json).await,
+            Self::Disable(change) => set(stage, &change, UserState::Disabled).await,
+            Self::Enable(change) => set(stage, &change, UserState::Active).await,
+        })
+    }
+}
+
+async fn list(
+    stage: &Stage,
+    state: Option<UserState>,
+    search: Option<String>,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let filter = UserFilter {
+        state,
+        search,
+        ..UserFilter::default()
+    };
+    let users = person::every(&*stage.store, filter).await?;
+    if as_json {
+        return json(&users);
+    }
+    print(person::table(&users).text("Nobody."))
+}
+
+async fn show(stage: &Stage, who: &str, as_json: bool) -> anyhow::Result<()> {
+    let user = person::find(stage, who).await?;
+    let mut accounts = Vec::new();
+    let mut filter = AccountFilter {
+        user: Some(user.id),
+        ..AccountFilter::default()
+    };
+    accounts::every(stage, &mut filter, &mut accounts).await?;
+    let live = SessionFilter {
+        user: Some(user.id),
+        live: true,
+        ..SessionFilter::default()
+    };
+    let sessions = sessions::every(stage, live).await?;
+    if as_json {
+        return json(&json!({ "user": user, "accounts": accounts, "sessions": sessions }));
+    }
+    let groups: Vec<_> = user.groups.iter().map(|group| group.as_str()).collect();
+    let state = match user.state_reason.as_str() {
+        "" => format!("{} since {}", user.state, user.state_since),
+        why => format!("{} since {}: {why}", user.state, user.state_since),
+    };
+    let verified = if user.email_verified { "yes" } else { "no" };
+    print(record(&[
+        ("id", user.id.to_string()),
+        ("state", state),
+        ("issuer", user.issuer.to_string()),
+        ("sub", user.subject.to_string()),
+        ("user name", user.username.clone().unwrap_or_default()),
+        ("e-mail", user.email.clone()),
+        ("verified", verified.into()),
+        ("name", user.name.clone()),
+        ("locale", user.locale.clone().unwrap_or_default()),
+        ("groups", groups.join(", ")),
+        ("first seen", user.created_at.to_string()),
+        ("changed", user.updated_at.to_string()),
+    ]))?;
+    let mut table = Table::new(&["APP", "STATE", "APP'S ID", "APP'S USER NAME", "DETAIL"]);
+    for account in &accounts {
+        table.row([
+            account.app.to_string(),
+            account.state.to_string(),
+            account
+                .remote
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            account.username.clone().unwrap_or_default(),
+            account.detail.clone(),
+        ]);
+    }
+    print(format!("\naccounts\n{}", table.text("none")))?;
+    let table = sessions::table(stage, &sessions).await?;
+    print(format!("\nlive sessions\n{}", table.text("none")))
+}
+
+async fn set(stage: &Stage, change: &Change, state: UserState) -> anyhow::Result<()> {
+    let user = person::find(stage, &change.who).await?;
+    let name = person::name(&user);
+    if user.state == state {
+        return print(format!("{name} is {state} already"));
+    }
+    if change.dry_run {
+        let live = SessionFilter {
+            user: Some(user.id),
+            live: state == UserState::Disabled,
+            ..SessionFilter::default()
+        };
+        let ends = match state {
+            UserState::Disabled => sessions::every(stage, live).await?.len(),
+            UserState::Active => 0,
+        };
+        let ends = count(ends, "session");
+        return print(format!("{name} would be {state}; {ends} would end"));
+    }
+    let done = stage
+        .store
+        .set_user_state(user.id, state, &change.reason, stage.now)
+        .await?;
+    let (_, ended) = done.context("the person is gone meanwhile")?;
+    print(match state {
+        UserState::Disabled => format!(
+            "{name} is disabled; {} ended",
+            count(ended.len(), "session")
+        ),
+        UserState::Active => format!("{name} is active again"),
+    })
+}
