@@ -9,6 +9,31 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+/// The variable by which tokio itself is told the number of its threads.
+const WORKERS: &str = "TOKIO_WORKER_THREADS";
+
+/// Threads that serve: what `TOKIO_WORKER_THREADS` says, else one for each core.
+fn workers() -> usize {
+    std::env::var(WORKERS)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|n| *n > 0)
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// One thread needs none of the machinery that shares work between several, and costs less without.
+fn runtime_for(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match workers {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        n => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(n);
+            builder
+        }
+    };
+    builder.enable_all().build()
+}
+
 pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
     let config = match Config::load(path) {
         Ok(config) => config,
@@ -18,9 +43,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
         }
     };
     let log = log::start(&LogOptions::from_environment(Format::Json))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = runtime_for(workers())?;
     let options = Options {
         path: path.to_owned(),
         config,

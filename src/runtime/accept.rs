@@ -192,6 +192,7 @@ impl ProxyServer {
     {
         let mut connection = pin!(connection);
         tokio::select! {
+            biased;
             ended = &mut connection => return ended,
             () = self.drain.cancelled() => shut_down(connection.as_mut()),
         }

@@ -169,7 +169,8 @@ impl Pool {
         loop {
             let (mut sender, fresh) = match self.take_idle() {
                 Some(sender) => (sender, false),
-                None => (self.connect().await?, true),
+                // Boxed: most requests find a connection.
+                None => (Box::pin(self.connect()).await?, true),
             };
             if sender.ready().await.is_err() {
                 if fresh {

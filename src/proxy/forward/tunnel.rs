@@ -155,17 +155,19 @@ enum End {
 async fn up(
     from: &mut Reader,
     to: &mut Writer,
-    early: &[u8],
+    early: Bytes,
     rules: &dyn Rules,
 ) -> io::Result<End> {
     let mut judge = Judge::default();
     let judged = |judge: &mut Judge, bytes: &[u8]| judge.take(bytes, |m| rules.admits_message(m));
     if !early.is_empty() {
-        match judged(&mut judge, early) {
+        match judged(&mut judge, &early) {
             Judgement::Pass(bytes) => to.write_all(&bytes).await?,
             Judgement::Refuse | Judgement::Malformed(_) => return Ok(End::Refused),
         }
     }
+    // Even empty it keeps the connection's read buffer.
+    drop(early);
     loop {
         let step = from
             .read(|bytes| match judged(&mut judge, bytes) {
@@ -277,8 +279,9 @@ pub(super) async fn carry(
     let mut way_down = Down::default();
     let followed = way_down.boundary.pass(&from_app).is_ok();
     way_down.pending = from_app.to_vec();
+    drop(from_app);
     let cut = {
-        let up = up(&mut browser_in, &mut app_out, &from_browser, &*rules);
+        let up = up(&mut browser_in, &mut app_out, from_browser, &*rules);
         let down = way_down.relay(&mut app_in, &mut browser_out);
         tokio::select! {
             biased;

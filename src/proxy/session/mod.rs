@@ -126,15 +126,18 @@ pub async fn bind(
     let live = match found {
         Some(live) if live.is_current(site.config.session.idle, now) => live,
         expired => {
+            // Boxed, here and below: a request that has its session does not carry the room for
+            // making one.
             if let Some(live) = expired {
                 // Out of memory only: another replica may have carried it over; the row decides.
                 end::forget(bridge, &live.id, EndReason::Expired);
             }
             let proven = cookie::proven_session(bridge, site, request, now);
             if let Some(id) = proven {
-                drop_if_foreign(bridge, site, who, id, now).await?;
+                Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
             }
-            match establish::obtain(bridge, site, request, &admitted, proven, page).await {
+            let obtained = establish::obtain(bridge, site, request, &admitted, proven, page);
+            match Box::pin(obtained).await {
                 Ok(live) => live,
                 Err(Denial::Refused(refusal)) => return Err(refusal.into()),
                 Err(Denial::SignedOut(tombstone)) => {
@@ -147,7 +150,7 @@ pub async fn bind(
 
     let state = held.judge(bridge, &live, now);
     if let Held::Foreign(id) = state {
-        drop_if_foreign(bridge, site, who, id, now).await?;
+        Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
     }
     if page {
         page_has_its_cookies(bridge, site, request, &live, state, now)?;
