@@ -92,7 +92,7 @@ async fn answers_are_the_apps_own_header_by_header() {
         ),
         (404, get("/static/none.js")),
         (200, Request::new("HEAD", "/static/demo.js")),
-        (200, Request::new("HEAD", "/api/v4/users/me")),
+        (200, Request::new("HEAD", "/demo")),
         (200, get(&file)),
         (200, get(&file).header("Accept-Encoding", "gzip, br")),
         (206, get(&file).header("Range", "bytes=10-19")),
@@ -117,7 +117,11 @@ async fn answers_are_the_apps_own_header_by_header() {
         for (name, value) in &request.headers {
             bare.push_str(&format!("{name}: {value}\r\n"));
         }
-        bare.push_str(&format!("Cookie: MMAUTHTOKEN={}\r\n\r\n", session.token));
+        let credential = format!(
+            "Cookie: MMAUTHTOKEN={}\r\nX-CSRF-Token: {}\r\n\r\n",
+            session.token, session.csrf
+        );
+        bare.push_str(&credential);
         let direct = wire::exchange(world.mattermost_address, bare.as_bytes()).await;
         let through = visitor.send(request).await;
         if through.status == 404 && direct.status == 404 {
@@ -454,6 +458,42 @@ async fn an_app_that_fails_signs_nobody_out() {
     .await;
     assert_eq!(world.mattermost.users_created(), 2);
     world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_to_the_app_is_used_again_however_its_answers_end() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\n\r\n",
+    ] {
+        let connections = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&connections);
+        let front = Front::default().play("/plugins/x/kept", move |_, mut stream| {
+            *count.lock() += 1;
+            async move {
+                while stream.write_all(answer.as_bytes()).await.is_ok() {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        match stream.read_u8().await {
+                            Ok(byte) => head.push(byte),
+                            Err(_) => return,
+                        }
+                    }
+                }
+            }
+        });
+        let world = behind(front).await;
+        let mut visitor = world.signed_in(alice()).await;
+        for _ in 0..10 {
+            let status = visitor.get("/plugins/x/kept").await.status;
+            assert!(matches!(status, 200 | 204 | 304), "{status}: {answer}");
+        }
+        assert_eq!(*connections.lock(), 1, "{answer}");
+        world.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
