@@ -12,6 +12,7 @@ use crate::store::{
 use crate::types::{AppId, RemoteId};
 use anyhow::{Context as _, bail};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Rows a page.
 const PAGE: u32 = 1000;
@@ -148,10 +149,9 @@ async fn list(
         "DETAIL",
     ]);
     for account in &accounts {
-        if !names.contains_key(&account.user) {
+        if let Entry::Vacant(unknown) = names.entry(account.user) {
             let user = stage.store.user(account.user).await?;
-            let name = user.as_ref().map(person::name).unwrap_or_default();
-            names.insert(account.user, name);
+            unknown.insert(user.as_ref().map(person::name).unwrap_or_default());
         }
         table.row([
             account.app.to_string(),

@@ -5,7 +5,9 @@
 //! `out` prints.
 
 mod accounts;
+mod check;
 mod demo;
+mod init;
 mod keys;
 mod migrate;
 mod out;
@@ -44,6 +46,11 @@ struct ConfigFile {
 enum Command {
     /// Run the bridge.
     Serve(ConfigFile),
+    /// Read the configuration, ask Pomerium's keys, the app and the store, and explain what is
+    /// wrong.
+    Check(check::Check),
+    /// Write configuration and master key; with --dev development certificates too.
+    Init(init::Init),
     /// The signing keys of the bridge's cookie; rotating signs nobody out.
     Keys {
         #[command(flatten)]
@@ -85,6 +92,8 @@ enum Command {
 pub fn run() -> anyhow::Result<u8> {
     match Arguments::parse().command {
         Command::Serve(file) => serve::run(&file.config),
+        Command::Check(check) => check.run(),
+        Command::Init(init) => init.run(),
         Command::Keys { file, what } => what.run(&file),
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),

@@ -7,6 +7,7 @@ use crate::store::{EndReason, Session, SessionFilter, UserFilter, Which};
 use crate::types::{AppId, SessionId, Timestamp};
 use anyhow::{Context as _, bail};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 /// The most rows that a store gives at once.
@@ -144,7 +145,7 @@ pub(super) async fn table(stage: &Stage, sessions: &[Session]) -> anyhow::Result
         "BROWSER",
     ]);
     for session in sessions {
-        if !names.contains_key(&session.user) {
+        if let Entry::Vacant(unknown) = names.entry(session.user) {
             let user = stage.store.user(session.user).await?;
             let name = user.map_or_else(
                 || session.user.to_string(),
@@ -153,7 +154,7 @@ pub(super) async fn table(stage: &Stage, sessions: &[Session]) -> anyhow::Result
                     _ => user.email,
                 },
             );
-            names.insert(session.user, name);
+            unknown.insert(name);
         }
         table.row([
             session.id.to_string(),

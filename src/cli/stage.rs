@@ -28,13 +28,17 @@ pub(super) fn on_store(
         return Ok(EX_CONFIG);
     };
     block_on(async {
-        // Opening would make the file, perhaps as another user than the bridge's.
-        if let StoreConfig::Sqlite { path } = &config.store
-            && !path.exists()
-        {
+        // Opening would make or migrate it, perhaps under an older bridge that is running, perhaps
+        // as another user than the bridge's.
+        let schema = runtime::schema_of(&config.store).await?;
+        if schema.found.is_none() {
             bail!(
-                "there is no store yet at {}: start the bridge once, or run `auth-manager migrate` as the bridge's user",
-                path.display()
+                "there is no store yet: start the bridge once, or run `auth-manager migrate` as the bridge's user"
+            );
+        }
+        if schema.found < Some(schema.known) {
+            bail!(
+                "the store is of an older version: `auth-manager migrate`, or the next start of the bridge, brings it up to date"
             );
         }
         let store = runtime::store_of(&config.store).await?;

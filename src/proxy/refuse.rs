@@ -6,6 +6,7 @@ use super::bridge::Bridge;
 use super::route::Site;
 use crate::error::{Code, Level, Page, Refusal};
 use crate::portal::{Lang, PageContext};
+use crate::telemetry::RequestId;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use std::sync::Arc;
@@ -47,10 +48,17 @@ pub struct Asker {
     pub api: bool,
     /// Preferred language.
     pub language: Lang,
-    /// Who is signed in, once verified: name and address.
+    /// Who is signed in, once verified: name and address, for pages.
     pub person: Option<(String, String)>,
-    /// The request's id.
-    pub request_id: String,
+    /// The request's id, once hygiene is done.
+    pub request_id: Option<RequestId>,
+}
+
+impl Asker {
+    /// The request's id, as logs and answers show it.
+    pub fn request_id(&self) -> &str {
+        self.request_id.as_ref().map_or("", RequestId::as_str)
+    }
 }
 
 /// Renders a refusal.
@@ -60,7 +68,7 @@ pub fn render(bridge: &Bridge, asker: &Asker, refusal: &Refusal) -> Response<Bod
         page(bridge, asker, refusal)
     } else if let (Some(site), true) = (&asker.site, asker.api) {
         let message = crate::portal::message(refusal.code, asker.language);
-        let (content_type, body) = site.rules.render(refusal, message, &asker.request_id);
+        let (content_type, body) = site.rules.render(refusal, message, asker.request_id());
         typed(content_type, Body::text(body))
     } else {
         problem(asker, refusal)
@@ -91,7 +99,7 @@ fn page(bridge: &Bridge, asker: &Asker, refusal: &Refusal) -> Response<Body> {
         display_name: asker.person.as_ref().map_or("", |p| &p.0),
         email: asker.person.as_ref().map_or("", |p| &p.1),
         code: refusal.code,
-        request_id: &asker.request_id,
+        request_id: asker.request_id(),
         retry_seconds: match refusal.code.page() {
             Page::Preparing => Some(
                 refusal
@@ -123,7 +131,7 @@ fn problem(asker: &Asker, refusal: &Refusal) -> Response<Body> {
         "title": crate::portal::message(refusal.code, asker.language),
         "status": refusal.code.status().as_u16(),
         "code": refusal.code.as_str(),
-        "instance": format!("urn:request:{}", asker.request_id),
+        "instance": format!("urn:request:{}", asker.request_id()),
     });
     typed("application/problem+json", Body::text(body.to_string()))
 }
@@ -174,7 +182,7 @@ pub fn log(asker: &Asker, refusal: &Refusal, method: &str, path: &str) {
     let app = asker.site.as_ref().map(|s| s.config.id.as_str());
     let code = refusal.code.as_str();
     let reason = &*refusal.reason;
-    let request_id = &*asker.request_id;
+    let request_id = asker.request_id();
     match refusal.code.level() {
         Level::Info => tracing::info!(app, code, reason, method, path, request_id, "refused"),
         Level::Warn => tracing::warn!(app, code, reason, method, path, request_id, "refused"),

@@ -19,7 +19,7 @@ use crate::telemetry::request_id::RequestId;
 use crate::types::UserId;
 use assertion::{Assertion, ReplayVerdict, Verified};
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderValue, SEC_WEBSOCKET_KEY};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -33,9 +33,11 @@ const JUDGED_BODY: usize = 300_000;
 /// What is known of a visit while its request is consumed: for the log line and for refusals.
 struct Visit {
     method: Method,
-    /// Without the query, which may hold what should not be logged.
-    path: String,
+    /// Of which only the path is logged: a query may hold what should not be.
+    uri: Uri,
     asker: Asker,
+    /// The browser's languages, read when there is something to say.
+    languages: Option<HeaderValue>,
     user: Option<UserId>,
 }
 
@@ -60,8 +62,9 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
     let started = Instant::now();
     let mut visit = Visit {
         method: request.method().clone(),
-        path: request.uri().path().to_owned(),
+        uri: request.uri().clone(),
         asker: Asker::default(),
+        languages: request.headers().get(ACCEPT_LANGUAGE).cloned(),
         user: None,
     };
     let mut refused = None;
@@ -69,7 +72,13 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         Ok(answer) => (answer, "ok"),
         Err(Halt::Answer(answer)) => (*answer, "bridge"),
         Err(Halt::Refuse(refusal)) => {
-            refuse::log(&visit.asker, &refusal, visit.method.as_str(), &visit.path);
+            visit.asker.language = language(visit.languages.as_ref());
+            refuse::log(
+                &visit.asker,
+                &refusal,
+                visit.method.as_str(),
+                visit.uri.path(),
+            );
             refused = Some(refusal.code);
             (
                 refuse::render(&bridge, &visit.asker, &refusal),
@@ -88,12 +97,12 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         target: "request",
         app = app.map_or("-", |a| a.as_str()),
         method = visit.method.as_str(),
-        path = visit.path,
+        path = visit.uri.path(),
         status = answer.status().as_u16(),
         decision = code,
         user = visit.user.map(tracing::field::display),
         ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        request_id = visit.asker.request_id,
+        request_id = visit.asker.request_id(),
     );
     answer
 }
@@ -104,13 +113,12 @@ async fn road(
     visit: &mut Visit,
 ) -> Result<Response<Body>, Halt> {
     let (parts, body) = request.into_parts();
-    visit.asker.language = language(parts.headers.get(ACCEPT_LANGUAGE));
 
     // 1 hygiene
     let request = edge::clean(parts, &bridge.limits)?;
     visit.asker.page = is_page(&request);
-    let request_id = RequestId::accept_or_generate(request.request_id().map(str::as_bytes));
-    visit.asker.request_id = request_id.as_str().to_owned();
+    let request_id = RequestId::accept_or_generate(request.request_id_line());
+    visit.asker.request_id = Some(request_id.clone());
 
     // 2 route
     let sites = bridge.sites.load_full();
@@ -127,7 +135,7 @@ async fn road(
         bridge,
         site,
         route: way.route,
-        request_id: header_value(request_id.as_str()),
+        request_id,
     };
     if let Some(machine) = way.machine_route() {
         return trip
@@ -137,7 +145,9 @@ async fn road(
 
     // 3 authenticate
     let verified = trip.authenticate(&request).await?;
-    visit.asker.person = Some((verified.name().to_owned(), verified.email().to_owned()));
+    if visit.asker.page {
+        visit.asker.person = Some((verified.name().to_owned(), verified.email().to_owned()));
+    }
     if way.reserved {
         return Err(Code::RouteNotFound.into());
     }
@@ -148,7 +158,13 @@ async fn road(
     }
 
     // 4 authorize
-    let admitted = access::decide(&site.config.access, &bridge.sessions.denied, verified)?;
+    let (subject, sid) = (verified.subject().clone(), verified.sid().clone());
+    let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
+    let admitted = decided.inspect_err(|_| {
+        // Whoever is refused here must not go on listening (T26). The session itself stays: an
+        // assertion can refuse a request, never take anything away (design §5).
+        bridge.sessions.mute(site, &subject, &sid, &bridge.tunnels);
+    })?;
     match way.route {
         Route::Blocked => return Err(Code::RouteBlocked.into()),
         Route::SignInPage => return Err(refuse::redirect(&site.home()).into()),
@@ -169,7 +185,7 @@ struct Trip<'a> {
     bridge: &'a Arc<Bridge>,
     site: &'a Arc<Site>,
     route: Route,
-    request_id: HeaderValue,
+    request_id: RequestId,
 }
 
 impl Trip<'_> {
@@ -216,7 +232,7 @@ impl Trip<'_> {
             UpstreamBody::Kept(body, Kept::new(0))
         };
         let (upstream, _) =
-            Head::new(self.site, request, permit, &self.request_id, false).request(body);
+            Head::new(self.site, request, permit, self.request_id.header(), false).request(body);
         let answer = forward::send(&self.site.pool, upstream).await?;
         let mut released = filter::release(self.site, None, self.bridge.clock.now(), answer);
         if let Permit::Static(_) = permit {
@@ -237,9 +253,13 @@ impl Trip<'_> {
         match way.route {
             Route::Logout => {
                 let now = self.bridge.clock.now();
-                return Ok(session::log_out(self.bridge, self.site, live, now).await?);
+                let out = session::log_out(self.bridge, self.site, live, now);
+                return Ok(Box::pin(out).await?);
             }
-            Route::Socket if request.is_upgrade() => return self.socket(request, &intended).await,
+            // Boxed, here and below: what is rare takes no room in every request's future.
+            Route::Socket if request.is_upgrade() => {
+                return Box::pin(self.socket(request, &intended)).await;
+            }
             _ => {}
         }
         let (body, kept) = self.upstream_body(body, live).await?;
@@ -247,7 +267,7 @@ impl Trip<'_> {
             self.site,
             request,
             &Permit::Visitor(&intended),
-            &self.request_id,
+            self.request_id.header(),
             false,
         );
         let again = head.clone();
@@ -258,13 +278,13 @@ impl Trip<'_> {
             .rules
             .refused_session(answer.head.status, &answer.head.headers)
         {
-            self.refused(answer, again, kept, generation, &intended)
-                .await?
+            Box::pin(self.refused(answer, again, kept, generation, &intended)).await?
         } else {
             answer
         };
         if self.route == Route::EndsSessions && answer.head.status.is_success() {
-            session::look_for_ended(self.bridge, self.site, &live.remote).await;
+            let look = session::look_for_ended(self.bridge, self.site, &live.remote);
+            Box::pin(look).await;
         }
         Ok(filter::release(
             self.site,
@@ -361,7 +381,7 @@ impl Trip<'_> {
             self.site,
             request,
             &Permit::Visitor(intended),
-            &self.request_id,
+            self.request_id.header(),
             true,
         );
         let browser = head.take_upgrade();
@@ -399,11 +419,6 @@ impl Trip<'_> {
 
 fn language(header: Option<&HeaderValue>) -> crate::portal::Lang {
     crate::portal::Lang::negotiate(header.and_then(|v| v.to_str().ok()))
-}
-
-fn header_value(request_id: &str) -> HeaderValue {
-    // A request id is letters, digits and a few signs: always a header value.
-    HeaderValue::from_str(request_id).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
 /// What is at hand of a request body for a second sending.

@@ -3,9 +3,10 @@
 //! The proxy listener is a tower service below hyper's connections, so that a layer can stand in
 //! front of the road without the road knowing.
 
+use crate::proxy::edge::{Patient, Turn};
 use crate::proxy::{self, Body, Bridge};
 use crate::tls::{PinnedNames, peer};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -34,7 +35,11 @@ const RESETS: usize = 64;
 
 /// The road as a tower service.
 #[derive(Clone)]
-pub(super) struct Road(pub Arc<Bridge>);
+pub(super) struct Road {
+    pub bridge: Arc<Bridge>,
+    /// Whose turn it is on this connection.
+    pub turn: Turn,
+}
 
 impl tower::Service<Request<Incoming>> for Road {
     type Response = Response<Body>;
@@ -46,8 +51,16 @@ impl tower::Service<Request<Incoming>> for Road {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let bridge = self.0.clone();
-        Box::pin(async move { Ok(proxy::handle(bridge, request).await) })
+        let Self { bridge, turn } = self.clone();
+        turn.request();
+        Box::pin(async move {
+            let answer = proxy::handle(bridge, request).await;
+            // After a 101 no head ever comes again.
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                turn.answered();
+            }
+            Ok(answer)
+        })
     }
 }
 
@@ -60,7 +73,7 @@ pub(super) struct ListenerTls {
 
 /// The proxy listener's settings.
 pub(super) struct ProxyServer {
-    pub road: Road,
+    pub bridge: Arc<Bridge>,
     pub tls: Option<arc_swap::ArcSwap<ListenerTls>>,
     pub http2: bool,
     pub head: usize,
@@ -135,8 +148,12 @@ impl ProxyServer {
     }
 
     async fn http(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, h2: bool) {
-        let service = TowerToHyperService::new(self.road.clone());
-        let io = TokioIo::new(stream);
+        let turn = Turn::default();
+        let road = Road {
+            bridge: self.bridge.clone(),
+            turn: turn.clone(),
+        };
+        let service = TowerToHyperService::new(road);
         let ended = if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder
@@ -146,18 +163,22 @@ impl ProxyServer {
                 .max_local_error_reset_streams(RESETS)
                 .max_header_list_size(u32::try_from(self.head).unwrap_or(u32::MAX))
                 .keep_alive_interval(Duration::from_secs(60));
-            self.drive(builder.serve_connection(io, service), |c| {
-                c.graceful_shutdown()
-            })
+            self.drive(
+                builder.serve_connection(TokioIo::new(stream), service),
+                |c| c.graceful_shutdown(),
+            )
             .await
         } else {
             let mut builder = http1::Builder::new();
+            // The patience below takes the place of hyper's own header timeout.
             builder
-                .timer(TokioTimer::new())
-                .header_read_timeout(self.head_timeout)
+                .header_read_timeout(None)
                 .max_headers(HEADERS)
                 .max_buf_size(self.head.max(8192));
-            let connection = builder.serve_connection(io, service).with_upgrades();
+            let stream = Patient::new(stream, turn, self.head_timeout);
+            let connection = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
             self.drive(connection, |c| c.graceful_shutdown()).await
         };
         if let Err(error) = ended {
@@ -171,6 +192,7 @@ impl ProxyServer {
     {
         let mut connection = pin!(connection);
         tokio::select! {
+            biased;
             ended = &mut connection => return ended,
             () = self.drain.cancelled() => shut_down(connection.as_mut()),
         }

@@ -23,12 +23,21 @@ fn opaque(what: &'static str, text: &str) -> Result<(), InvalidId> {
         "is empty"
     } else if text.len() > MAX_OPAQUE {
         "is longer than 255 bytes"
-    } else if text.chars().any(char::is_control) {
+    } else if holds_control(text) {
         "holds a control character"
     } else {
         return Ok(());
     };
     Err(InvalidId { what, why })
+}
+
+/// Nearly all are ASCII, and then need no decoding.
+fn holds_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().any(|b| b.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    }
 }
 
 fn slug(what: &'static str, text: &str) -> Result<(), InvalidId> {

@@ -7,11 +7,17 @@
 mod support;
 
 // The visitor.
+mod carry_over;
 mod first_requests;
+mod heal;
 mod logout;
 mod pages;
 mod person_switch;
+mod routes;
+mod seats;
 mod sign_in;
+mod sockets;
+mod transport;
 mod websocket;
 
 // The attacker.
@@ -29,6 +35,7 @@ mod lockout;
 mod crash;
 mod orphans;
 mod replicas;
+mod reload;
 mod revoke;
 
 // With real neighbours.

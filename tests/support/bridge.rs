@@ -97,9 +97,7 @@ pub struct Bridge {
 impl Bridge {
     /// Writes a configuration and starts the binary on it.
     pub async fn start(settings: &Settings, neighbours: &Neighbours<'_>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let certs = settings.tls.then(|| Certs::make(folder.path()));
-        write_configuration(folder.path(), settings, neighbours, certs.as_ref());
+        let (folder, certs) = prepare(settings, neighbours);
         let mut process = serve(folder.path(), &settings.log);
         let (proxy, ops) = addresses(&mut process).await;
         let log = settings.log.clone();
@@ -112,6 +110,11 @@ impl Bridge {
             ops,
             certs,
         }
+    }
+
+    /// Writes a configuration, `auth-manager.toml`, and starts nothing.
+    pub fn prepare(settings: &Settings, neighbours: &Neighbours<'_>) -> tempfile::TempDir {
+        prepare(settings, neighbours).0
     }
 
     pub fn folder(&self) -> &Path {
@@ -145,6 +148,27 @@ impl Bridge {
     pub async fn stop(&mut self) -> Option<i32> {
         self.process.signal("TERM");
         self.process.ended().await
+    }
+
+    /// SIGHUP: read the configuration again.
+    pub fn hang_up(&self) {
+        self.process.signal("HUP");
+    }
+
+    /// SIGTERM, without waiting for the end.
+    pub fn terminate(&self) {
+        self.process.signal("TERM");
+    }
+
+    /// Most memory the process ever held, in KiB (`VmHWM` of proc(5)).
+    pub fn peak_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).expect("a running process");
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        peak.expect("the kernel says so")
     }
 
     /// A new process on the same folder; the addresses change.
@@ -200,6 +224,13 @@ impl Bridge {
         );
         super::wire::exchange(self.ops, request.as_bytes()).await
     }
+}
+
+fn prepare(settings: &Settings, neighbours: &Neighbours<'_>) -> (tempfile::TempDir, Option<Certs>) {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let certs = settings.tls.then(|| Certs::make(folder.path()));
+    write_configuration(folder.path(), settings, neighbours, certs.as_ref());
+    (folder, certs)
 }
 
 fn serve(folder: &Path, log: &str) -> Process {

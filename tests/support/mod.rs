@@ -13,6 +13,7 @@
 //! - `taint`: every byte that left the bridge, and what must not be among them
 //! - `browser`: headless Chromium by WebDriver
 //! - `demo`: the `demo` command
+//! - `front`: what stands before the stand-in and plays an app that misbehaves
 //! - `envoy`: real Envoy with Pomerium's connection settings
 //! - `certs`: an authority, a server's and a client's certificate
 //! - `pg`: a PostgreSQL of the run's own
@@ -28,6 +29,7 @@ pub mod client;
 pub mod demo;
 pub mod envoy;
 pub mod pg;
+pub mod front;
 pub mod process;
 pub mod relay;
 pub mod socket;

@@ -66,6 +66,11 @@ impl Process {
         }
     }
 
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.group
+    }
+
     /// Everything it said so far, both streams.
     pub fn output(&self) -> String {
         self.lines.borrow().join("\n")

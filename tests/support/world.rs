@@ -2,6 +2,7 @@
 
 use super::bridge::{Bridge, Neighbours, Settings};
 use super::client::Client;
+use super::front::Front;
 use super::taint::Taint;
 use auth_manager::demo::door::{Minter, Person};
 use auth_manager::demo::mattermost::{Options, Seen, StandIn};
@@ -29,6 +30,11 @@ impl World {
     }
 
     pub async fn with(settings: Settings, options: Options) -> Self {
+        Self::behind(settings, options, None).await
+    }
+
+    /// With something in front of the stand-in that answers in its place where it wants to.
+    pub async fn behind(settings: Settings, options: Options, front: Option<Front>) -> Self {
         let origin = match settings.origin.as_str() {
             "" => format!("https://{}", settings.host),
             origin => origin.to_owned(),
@@ -45,8 +51,12 @@ impl World {
         tokio::spawn(async move { server.serve(listener, until).await });
         let minter = Arc::new(Minter::generate().expect("randomness"));
         let bot_token = mattermost.bot_token();
+        let upstream = match front {
+            Some(front) => front.start(app).await,
+            None => app,
+        };
         let neighbours = Neighbours {
-            app,
+            app: upstream,
             bot_token: &bot_token,
             jwks: &minter.jwks(),
         };
@@ -77,7 +87,13 @@ impl World {
     /// A browser at which `person` is signed in with the app open.
     pub async fn signed_in(&self, person: Person) -> Client {
         let mut client = self.client(person);
-        let page = client.open("/").await;
+        let mut page = client.open("/").await;
+        // *Preparing your account* reloads itself; on a busy machine that is what a login takes.
+        let started = std::time::Instant::now();
+        while page.status == 503 && started.elapsed() < super::PATIENCE {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            page = client.open("/").await;
+        }
         assert_eq!(
             page.status,
             200,

@@ -104,7 +104,7 @@ impl Verifier {
             refusal.code,
             Code::AssertionUnknownKey | Code::AssertionKeysUnavailable
         );
-        if keys_may_help && self.keys.refetch(seen).await {
+        if keys_may_help && Box::pin(self.keys.refetch(seen)).await {
             return self.verify(raw, host);
         }
         Err(refusal)

@@ -144,10 +144,13 @@ impl CleanRequest {
     /// The request's id if it is fit for a log line; a label, never a key.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        self.captured
-            .request_id
-            .as_ref()
-            .and_then(forwarded::believable)
+        self.request_id_line().and_then(forwarded::believable)
+    }
+
+    /// The line that it stands in.
+    #[must_use]
+    pub fn request_id_line(&self) -> Option<&HeaderValue> {
+        self.captured.request_id.as_ref()
     }
 
     /// Whether this is a well-formed WebSocket upgrade.

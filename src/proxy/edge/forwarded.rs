@@ -4,6 +4,8 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use std::net::IpAddr;
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// Longest request id believed, in bytes. Envoy's are UUIDs of 36.
 const MAX_REQUEST_ID: usize = 64;
 
@@ -11,7 +13,7 @@ const MAX_REQUEST_ID: usize = 64;
 /// (facts: joined with a bare comma, earlier ones are the client's; recordings/pomerium,
 /// difference 16).
 pub(super) fn client_ip(headers: &HeaderMap) -> Option<IpAddr> {
-    let line = headers.get_all("x-forwarded-for").iter().next_back()?;
+    let line = headers.get_all(FORWARDED_FOR).iter().next_back()?;
     let text = line.to_str().ok()?;
     text.rsplit(',').next()?.trim().parse().ok()
 }

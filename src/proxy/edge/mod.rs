@@ -22,6 +22,7 @@ mod framing;
 pub mod fuzz;
 mod hop_by_hop;
 mod names;
+mod patience;
 mod query;
 mod strip;
 mod target;
@@ -29,6 +30,7 @@ mod target;
 pub use clean::{CleanParts, CleanRequest};
 pub use cookies::{CookieView, Cookies};
 pub use forwarded::request_id;
+pub use patience::{Patient, Turn};
 
 use crate::config::Limits;
 use crate::error::{Code, Refusal};

@@ -35,7 +35,7 @@ pub fn release(
     let UpstreamResponse { mut head, body } = answer;
     clean(site, live, now, &mut head.headers);
     let body = match body {
-        Answer::Streamed(body, lease) => Body::App(AppBody::new(body, lease)),
+        Answer::Streamed(body, lease) => Body::App(AppBody::new(body, lease, clean_trailers)),
         Answer::Gathered(bytes) => Body::text(bytes),
     };
     Response::from_parts(head, body)
@@ -83,6 +83,18 @@ fn clean(site: &Site, live: Option<&Live>, now: Timestamp, headers: &mut HeaderM
     }
     if headers.len() > MOST_LINES {
         tracing::warn!(app = %site.config.id, lines = headers.len(), "the app sends more header lines than Envoy takes");
+    }
+}
+
+/// Trailers may not carry what a head may not: they are few, so whatever could be a credential goes.
+fn clean_trailers(trailers: &mut HeaderMap) {
+    let suspect = |name: &HeaderName| {
+        let name = name.as_str();
+        name.contains("cookie") || name.contains("token") || name.contains("auth")
+    };
+    let held: Vec<HeaderName> = trailers.keys().filter(|n| suspect(n)).cloned().collect();
+    for name in held {
+        trailers.remove(name);
     }
 }
 

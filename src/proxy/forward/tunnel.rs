@@ -4,6 +4,7 @@
 use super::frames::{Boundary, Judge, Judgement, close_frame};
 use super::tunnels::{Cut, Registration};
 use crate::apps::Rules;
+use crate::proxy::edge::Patient;
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -122,11 +123,18 @@ impl Writer {
 }
 
 fn halves(upgraded: Upgraded) -> (Reader, Writer, Bytes) {
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => {
-            let (r, w) = parts.io.into_inner().into_split();
-            (Reader::Tcp(r), Writer::Tcp(w), parts.read_buf)
-        }
+    let tcp = |stream: TcpStream, read| {
+        let (r, w) = stream.into_split();
+        (Reader::Tcp(r), Writer::Tcp(w), read)
+    };
+    // The app's side is a plain stream; the browser's side is one under hygiene's patience, which
+    // ends where a tunnel begins.
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return tcp(parts.io.into_inner(), parts.read_buf),
+        Err(upgraded) => upgraded,
+    };
+    match upgraded.downcast::<TokioIo<Patient<TcpStream>>>() {
+        Ok(parts) => tcp(parts.io.into_inner().into_inner(), parts.read_buf),
         Err(upgraded) => {
             let stream: Box<dyn Stream> = Box::new(TokioIo::new(upgraded));
             let (r, w) = split(stream);
@@ -147,17 +155,19 @@ enum End {
 async fn up(
     from: &mut Reader,
     to: &mut Writer,
-    early: &[u8],
+    early: Bytes,
     rules: &dyn Rules,
 ) -> io::Result<End> {
     let mut judge = Judge::default();
     let judged = |judge: &mut Judge, bytes: &[u8]| judge.take(bytes, |m| rules.admits_message(m));
     if !early.is_empty() {
-        match judged(&mut judge, early) {
+        match judged(&mut judge, &early) {
             Judgement::Pass(bytes) => to.write_all(&bytes).await?,
             Judgement::Refuse | Judgement::Malformed(_) => return Ok(End::Refused),
         }
     }
+    // Even empty it keeps the connection's read buffer.
+    drop(early);
     loop {
         let step = from
             .read(|bytes| match judged(&mut judge, bytes) {
@@ -269,8 +279,9 @@ pub(super) async fn carry(
     let mut way_down = Down::default();
     let followed = way_down.boundary.pass(&from_app).is_ok();
     way_down.pending = from_app.to_vec();
+    drop(from_app);
     let cut = {
-        let up = up(&mut browser_in, &mut app_out, &from_browser, &*rules);
+        let up = up(&mut browser_in, &mut app_out, from_browser, &*rules);
         let down = way_down.relay(&mut app_in, &mut browser_out);
         tokio::select! {
             biased;

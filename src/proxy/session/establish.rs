@@ -186,13 +186,20 @@ async fn stored(
         .session_by_sid(&site.config.id, issuer, subject, &wish.sid)
         .await?
     {
-        Some(session) if session.expires_at > now => Ok(Some(adopt(bridge, site, &session).await?)),
+        Some(session) if is_current(&session, site, now) => {
+            Ok(Some(adopt(bridge, site, &session).await?))
+        }
         Some(session) => {
             end::stored(bridge, &session, EndReason::Expired, now).await?;
             Ok(None)
         }
         None => Ok(None),
     }
+}
+
+/// Whether neither limit of a stored session is reached.
+fn is_current(session: &Session, site: &Site, now: Timestamp) -> bool {
+    session.expires_at > now && session.last_seen + site.config.session.idle > now
 }
 
 /// The session that the browser's cookie names, moved to the new sid: same token, same CSRF value.
@@ -215,7 +222,7 @@ async fn carried_over(
         && session.issuer == *issuer
         && session.subject == *subject
         && session.ended_at.is_none()
-        && session.expires_at > now;
+        && is_current(&session, site, now);
     let overall = session.created_at + site.config.session.overall;
     if !same || overall <= now {
         return Ok(None);

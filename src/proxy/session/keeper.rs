@@ -4,7 +4,6 @@
 use super::end;
 use crate::proxy::bridge::Bridge;
 use crate::proxy::forward::Cut;
-use crate::proxy::route::Site;
 use crate::store::{EndReason, SessionFilter, StoreError};
 use crate::types::{SessionId, Timestamp};
 use std::collections::HashMap;
@@ -93,7 +92,7 @@ async fn sweep(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
     cut_stale(bridge, &sites, now).await?;
     for live in bridge.sessions.table.all() {
         let site = sites.iter().find(|s| s.config.id == live.app);
-        if site.is_none_or(|s| is_over(s, &live, now)) {
+        if site.is_none_or(|s| !live.is_current(s.config.session.idle, now)) {
             // Out of memory here; the tidying below ends it in the store once no replica sees it:
             // another one may have carried it over.
             if live.standing().expires_at <= now {
@@ -104,10 +103,6 @@ async fn sweep(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-fn is_over(site: &Site, live: &super::Live, now: Timestamp) -> bool {
-    live.standing().expires_at <= now || live.last_seen() + site.config.session.idle <= now
 }
 
 /// Cuts the sockets of sessions that brought no assertion to any replica for too long (design §4,

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -208,6 +209,11 @@ impl Live {
     /// The last sign of life on this replica.
     pub fn last_seen(&self) -> Timestamp {
         Timestamp(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// Whether neither its absolute nor its idle limit is reached, as far as this replica knows.
+    pub fn is_current(&self, idle: Duration, now: Timestamp) -> bool {
+        self.standing().expires_at > now && self.last_seen() + idle > now
     }
 
     /// Marks it ended; the first reason stands. `true` when it was live.

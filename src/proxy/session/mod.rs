@@ -33,8 +33,9 @@ use super::edge::CleanRequest;
 use super::refuse::Halt;
 use super::route::Site;
 use crate::error::{Code, Refusal};
+use crate::proxy::forward::{Cut, Tunnels};
 use crate::store::{EndReason, Tombstone};
-use crate::types::Timestamp;
+use crate::types::{AppId, Sid, Subject, Timestamp};
 use cookie::Held;
 use establish::Denial;
 use parking_lot::Mutex;
@@ -57,6 +58,25 @@ pub struct Sessions {
     deaths: heal::Deaths,
     /// Sign-ins that were sent to Pomerium's sign-out: once each.
     sent_out: Mutex<HashMap<Box<str>, Timestamp>>,
+}
+
+impl Sessions {
+    /// Cuts the sockets of a sign-in that was refused.
+    pub fn mute(&self, site: &Site, subject: &Subject, sid: &Sid, tunnels: &Tunnels) {
+        let live = self
+            .table
+            .find(&site.config.id, &site.config.issuer, subject, sid);
+        if let Some(live) = live {
+            tunnels.cut_session(&live.id, Cut::SessionEnded);
+        }
+    }
+
+    /// Cuts every socket of an app whose access rule changed: pages come back and are judged anew.
+    pub fn judge_anew(&self, app: &AppId, tunnels: &Tunnels) {
+        for live in self.table.all().iter().filter(|l| l.app == *app) {
+            tunnels.cut_session(&live.id, Cut::Restart);
+        }
+    }
 }
 
 /// Proof that the request has a session, that its browser holds that session's cookie, and that the
@@ -111,17 +131,20 @@ pub async fn bind(
         .table
         .find(&site.config.id, who.issuer(), who.subject(), who.sid());
     let live = match found {
-        Some(live) if live.standing().expires_at > now => live,
+        Some(live) if live.is_current(site.config.session.idle, now) => live,
         expired => {
+            // Boxed, here and below: a request that has its session does not carry the room for
+            // making one.
             if let Some(live) = expired {
                 // Out of memory only: another replica may have carried it over; the row decides.
                 end::forget(bridge, &live.id, EndReason::Expired);
             }
             let proven = cookie::proven_session(bridge, site, request, now);
             if let Some(id) = proven {
-                drop_if_foreign(bridge, site, who, id, now).await?;
+                Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
             }
-            match establish::obtain(bridge, site, request, &admitted, proven, page).await {
+            let obtained = establish::obtain(bridge, site, request, &admitted, proven, page);
+            match Box::pin(obtained).await {
                 Ok(live) => live,
                 Err(Denial::Refused(refusal)) => return Err(refusal.into()),
                 Err(Denial::SignedOut(tombstone)) => {
@@ -134,7 +157,7 @@ pub async fn bind(
 
     let state = held.judge(bridge, &live, now);
     if let Held::Foreign(id) = state {
-        drop_if_foreign(bridge, site, who, id, now).await?;
+        Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
     }
     if page {
         page_has_its_cookies(bridge, site, request, &live, state, now)?;

@@ -1,0 +1,15 @@
+//! The command line as an operator meets it: the real binary, in a folder of its own, with SQLite.
+//! What it asks is played by the stand-in and by recordings of a real Pomerium.
+
+mod accounts;
+mod assertion;
+mod bed;
+mod check;
+mod init;
+mod keys;
+mod people;
+#[allow(dead_code, reason = "nothing here stops the cluster")]
+#[path = "../support/pg.rs"]
+mod pg;
+mod postgres;
+mod sessions;
