@@ -335,7 +335,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("keys", &["store", "types"]),
     ("portal", &["error", "types"]),
     ("apps", &["config", "error", "types"]),
-    ("identity", &["apps", "error", "keys", "store", "types"]),
+    (
+        "identity",
+        &["apps", "error", "keys", "store", "telemetry", "types"],
+    ),
     (
         "proxy",
         &[

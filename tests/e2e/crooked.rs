@@ -155,7 +155,6 @@ async fn t33_names_and_addresses_are_not_the_visitors_to_change() {
             r#"{"Email":"admin@example.test"}"#,
             r#"{"username":"somebody"}"#,
             r#"{"first_name":"A","email":"alice@example.test","email":"admin@example.test"}"#,
-            r#"{"auth_service":"gitlab"}"#,
         ] {
             let request = visitor.api("PUT", &path);
             let request = request.header("Content-Type", "application/json");

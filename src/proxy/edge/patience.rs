@@ -64,7 +64,8 @@ impl<S> Patient<S> {
             stream,
             turn,
             head_timeout,
-            began: None,
+            // Whoever connects has something to say: a connection that never did holds a place.
+            began: Some(Instant::now()),
             last: Instant::now(),
             timer: None,
         }
@@ -199,12 +200,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_may_idle_longer_than_envoy_keeps_it() {
-        let (_client, server) = duplex(64);
-        let mut watched = Patient::new(server, Turn::default(), HEAD);
+        let (mut client, server) = duplex(64);
+        let turn = Turn::default();
+        let mut watched = Patient::new(server, turn.clone(), HEAD);
+        let mut bytes = [0; 4];
+        client.write_all(b"head").await.unwrap();
+        watched.read_exact(&mut bytes).await.unwrap();
+        turn.request();
+        watched.write_all(b"answer").await.unwrap();
+        turn.answered();
         let began = Instant::now();
         assert_eq!(read_error(&mut watched).await, io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed(), IDLE);
         assert!(IDLE > Duration::from_secs(3600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t40_a_connection_that_never_says_anything_is_cut_as_a_slow_head() {
+        let (_client, server) = duplex(64);
+        let mut watched = Patient::new(server, Turn::default(), HEAD);
+        let began = Instant::now();
+        assert_eq!(read_error(&mut watched).await, io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed(), HEAD);
     }
 
     #[tokio::test(start_paused = true)]
