@@ -24,9 +24,18 @@ mod websocket;
 mod csrf;
 mod swap;
 
+mod closed;
+mod crooked;
+mod flood;
+mod h2;
+mod hostile;
+mod lockout;
+
 // The operator.
 mod crash;
+mod orphans;
 mod reload;
+mod replicas;
 mod revoke;
 
 // With real neighbours.
