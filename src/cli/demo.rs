@@ -84,6 +84,7 @@ impl Demo {
         let options = Options {
             path,
             config,
+            clock: Arc::new(SystemClock),
             stop: stop.clone(),
             ready: Some(tell),
         };

@@ -4,7 +4,9 @@ use super::EX_CONFIG;
 use crate::config::Config;
 use crate::runtime::{self, Options};
 use crate::telemetry::log::{self, Format, LogOptions};
+use crate::types::SystemClock;
 use std::path::Path;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// The variable by which tokio itself is told the number of its threads.
@@ -45,6 +47,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
     let options = Options {
         path: path.to_owned(),
         config,
+        clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
         ready: None,
     };

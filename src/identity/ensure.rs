@@ -5,6 +5,7 @@ use super::{Context, Memo, Ready, refusal};
 use crate::apps::{AppError, AppSession, Ensured, Profile, SignIn, WantedAccount};
 use crate::error::{Code, Refusal};
 use crate::store::{Account, AccountState, StoreError, User};
+use crate::telemetry::metrics::{AccountOutcome, LoginOutcome};
 use crate::types::{SecretText, Timestamp};
 
 fn store_refusal(error: StoreError) -> Refusal {
@@ -152,6 +153,11 @@ async fn record(
             created,
         } => {
             tracing::info!(app = %context.app, user = %account.user, remote = %remote, created, "account ready");
+            context.metrics.account(match (known, created) {
+                (true, _) => AccountOutcome::Updated,
+                (false, true) => AccountOutcome::Created,
+                (false, false) => AccountOutcome::Linked,
+            });
             account.state = AccountState::Linked;
             account.remote = Some(remote);
             account.username = Some(profile.username.clone());
@@ -169,6 +175,7 @@ async fn record(
             account.memo = memo.text();
         }
         Ensured::Conflict { remote, why } => {
+            context.metrics.account(AccountOutcome::Conflict);
             account.state = AccountState::Conflict;
             account.detail = match remote {
                 Some(remote) => format!("{why} (account {remote})"),
@@ -194,6 +201,13 @@ async fn record(
 
 /// Writes down why a step failed; that it could not be written must not hide the failure itself.
 async fn note(context: &Context, mut account: Account, error: &AppError) {
+    context.metrics.account(match error {
+        AppError::NoSeat(_) | AppError::TeamFull(_) => AccountOutcome::NoSeat,
+        AppError::Deactivated => AccountOutcome::Disabled,
+        AppError::NotOurs(_) => AccountOutcome::Conflict,
+        other if other.is_transient() => AccountOutcome::Failed,
+        _ => AccountOutcome::Refused,
+    });
     account.detail = error.to_string();
     if let Err(error) = context.store.save_account(&account).await {
         tracing::warn!(app = %context.app, %error, "the failed step could not be recorded");
@@ -262,6 +276,22 @@ pub async fn open_session(
     ready: &Ready,
     sign_in: &SignIn<'_>,
 ) -> Result<AppSession, Refusal> {
+    let _in_flight = context.metrics.login_in_flight();
+    let opened = with_one_reset(context, ready, sign_in).await;
+    context.metrics.login(match &opened {
+        Ok(_) => LoginOutcome::Ok,
+        Err(AppError::Timeout(_) | AppError::RateLimited(_)) => LoginOutcome::Busy,
+        Err(error) if error.is_transient() => LoginOutcome::Failed,
+        Err(_) => LoginOutcome::Refused,
+    });
+    opened.map_err(refusal)
+}
+
+async fn with_one_reset(
+    context: &Context,
+    ready: &Ready,
+    sign_in: &SignIn<'_>,
+) -> Result<AppSession, AppError> {
     match context.strategy.sign_in(sign_in).await {
         Err(AppError::WrongPassword | AppError::Locked) => {
             tracing::warn!(app = %context.app, remote = %ready.remote, "the derived password is not accepted: setting it once");
@@ -269,9 +299,9 @@ pub async fn open_session(
                 .connector
                 .reset_password(&ready.remote, &ready.password)
                 .await;
-            reset.map_err(refusal)?;
-            context.strategy.sign_in(sign_in).await.map_err(refusal)
+            reset?;
+            context.strategy.sign_in(sign_in).await
         }
-        other => other.map_err(refusal),
+        other => other,
     }
 }

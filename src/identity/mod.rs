@@ -12,6 +12,7 @@ use crate::apps::{AppError, Connector, Profile, Strategy};
 use crate::error::{Code, Refusal};
 use crate::keys::derive::PasswordRoot;
 use crate::store::Store;
+use crate::telemetry::metrics::AppMetrics;
 use crate::types::{AccountId, AppId, HostName, RemoteId, SecretText};
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub struct Context {
     pub strategy: Arc<dyn Strategy>,
     /// What passwords derive from.
     pub root: Arc<PasswordRoot>,
+    /// Its counters.
+    pub metrics: AppMetrics,
 }
 
 /// An account that is theirs and settled, with what a login needs.

@@ -36,11 +36,18 @@ pub struct AppBody {
     lease: Option<Lease>,
     /// The filter's word on trailers: they are header fields that come late.
     clean: fn(&mut HeaderMap),
+    /// Read to its end: a chunked body says so by nothing else.
+    ended: bool,
 }
 
 impl AppBody {
     pub(super) fn new(body: Incoming, lease: Option<Lease>, clean: fn(&mut HeaderMap)) -> Self {
-        Self { body, lease, clean }
+        Self {
+            body,
+            lease,
+            clean,
+            ended: false,
+        }
     }
 }
 
@@ -48,7 +55,7 @@ impl Drop for AppBody {
     fn drop(&mut self) {
         // A body that was not read to its end leaves a connection that can't be used again.
         if let Some(lease) = self.lease.take()
-            && self.body.is_end_stream()
+            && (self.ended || self.body.is_end_stream())
         {
             lease.give_back();
         }
@@ -66,12 +73,20 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Text(text) => Poll::Ready(text.take().map(|t| Ok(Frame::data(t)))),
-            Self::App(app) => Pin::new(&mut app.body).poll_frame(cx).map_ok(|mut frame| {
-                if let Some(trailers) = frame.trailers_mut() {
-                    (app.clean)(trailers);
+            Self::App(app) => {
+                let mut polled = Pin::new(&mut app.body).poll_frame(cx);
+                match &mut polled {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        if let Some(trailers) = frame.trailers_mut() {
+                            app.ended = true;
+                            (app.clean)(trailers);
+                        }
+                    }
+                    Poll::Ready(None) => app.ended = true,
+                    _ => {}
                 }
-                frame
-            }),
+                polled
+            }
         }
     }
 

@@ -114,6 +114,7 @@ impl Bridge {
             connector: site.connector.clone(),
             strategy: site.strategy.clone(),
             root: self.root.clone(),
+            metrics: site.metrics.clone(),
         }
     }
 

@@ -8,13 +8,15 @@ use crate::config::{Config, ProxyTls};
 use crate::keys::rotation;
 use crate::keys::rotation::Rotation;
 use crate::proxy::Bridge;
+use crate::proxy::assertion::{FetchError, KeySource};
 use crate::proxy::forward::Cut;
 use crate::proxy::session;
 use crate::telemetry::log::LogHandle;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{FetchOutcome, Metrics};
 use crate::tls::{ClientCertificates, PinnedNames, Reloading, ServerFiles, TlsError};
-use crate::types::{Clock, SystemClock};
+use crate::types::{Clock, IssuerId};
 use arc_swap::ArcSwap;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,8 @@ pub struct Options {
     pub path: PathBuf,
     /// As read.
     pub config: Config,
+    /// The time. Nobody below reads a clock of their own, so that a test can let hours pass.
+    pub clock: Arc<dyn Clock>,
     /// Ends the bridge as SIGTERM does.
     pub stop: CancellationToken,
     /// Told the proxy listener's address once it accepts.
@@ -51,13 +55,13 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let Options {
         path,
         config,
+        clock,
         stop,
         ready,
     } = options;
     for key in &config.insecure {
         tracing::warn!(setting = key.as_str(), "an insecure setting is active");
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::new(log.dropped());
     let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics).await?;
     let background = TaskTracker::new();
@@ -75,6 +79,11 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let _ = following.await;
     background.spawn(session::keep(bridge.clone(), end.clone()));
     background.spawn(learn(bridge.clone(), end.clone()));
+    background.spawn(observe(
+        bridge.clone(),
+        issuers.sources.clone(),
+        end.clone(),
+    ));
     background.spawn(rotate(bridge.clone(), config.keys.announce, end.clone()));
 
     let proxy = accept::bind("proxy", config.proxy.address)
@@ -302,6 +311,38 @@ async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
         tokio::select! {
             () = end.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Puts into metrics what nobody counts on the way: fetches of keys, the lag of the revocation log.
+async fn observe(
+    bridge: Arc<Bridge>,
+    sources: HashMap<IssuerId, Arc<KeySource>>,
+    end: CancellationToken,
+) {
+    let mut counted: HashMap<IssuerId, u64> = HashMap::new();
+    loop {
+        for (id, source) in &sources {
+            let status = source.status();
+            let before = counted.insert(id.clone(), status.fetches).unwrap_or(0);
+            let outcome = match &status.last_error {
+                None => FetchOutcome::Ok,
+                Some(FetchError::Keys(_)) => FetchOutcome::Unusable,
+                Some(_) => FetchOutcome::Unreachable,
+            };
+            for _ in before..status.fetches {
+                let at = status.good_at.unwrap_or_default();
+                bridge.metrics.jwks_fetched(id, outcome, at);
+            }
+        }
+        if let Ok(newest) = bridge.store.newest_revocation().await {
+            let reached = bridge.sessions.log.number();
+            bridge.metrics.revocations(reached, newest - reached);
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
         }
     }
 }

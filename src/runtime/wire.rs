@@ -12,7 +12,7 @@ use crate::proxy::forward::{Pool, Target};
 use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
 use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{AppMetrics, Metrics};
 use crate::tls::ClientFiles;
 use crate::types::{Clock, IssuerId, SecretText};
 use arc_swap::ArcSwapOption;
@@ -237,7 +237,7 @@ pub(super) fn sites_of(
             rules: driver,
             verifier: verifier.clone(),
             replay: replay.clone(),
-            pool: pool_of(app)?,
+            pool: pool_of(app, metrics.app(&app.id))?,
             authority: header(authority)?,
             scheme: header(scheme)?,
             metrics: metrics.app(&app.id),
@@ -248,7 +248,7 @@ pub(super) fn sites_of(
     Ok(Sites::new(config.proxy.health_path.clone(), sites))
 }
 
-fn pool_of(app: &AppConfig) -> Result<Arc<Pool>, StartError> {
+fn pool_of(app: &AppConfig, metrics: AppMetrics) -> Result<Arc<Pool>, StartError> {
     let what = format!("app {}: upstream", app.id);
     let host = app
         .upstream
@@ -272,6 +272,7 @@ fn pool_of(app: &AppConfig) -> Result<Arc<Pool>, StartError> {
             tls,
         },
         app.response_timeout,
+        metrics,
     ))
 }
 

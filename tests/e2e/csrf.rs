@@ -19,7 +19,7 @@ fn post(visitor: &Client, body: &str) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn posts_from_elsewhere_are_refused() {
+async fn t29_posts_from_elsewhere_are_refused() {
     let world = World::start().await;
     let mut visitor = world.signed_in(alice()).await;
     let body = message(&world, "forged");

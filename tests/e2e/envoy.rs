@@ -163,7 +163,16 @@ async fn people_who_share_pooled_connections_never_share_anything_else() {
         let (handle, _) = envoy.sign_in(person);
         let mut browser = Browser::new(&world, &envoy, &handle);
         async move {
-            assert_eq!(browser.open("/").await.status, 200);
+            // Forty sign-ins queue for the app's one login at a time: a page that is told to wait
+            // loads itself again.
+            let mut status = 503;
+            for _ in 0..30 {
+                status = browser.open("/").await.status;
+                if status != 503 {
+                    break;
+                }
+            }
+            assert_eq!(status, 200);
             for _ in 0..5 {
                 assert_eq!(browser.me().await["username"], name);
             }

@@ -13,15 +13,29 @@ mod heal;
 mod logout;
 mod pages;
 mod person_switch;
+mod routes;
+mod seats;
 mod sign_in;
+mod sockets;
+mod transport;
 mod websocket;
 
 // The attacker.
 mod csrf;
 mod swap;
 
+mod closed;
+mod crooked;
+mod flood;
+mod h2;
+mod hostile;
+mod lockout;
+
 // The operator.
 mod crash;
+mod orphans;
+mod reload;
+mod replicas;
 mod revoke;
 
 // With real neighbours.

@@ -6,7 +6,7 @@ use crate::support::world::World;
 use auth_manager::demo::door::{alice, bob};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_second_person_never_sees_the_first_ones_session() {
+async fn t25_the_second_person_never_sees_the_first_ones_session() {
     let world = World::start().await;
     let mut browser = world.signed_in(alice()).await;
     let alices = browser.cookies.clone();
@@ -63,7 +63,7 @@ async fn the_second_person_never_sees_the_first_ones_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cookie_alone_is_worth_nothing_to_somebody_else() {
+async fn t25_a_cookie_alone_is_worth_nothing_to_somebody_else() {
     let world = World::start().await;
     let alices = world.signed_in(alice()).await;
     let mut thief = world.client(bob());

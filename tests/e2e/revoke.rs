@@ -67,7 +67,7 @@ async fn revoked_sessions_end_here_and_in_the_app_and_others_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disabled_person_is_out_at_once_and_in_again_when_enabled() {
+async fn t10_a_disabled_person_is_out_at_once_and_in_again_when_enabled() {
     let world = World::start().await;
     let mut visitor = world.signed_in(alice()).await;
     let socket = visitor.socket().await.expect("a socket");

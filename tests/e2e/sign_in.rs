@@ -170,7 +170,7 @@ async fn a_fixed_cookie_of_nobodys_is_never_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_existing_account_with_the_same_address_is_a_conflict_and_left_alone() {
+async fn t33_an_existing_account_with_the_same_address_is_a_conflict_and_left_alone() {
     // T33: an e-mail address never opens somebody's account.
     let world = World::with(Settings::default(), Options::default()).await;
     let id = world.mattermost.create_user(NewUser {

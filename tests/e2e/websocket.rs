@@ -72,7 +72,7 @@ async fn a_dropped_socket_resumes_without_loss() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upgrade_from_another_site_or_without_a_session_is_refused() {
+async fn t28_an_upgrade_from_another_site_or_without_a_session_is_refused() {
     let world = World::start().await;
     let visitor = world.signed_in(alice()).await;
     world.mattermost.clear_journal();
@@ -111,7 +111,7 @@ async fn an_upgrade_from_another_site_or_without_a_session_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_slips_through_behind_a_failed_upgrade() {
+async fn t27_nothing_slips_through_behind_a_failed_upgrade() {
     // T27: bytes behind a refused handshake are a new request, checked like any other, or nothing.
     let world = World::start().await;
     let visitor = world.signed_in(alice()).await;

@@ -34,6 +34,16 @@ pub struct Settings {
     pub tls: bool,
     /// The log filter.
     pub log: String,
+    /// `[listen.proxy]`, beside `address`
+    pub proxy: String,
+    /// `[limits]`
+    pub limits: String,
+    /// A `postgres://` URL; empty: SQLite in the bridge's own folder.
+    pub postgres: String,
+    /// The master key: the same for replicas, so for clones of these settings.
+    pub master: [u8; 32],
+    /// Further `[[apps]]`, whole.
+    pub more: String,
 }
 
 impl Default for Settings {
@@ -49,6 +59,15 @@ impl Default for Settings {
             tls: false,
             // Everything of ours: what the finest log shows must be clean, too (T34).
             log: "info,auth_manager=trace".into(),
+            proxy: String::new(),
+            limits: String::new(),
+            postgres: String::new(),
+            master: {
+                let mut key = [0; 32];
+                aws_lc_rs::rand::fill(&mut key).expect("randomness");
+                key
+            },
+            more: String::new(),
         }
     }
 }
@@ -78,9 +97,7 @@ pub struct Bridge {
 impl Bridge {
     /// Writes a configuration and starts the binary on it.
     pub async fn start(settings: &Settings, neighbours: &Neighbours<'_>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let certs = settings.tls.then(|| Certs::make(folder.path()));
-        write_configuration(folder.path(), settings, neighbours, certs.as_ref());
+        let (folder, certs) = prepare(settings, neighbours);
         let mut process = serve(folder.path(), &settings.log);
         let (proxy, ops) = addresses(&mut process).await;
         let log = settings.log.clone();
@@ -93,6 +110,11 @@ impl Bridge {
             ops,
             certs,
         }
+    }
+
+    /// Writes a configuration, `auth-manager.toml`, and starts nothing.
+    pub fn prepare(settings: &Settings, neighbours: &Neighbours<'_>) -> tempfile::TempDir {
+        prepare(settings, neighbours).0
     }
 
     pub fn folder(&self) -> &Path {
@@ -115,6 +137,11 @@ impl Bridge {
     /// `kill -9`.
     pub async fn kill(&mut self) {
         self.process.kill().await;
+    }
+
+    /// Its resident memory in bytes.
+    pub fn memory(&self) -> u64 {
+        self.process.memory()
     }
 
     /// SIGTERM; waits for the end and gives the exit code.
@@ -199,6 +226,13 @@ impl Bridge {
     }
 }
 
+fn prepare(settings: &Settings, neighbours: &Neighbours<'_>) -> (tempfile::TempDir, Option<Certs>) {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let certs = settings.tls.then(|| Certs::make(folder.path()));
+    write_configuration(folder.path(), settings, neighbours, certs.as_ref());
+    (folder, certs)
+}
+
 fn serve(folder: &Path, log: &str) -> Process {
     let mut command = Command::new(BINARY);
     command
@@ -245,9 +279,7 @@ fn write_configuration(
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("our own file");
         path.display().to_string()
     };
-    let mut key = [0; 32];
-    aws_lc_rs::rand::fill(&mut key).expect("randomness");
-    let master = secret("master.key", &STANDARD.encode(key));
+    let master = secret("master.key", &STANDARD.encode(settings.master));
     let bot = secret("bot.token", neighbours.bot_token);
     let jwks = secret("jwks.json", neighbours.jwks);
     let Settings {
@@ -257,14 +289,27 @@ fn write_configuration(
         mattermost,
         issuer,
         app,
+        proxy,
+        limits,
+        more,
         ..
     } = settings;
+    let store = match settings.postgres.as_str() {
+        "" => format!("[store]\nsqlite = \"{}/auth-manager.db\"", folder.display()),
+        url => {
+            let url = secret("postgres.url", url);
+            format!("[store.postgres]\nurl = {{ file = {url:?} }}")
+        }
+    };
+    let more = more
+        .replace("{upstream}", &neighbours.app.to_string())
+        .replace("{bot}", &bot);
     let origin = if settings.origin.is_empty() {
         format!("https://{host}")
     } else {
         settings.origin.clone()
     };
-    let mut text = "[listen.proxy]\naddress = \"127.0.0.1:0\"\n".to_owned();
+    let mut text = format!("[listen.proxy]\naddress = \"127.0.0.1:0\"\n{proxy}\n");
     if let Some(certs) = certs {
         write!(
             text,
@@ -277,7 +322,8 @@ fn write_configuration(
     write!(
         text,
         "[listen.ops]\naddress = \"127.0.0.1:0\"\n\
-         [store]\nsqlite = \"{folder}/auth-manager.db\"\n\
+         {store}\n\
+         [limits]\n{limits}\n\
          [keys]\nmaster_key = {{ file = {master:?} }}\n\
          [[issuers]]\nid = \"pomerium\"\njwks = {{ file = {jwks:?} }}\n{issuer}\n\
          [[apps]]\nid = \"chat\"\nkind = \"mattermost\"\nname = \"Chat\"\nhost = {host:?}\n\
@@ -285,8 +331,8 @@ fn write_configuration(
          [apps.access]\n{access}\n\
          [apps.session]\n{session}\n\
          [apps.mattermost]\nbot_token = {{ file = {bot:?} }}\n{mattermost}\n\
+         {more}\n\
          [portal]\norganisation = \"Example Organisation\"\ncontact = \"help@example.test\"\n",
-        folder = folder.display(),
         upstream = neighbours.app,
     )
     .expect("a String takes it");

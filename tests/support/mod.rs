@@ -16,6 +16,8 @@
 //! - `front`: what stands before the stand-in and plays an app that misbehaves
 //! - `envoy`: real Envoy with Pomerium's connection settings
 //! - `certs`: an authority, a server's and a client's certificate
+//! - `pg`: a PostgreSQL of the run's own
+//! - `relay`: the way to it, which can be closed, or keep notifications back
 //! - `process`: children that are read line by line and never outlive their test
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(missing_docs, unreachable_pub, reason = "not a library")]
@@ -27,7 +29,9 @@ pub mod client;
 pub mod demo;
 pub mod envoy;
 pub mod front;
+pub mod pg;
 pub mod process;
+pub mod relay;
 pub mod socket;
 pub mod taint;
 pub mod wire;

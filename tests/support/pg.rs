@@ -5,6 +5,8 @@
 //! the newest `/usr/lib/postgresql/*/bin`, or the path. As root it runs as the user `postgres`,
 //! since the server refuses to run as root.
 
+#![allow(dead_code, reason = "each test binary uses a part")]
+
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -88,6 +90,29 @@ impl Cluster {
             "host={} user=postgres dbname=postgres",
             self.folder.display()
         )
+    }
+
+    /// Where its socket is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A new, empty database; gives its name.
+    pub(crate) async fn database(&self) -> String {
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        let (client, connection) = tokio_postgres::connect(&self.url(), tokio_postgres::NoTls)
+            .await
+            .expect("the cluster runs");
+        let asked = async {
+            let statement = format!("CREATE DATABASE {name}");
+            let made = client.batch_execute(&statement).await;
+            made.expect("a superuser makes databases");
+        };
+        tokio::select! {
+            () = asked => {}
+            ended = connection => panic!("the cluster is gone: {ended:?}"),
+        }
+        name
     }
 
     /// Stops it at once, as a crash would, and waits until it is gone.

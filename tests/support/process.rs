@@ -82,6 +82,15 @@ impl Process {
         self.ended().await;
     }
 
+    /// Resident memory in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.group));
+        let status = status.expect("it runs, on Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.expect("its memory") * 1024
+    }
+
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
         // By the shell's own kill: the standard library has no signals, and tests no unsafe.

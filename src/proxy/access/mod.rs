@@ -14,7 +14,13 @@ use crate::config::AccessRule;
 use crate::error::{Code, Refusal};
 use crate::types::GroupName;
 
-/// Proof that the person may use the app now. Made only here.
+/// Proof that the person may use the app now. Made only here (T20):
+///
+/// ```compile_fail,E0451
+/// fn forge(a: auth_manager::proxy::assertion::Verified<auth_manager::proxy::assertion::Assertion>) {
+///     let _ = auth_manager::proxy::access::Admitted { assertion: a };
+/// }
+/// ```
 pub struct Admitted {
     assertion: Verified<Assertion>,
 }

@@ -8,6 +8,7 @@
 use super::upstream_error;
 use crate::error::{Code, Refusal};
 use crate::proxy::body::UpstreamBody;
+use crate::telemetry::metrics::AppMetrics;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
@@ -15,7 +16,6 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -42,10 +42,7 @@ pub struct Pool {
     target: Target,
     idle: Mutex<Vec<Idle>>,
     response_timeout: Duration,
-    /// Connections opened and requests that found one: for metrics.
-    pub opened: AtomicU64,
-    /// See `opened`.
-    pub reused: AtomicU64,
+    metrics: AppMetrics,
 }
 
 impl std::fmt::Debug for Pool {
@@ -97,13 +94,12 @@ impl Lease {
 
 impl Pool {
     /// A pool for one app.
-    pub fn new(target: Target, response_timeout: Duration) -> Arc<Self> {
+    pub fn new(target: Target, response_timeout: Duration, metrics: AppMetrics) -> Arc<Self> {
         Arc::new(Self {
             target,
             idle: Mutex::new(Vec::new()),
             response_timeout,
-            opened: AtomicU64::new(0),
-            reused: AtomicU64::new(0),
+            metrics,
         })
     }
 
@@ -147,7 +143,7 @@ impl Pool {
             };
             std::io::Result::Ok(sender)
         };
-        self.opened.fetch_add(1, Ordering::Relaxed);
+        self.metrics.upstream_connection(false);
         match tokio::time::timeout(CONNECT, connect).await {
             Ok(Ok(sender)) => Ok(sender),
             Ok(Err(error)) => Err(Refusal::new(
@@ -185,7 +181,7 @@ impl Pool {
             match tokio::time::timeout(self.response_timeout, sent).await {
                 Ok(Ok(response)) => {
                     if !fresh {
-                        self.reused.fetch_add(1, Ordering::Relaxed);
+                        self.metrics.upstream_connection(true);
                     }
                     return Ok((
                         response,

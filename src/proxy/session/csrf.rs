@@ -23,7 +23,13 @@ use crate::proxy::route::Site;
 use http::Method;
 
 /// A bound request that comes from the app's own pages (or changes nothing). Made only here; the
-/// swap asks for it.
+/// swap asks for it (T20):
+///
+/// ```compile_fail,E0423
+/// fn forge(bound: auth_manager::proxy::session::Bound) {
+///     let _ = auth_manager::proxy::session::csrf::Intended(bound);
+/// }
+/// ```
 pub struct Intended(Bound);
 
 impl Intended {

@@ -80,7 +80,14 @@ impl Sessions {
 }
 
 /// Proof that the request has a session, that its browser holds that session's cookie, and that the
-/// person is admitted. Made only here; the swap asks for it.
+/// person is admitted. Made only here; the swap asks for it (T20):
+///
+/// ```compile_fail,E0451
+/// use auth_manager::proxy::{access::Admitted, session::{Bound, Live}};
+/// fn forge(live: std::sync::Arc<Live>, admitted: Admitted) {
+///     let _ = Bound { live, admitted };
+/// }
+/// ```
 pub struct Bound {
     live: Arc<Live>,
     admitted: Admitted,

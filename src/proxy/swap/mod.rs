@@ -37,7 +37,13 @@ pub enum Permit<'a> {
     Machine(&'a MachineRoute),
 }
 
-/// A request that may reach the app. Made only here.
+/// A request that may reach the app. Made only here (T20), from a permit:
+///
+/// ```compile_fail,E0423
+/// fn forge() {
+///     let _ = auth_manager::proxy::swap::UpstreamRequest(todo!());
+/// }
+/// ```
 #[derive(Debug)]
 pub struct UpstreamRequest(Request<UpstreamBody>);
 

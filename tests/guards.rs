@@ -1,0 +1,456 @@
+//! Rules about the sources themselves (T19): every guard has a test that fails without it, modules
+//! import what they may, outside bytes can't panic, codes are never renamed.
+
+use auth_manager::error::Code;
+use auth_manager::portal::{Lang, message};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A guard: what it is, its file, words of its code, and tests of which one at least fails when the
+/// guard is taken out or turned round (each was tried).
+type Guard = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
+
+const GUARDS: &[Guard] = &[
+    (
+        "two assertions are none",
+        "src/proxy/edge/mod.rs",
+        "fn clean",
+        &["t03_two_assertions_are_never_one"],
+    ),
+    (
+        "protected names in every spelling",
+        "src/proxy/edge/names.rs",
+        "fn ",
+        &["t01_every_spelling_of_a_protected_name_is_found"],
+    ),
+    (
+        "one reading of a path",
+        "src/proxy/edge/target.rs",
+        "fn ",
+        &["t14_paths_with_two_readings_are_refused"],
+    ),
+    (
+        "credentials in the query go",
+        "src/proxy/edge/query.rs",
+        "fn ",
+        &["t23_credentials_go_in_every_spelling"],
+    ),
+    (
+        "the last hop only",
+        "src/proxy/edge/forwarded.rs",
+        "next_back()",
+        &["t12_only_the_last_hops_word_about_the_client_is_passed_on"],
+    ),
+    (
+        "the audience is the host",
+        "src/proxy/assertion/claims.rs",
+        "aud",
+        &["t07_a_token_for_another_app_is_refused"],
+    ),
+    (
+        "anonymous is nobody",
+        "src/proxy/assertion/claims.rs",
+        "sid",
+        &["t05_a_valid_signature_about_nobody_is_nobody"],
+    ),
+    (
+        "replay",
+        "src/proxy/visit.rs",
+        "ReplayVerdict::Refused",
+        &["one_assertion_is_not_good_for_other_requests"],
+    ),
+    (
+        "the access rule",
+        "src/proxy/access/mod.rs",
+        "match judge(rule",
+        &["people_who_may_not_come_in_are_told_why"],
+    ),
+    (
+        "the disabled",
+        "src/proxy/access/mod.rs",
+        "denied.contains",
+        &["t26_a_disabled_person_is_out_of_both"],
+    ),
+    (
+        "a fresh log",
+        "src/proxy/session/mod.rs",
+        "must_be_fresh(now)?",
+        &["t11_without_its_store_a_replica_refuses_and_comes_back"],
+    ),
+    (
+        "the cookie's session",
+        "src/proxy/session/cookie.rs",
+        "claims.session() != live.id",
+        &["t17_a_cookie_found_good_is_good_for_its_host_and_session_only"],
+    ),
+    (
+        "the cookie's host",
+        "src/proxy/session/cookie.rs",
+        "&site.config.host, now)",
+        &["t17_a_cookie_found_good_is_good_for_its_host_and_session_only"],
+    ),
+    (
+        "the cookie's key",
+        "src/proxy/session/cookie.rs",
+        "proven.ring_epoch == ring.epoch()",
+        &["t17_a_cookie_found_good_is_no_longer_when_its_key_is_revoked"],
+    ),
+    (
+        "a call needs its cookie",
+        "src/proxy/session/mod.rs",
+        "Held::Good | Held::Renewable",
+        &["t11_a_malformed_cookie_is_nobodys"],
+    ),
+    (
+        "another person's session ends",
+        "src/proxy/session/mod.rs",
+        "drop_if_foreign(bridge",
+        &["t25_the_second_person_never_sees_the_first_ones_session"],
+    ),
+    (
+        "tombstones",
+        "src/proxy/session/establish.rs",
+        ".tombstone(app, issuer",
+        &["t26_a_session_is_everybodys_and_its_end_too"],
+    ),
+    (
+        "carry-over of a live session only",
+        "src/proxy/session/establish.rs",
+        "session.ended_at.is_none()",
+        &["t16_a_cookie_of_an_ended_session_is_never_taken_up_again"],
+    ),
+    (
+        "the page's CSRF value",
+        "src/proxy/session/csrf.rs",
+        "live.is_csrf",
+        &["t29_posts_from_elsewhere_are_refused"],
+    ),
+    (
+        "the origin of a call",
+        "src/proxy/session/csrf.rs",
+        "!is_ours(site, origin)",
+        &["t29_posts_from_elsewhere_are_refused"],
+    ),
+    (
+        "the origin of a socket",
+        "src/proxy/session/csrf.rs",
+        "!is_ours(site, request.origin())",
+        &["t28_an_upgrade_from_another_site_or_without_a_session_is_refused"],
+    ),
+    (
+        "what the identity provider owns",
+        "src/proxy/visit.rs",
+        "judge_identity(&bytes",
+        &["t33_names_and_addresses_are_not_the_visitors_to_change"],
+    ),
+    (
+        "cookies of the app",
+        "src/proxy/filter/mod.rs",
+        "filter_cookies(site",
+        &["no_cookie_or_token_of_the_app_comes_down"],
+    ),
+    (
+        "the header Token",
+        "src/proxy/filter/mod.rs",
+        "rules.releases(n)",
+        &["no_cookie_or_token_of_the_app_comes_down"],
+    ),
+    (
+        "no cookie comes with a static file",
+        "src/proxy/visit.rs",
+        "remove(http::header::SET_COOKIE)",
+        &["t23_a_static_file_brings_no_cookie"],
+    ),
+    (
+        "the accept of a 101",
+        "src/proxy/forward/upgrade.rs",
+        "!accepted || !websocket",
+        &["t27_a_101_that_answers_another_handshake_is_none"],
+    ),
+    (
+        "a message that names a token",
+        "src/proxy/forward/tunnel.rs",
+        "admits_message",
+        &["t24_no_page_call_or_frame_shows_a_token_of_the_apps"],
+    ),
+    (
+        "a second look after entering memory",
+        "src/proxy/session/establish.rs",
+        "async fn enter",
+        &["t26_a_session_is_everybodys_and_its_end_too"],
+    ),
+    (
+        "a refused new password rests",
+        "src/apps/mattermost/strategy.rs",
+        "self.resets.is_stuck",
+        &["t32_page_after_page_never_locks_the_account"],
+    ),
+    (
+        "lost sessions of the app",
+        "src/proxy/session/establish.rs",
+        "orphans::sweep",
+        &["t36_a_session_lost_between_login_and_birth_is_ended_later"],
+    ),
+];
+
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<PathBuf> = vec![root.join(folder)];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder of the repository") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                let text = std::fs::read_to_string(&path).expect("text");
+                let name = path.strip_prefix(root).expect("below the root");
+                found.push((name.display().to_string(), text));
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+/// The code that ships: without comments and unit tests.
+fn shipped() -> Vec<(String, String)> {
+    let test = |name: &str| {
+        ["/tests.rs", "/tests/", "/testing/", "/fuzz.rs", "/fake.rs"]
+            .iter()
+            .any(|part| name.contains(part))
+    };
+    let mut shipped = sources("src");
+    shipped.retain(|(name, _)| !test(name));
+    for (_, text) in &mut shipped {
+        let mut kept = String::new();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line.trim() == "#[cfg(test)]" {
+                // The item it stands over, to the brace or semicolon that ends it.
+                let indent = line.len() - line.trim_start().len();
+                let end = format!("{}}}", " ".repeat(indent));
+                for line in lines.by_ref() {
+                    let attribute = line.trim().starts_with("#[");
+                    if line == end
+                        || (line.trim_end().ends_with(';')
+                            && !attribute
+                            && line.len() - line.trim_start().len() == indent)
+                    {
+                        break;
+                    }
+                }
+                continue;
+            }
+            if !line.trim_start().starts_with("//") {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+        *text = kept;
+    }
+    shipped
+}
+
+#[test]
+fn t19_every_guard_stands_and_its_test_exists() {
+    let src: BTreeMap<_, _> = sources("src").into_iter().collect();
+    let all: Vec<String> = src
+        .values()
+        .cloned()
+        .chain(sources("tests").into_iter().map(|(_, text)| text))
+        .collect();
+    let mut missing = Vec::new();
+    for (what, file, words, tests) in GUARDS {
+        if !src.get(*file).is_some_and(|text| text.contains(words)) {
+            missing.push(format!("{what}: {file} no longer says {words:?}"));
+        }
+        for test in *tests {
+            let name = format!("fn {test}(");
+            if !all.iter().any(|text| text.contains(&name)) {
+                missing.push(format!("{what}: there is no test {test}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn every_threat_row_has_a_test_that_names_it() {
+    let texts: Vec<String> = sources("src")
+        .into_iter()
+        .chain(sources("tests"))
+        .map(|(_, text)| text)
+        .collect();
+    // Rows about what is not built yet: T18, T30, T31, T37, of the api listener.
+    let later = [18, 30, 31, 37];
+    let rows = (1..=40).filter(|row| !later.contains(row));
+    let missing: Vec<String> = rows
+        .filter(|row| {
+            !texts
+                .iter()
+                .any(|text| text.contains(&format!("fn t{row:02}_")))
+        })
+        .map(|row| format!("T{row}"))
+        .collect();
+    assert!(missing.is_empty(), "no test names {missing:?}");
+}
+
+#[test]
+fn t20_what_a_station_makes_nobody_else_can() {
+    // Each says so in its documentation, which the compiler checks.
+    for (file, made) in [
+        ("src/proxy/edge/clean.rs", "CleanRequest {"),
+        ("src/proxy/assertion/mod.rs", "Verified {"),
+        ("src/proxy/access/mod.rs", "Admitted {"),
+        ("src/proxy/session/mod.rs", "Bound {"),
+        ("src/proxy/session/csrf.rs", "Intended("),
+        ("src/proxy/swap/mod.rs", "UpstreamRequest("),
+    ] {
+        let sources = sources("src/proxy");
+        let (_, text) = sources.iter().find(|(name, _)| name == file).expect(file);
+        let refused = text.split("```compile_fail").skip(1);
+        let forged = refused.filter_map(|rest| rest.split("```").next());
+        assert!(
+            forged.into_iter().any(|code| code.contains(made)),
+            "{file}: {made}"
+        );
+    }
+}
+
+/// What each module may import beside itself.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("types", &[]),
+    ("error", &["types"]),
+    ("telemetry", &["error", "types"]),
+    ("tls", &["types"]),
+    ("config", &["types"]),
+    ("store", &["telemetry", "types"]),
+    ("keys", &["store", "types"]),
+    ("portal", &["error", "types"]),
+    ("apps", &["config", "error", "types"]),
+    ("identity", &["apps", "error", "keys", "store", "types"]),
+    (
+        "proxy",
+        &[
+            "apps",
+            "config",
+            "error",
+            "identity",
+            "keys",
+            "portal",
+            "store",
+            "telemetry",
+            "types",
+        ],
+    ),
+    ("demo", &[]),
+];
+
+#[test]
+fn modules_import_what_they_may() {
+    let mut wrong = BTreeSet::new();
+    for (name, text) in shipped() {
+        let module = name.split('/').nth(1).unwrap_or_default().to_owned();
+        let Some((_, allowed)) = IMPORTS.iter().find(|(of, _)| *of == module) else {
+            continue;
+        };
+        assert!(!text.contains("use crate::{"), "{name}: one `use` a module");
+        for (at, _) in text.match_indices("crate::") {
+            let rest = &text[at + "crate::".len()..];
+            let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+            let used = &rest[..end.unwrap_or(rest.len())];
+            if !used.is_empty() && used != module && !allowed.contains(&used) {
+                wrong.insert(format!("{name} imports {used}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn outside_bytes_cannot_panic() {
+    const PANICS: [&str; 6] = [
+        ".unwrap()",
+        ".expect(",
+        "panic!(",
+        "unreachable!(",
+        "todo!(",
+        "unimplemented!(",
+    ];
+    // Files whose every panic is about something that ships with the program.
+    const ALLOWED: [&str; 1] = ["src/portal/messages.rs"];
+    let mut found = Vec::new();
+    for (name, text) in shipped() {
+        let elsewhere = ["src/demo/", "src/cli/"]
+            .iter()
+            .any(|f| name.starts_with(f));
+        if elsewhere || ALLOWED.contains(&name.as_str()) {
+            continue;
+        }
+        let lines = text
+            .lines()
+            .filter(|line| PANICS.iter().any(|p| line.contains(p)));
+        found.extend(lines.map(|line| format!("{name}: {}", line.trim())));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn secrets_are_exposed_in_few_places() {
+    const ALLOWED: [&str; 10] = [
+        "src/apps/mattermost/api.rs",
+        "src/apps/mattermost/api/shapes.rs",
+        "src/apps/mattermost/phc.rs",
+        "src/config/secret.rs",
+        "src/config/sections.rs",
+        "src/keys/derive.rs",
+        "src/keys/phc.rs",
+        "src/runtime/wire.rs",
+        "src/store/postgres/pool.rs",
+        "src/types/secret.rs",
+    ];
+    let mut found: Vec<String> = shipped()
+        .into_iter()
+        .filter(|(name, text)| text.contains("expose_secret") && !name.starts_with("src/demo/"))
+        .map(|(name, _)| name)
+        .collect();
+    found.retain(|name| !ALLOWED.contains(&name.as_str()));
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn codes_are_never_renamed_and_each_has_its_words() {
+    let snapshot = include_str!("data/codes.txt");
+    let old: Vec<&str> = snapshot.lines().collect();
+    let now: Vec<String> = Code::ALL
+        .iter()
+        .map(|code| format!("{} {}", code.as_str(), code.status().as_u16()))
+        .collect();
+    for line in &old {
+        assert!(
+            now.iter().any(|have| have == line),
+            "{line} is gone: operators filter on it"
+        );
+    }
+    for line in &now {
+        assert!(
+            old.contains(&line.as_str()),
+            "add a line to tests/data/codes.txt: {line}"
+        );
+    }
+    for code in Code::ALL {
+        for lang in Lang::ALL {
+            let text = message(*code, lang);
+            assert!(text.len() > 10, "{} in {lang:?}", code.as_str());
+        }
+        let (english, french) = (message(*code, Lang::En), message(*code, Lang::Fr));
+        assert_ne!(english, french, "{} is not translated", code.as_str());
+    }
+}
