@@ -6,8 +6,8 @@ use auth_manager::portal::{Lang, message};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A guard: what it is, its file, words of its code, and tests of which one at least fails when the
-/// guard is taken out or turned round (each was tried).
+/// A guard: what it is, its file, words of its code, and a test that fails when the guard is taken
+/// out.
 type Guard = (
     &'static str,
     &'static str,
@@ -59,6 +59,12 @@ const GUARDS: &[Guard] = &[
         &["t05_a_valid_signature_about_nobody_is_nobody"],
     ),
     (
+        "blocked routes",
+        "src/proxy/visit.rs",
+        "Route::Blocked => return Err",
+        &["the_apps_own_sign_in_is_closed"],
+    ),
+    (
         "replay",
         "src/proxy/visit.rs",
         "ReplayVerdict::Refused",
@@ -92,7 +98,7 @@ const GUARDS: &[Guard] = &[
         "the cookie's host",
         "src/proxy/session/cookie.rs",
         "&site.config.host, now)",
-        &["t17_a_cookie_found_good_is_good_for_its_host_and_session_only"],
+        &["another_issuer_or_host_is_refused"],
     ),
     (
         "the cookie's key",
@@ -116,7 +122,7 @@ const GUARDS: &[Guard] = &[
         "tombstones",
         "src/proxy/session/establish.rs",
         ".tombstone(app, issuer",
-        &["t26_a_session_is_everybodys_and_its_end_too"],
+        &["revoked_sessions_end_here_and_in_the_app_and_others_do_not"],
     ),
     (
         "carry-over of a live session only",
@@ -158,7 +164,7 @@ const GUARDS: &[Guard] = &[
         "the header Token",
         "src/proxy/filter/mod.rs",
         "rules.releases(n)",
-        &["no_cookie_or_token_of_the_app_comes_down"],
+        &["t24_cookies_of_the_bridges_names_never_come_from_the_app"],
     ),
     (
         "no cookie comes with a static file",
@@ -177,12 +183,6 @@ const GUARDS: &[Guard] = &[
         "src/proxy/forward/tunnel.rs",
         "admits_message",
         &["t24_no_page_call_or_frame_shows_a_token_of_the_apps"],
-    ),
-    (
-        "a second look after entering memory",
-        "src/proxy/session/establish.rs",
-        "async fn enter",
-        &["t26_a_session_is_everybodys_and_its_end_too"],
     ),
     (
         "a refused new password rests",

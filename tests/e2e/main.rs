@@ -34,8 +34,8 @@ mod lockout;
 // The operator.
 mod crash;
 mod orphans;
-mod replicas;
 mod reload;
+mod replicas;
 mod revoke;
 
 // With real neighbours.

@@ -4,6 +4,7 @@
 use crate::support::bridge::Settings;
 use crate::support::certs::{BRIDGE, Certs};
 use crate::support::client::Client;
+use crate::support::socket::End;
 use crate::support::wire;
 use crate::support::world::World;
 use auth_manager::demo::door::{alice, nora};
@@ -58,17 +59,18 @@ async fn a_new_rule_and_a_new_contact_hold_at_once_on_open_connections() {
             .replace("\"mattermost-users\"", "\"only-these\"")
     };
     reloaded(&mut world, change, "configuration read again").await;
+    // T26: a rule that changed judges open sockets anew, too.
+    assert_eq!(socket.ended().await, End::Closed(Some(1012)));
     assert_eq!(on(&mut stream, &visitor, "/api/v4/users/me").await, 403);
+    assert!(visitor.socket().await.is_err());
     let page = stranger.open("/").await;
     assert!(page.text().contains("desk@example.test"), "{}", page.text());
 
     let change = |text: &str| text.replace("\"only-these\"", "\"mattermost-users\"");
     reloaded(&mut world, change, "configuration read again").await;
     assert_eq!(on(&mut stream, &visitor, "/api/v4/users/me").await, 200);
-    world
-        .mattermost
-        .post_as("admin", &world.town_square(), "the socket never noticed");
-    socket.event("posted").await;
+    let mut socket = visitor.socket().await.expect("a socket again");
+    socket.event("hello").await;
     assert_eq!(world.mattermost.logins_performed(), 1);
     world.finish().await;
 }
