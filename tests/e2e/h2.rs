@@ -264,7 +264,8 @@ async fn t21_requests_with_two_readings_are_refused() {
     let client = world.client(alice());
     signs_in(&client).await;
     world.mattermost.clear_journal();
-    let with = |change: &dyn Fn(&mut Vec<(&'static str, String)>)| {
+    type Fields = Vec<(&'static str, String)>;
+    let with = |change: &dyn Fn(&mut Fields)| {
         // A static file needs an identity only: what is well-formed arrives.
         let mut fields = vec![
             (":method", "GET".to_owned()),
@@ -276,7 +277,6 @@ async fn t21_requests_with_two_readings_are_refused() {
         change(&mut fields);
         fields
     };
-    type Fields = Vec<(&'static str, String)>;
     let add = |name: &'static str, value: &'static str| {
         move |fields: &mut Fields| fields.push((name, value.to_owned()))
     };
