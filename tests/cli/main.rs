@@ -8,7 +8,6 @@ mod check;
 mod init;
 mod keys;
 mod people;
-#[allow(dead_code, reason = "nothing here stops the cluster")]
 #[path = "../support/pg.rs"]
 mod pg;
 mod postgres;
