@@ -4,6 +4,7 @@
 use crate::support::bridge::Settings;
 use crate::support::client::Client;
 use crate::support::eventually;
+use crate::support::taint::Taint;
 use crate::support::world::World;
 use auth_manager::demo::door::{alice, bob};
 use auth_manager::demo::mattermost::Options;
@@ -114,12 +115,21 @@ async fn t40_two_thousand_idle_sockets_cost_little() {
         .find(|line| line.starts_with("Max open files"));
     let files = files.and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
     let sockets = SOCKETS.min((files.unwrap_or(1_024) - 400) / 2);
-    let world = World::start().await;
+    let settings = Settings {
+        log: "info".into(),
+        ..Settings::default()
+    };
+    let world = World::with(settings, Options::default()).await;
     let mut visitor = world.signed_in(alice()).await;
     let mut other = world.signed_in(bob()).await;
+    // What the crowd sees is what one socket sees, and another story looks through that.
+    let crowd = Client {
+        taint: Taint::default(),
+        ..visitor.clone()
+    };
     let before = world.bridge.memory();
     let open: Vec<_> = stream::iter(0..sockets)
-        .map(|_| visitor.socket())
+        .map(|_| crowd.socket())
         .buffer_unordered(50)
         .map(|socket| socket.unwrap_or_else(|answer| panic!("{}", answer.text())))
         .collect()

@@ -87,7 +87,13 @@ impl World {
     /// A browser at which `person` is signed in with the app open.
     pub async fn signed_in(&self, person: Person) -> Client {
         let mut client = self.client(person);
-        let page = client.open("/").await;
+        let mut page = client.open("/").await;
+        // *Preparing your account* reloads itself; on a busy machine that is what a login takes.
+        let started = std::time::Instant::now();
+        while page.status == 503 && started.elapsed() < super::PATIENCE {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            page = client.open("/").await;
+        }
         assert_eq!(
             page.status,
             200,

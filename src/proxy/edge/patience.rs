@@ -58,13 +58,13 @@ pub struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    /// Watches over `stream`.
+    /// Watches over `stream`, whose first head has begun: who connects has something to say.
     pub fn new(stream: S, turn: Turn, head_timeout: Duration) -> Self {
         Self {
             stream,
             turn,
             head_timeout,
-            began: None,
+            began: Some(Instant::now()),
             last: Instant::now(),
             timer: None,
         }
@@ -201,10 +201,20 @@ mod tests {
     async fn a_connection_may_idle_longer_than_envoy_keeps_it() {
         let (_client, server) = duplex(64);
         let mut watched = Patient::new(server, Turn::default(), HEAD);
+        watched.write_all(b"an answer").await.unwrap();
         let began = Instant::now();
         assert_eq!(read_error(&mut watched).await, io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed(), IDLE);
         assert!(IDLE > Duration::from_secs(3600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t40_who_connects_and_says_nothing_is_cut() {
+        let (_client, server) = duplex(64);
+        let mut watched = Patient::new(server, Turn::default(), HEAD);
+        let began = Instant::now();
+        assert_eq!(read_error(&mut watched).await, io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed(), HEAD);
     }
 
     #[tokio::test(start_paused = true)]
