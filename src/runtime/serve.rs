@@ -235,7 +235,10 @@ fn reload(
     };
     match wire::sites_of(&config, issuers, &bridge.metrics, clock) {
         Ok(sites) => {
-            for former in bridge.sites.load().iter() {
+            // The new rules first: whoever is cut comes back at once and must meet them.
+            let sites = Arc::new(sites);
+            let formers = bridge.sites.swap(sites.clone());
+            for former in formers.iter() {
                 let now = sites.by_host(&former.config.host);
                 if now.is_none_or(|s| s.config.access != former.config.access) {
                     bridge
@@ -243,7 +246,6 @@ fn reload(
                         .judge_anew(&former.config.id, &bridge.tunnels);
                 }
             }
-            bridge.sites.store(Arc::new(sites));
             bridge.portal.store(Arc::new(config.portal));
             tracing::info!(
                 "configuration read again: apps and pages are current; listeners, store, keys and issuers change with a restart"

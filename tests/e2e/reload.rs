@@ -76,6 +76,21 @@ async fn a_new_rule_and_a_new_contact_hold_at_once_on_open_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_pages_alone_leaves_sockets_open() {
+    let mut world = World::start().await;
+    let visitor = world.signed_in(alice()).await;
+    let mut socket = visitor.socket().await.expect("a socket");
+    socket.event("hello").await;
+    let change = |text: &str| text.replace("help@example.test", "desk@example.test");
+    reloaded(&mut world, change, "configuration read again").await;
+    world
+        .mattermost
+        .post_as("admin", &world.town_square(), "the socket never noticed");
+    socket.event("posted").await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mistake_in_the_file_changes_nothing_and_is_named() {
     let mut world = World::start().await;
     let mut visitor = world.signed_in(alice()).await;

@@ -306,7 +306,9 @@ async fn t24_whatever_the_app_or_a_plugin_answers_brings_no_cookie_of_ours() {
     ] {
         front = front.answer(
             path,
-            format!("HTTP/1.1 {status}\r\n{cookies}Content-Length: 2\r\n\r\nok"),
+            format!(
+                "HTTP/1.1 {status}\r\n{cookies}Connection: close\r\nContent-Length: 2\r\n\r\nok"
+            ),
         );
     }
     let settings = with_routes("[[apps.machine_routes]]\nmethod = \"POST\"\npath = \"/hooks/*\"");
