@@ -5,7 +5,9 @@
 
 use crate::proxy::edge::{Patient, Turn};
 use crate::proxy::{self, Body, Bridge};
+use crate::telemetry::metrics::ConnectionTrouble;
 use crate::tls::{PinnedNames, peer};
+use arc_swap::ArcSwap;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -64,9 +66,10 @@ impl tower::Service<Request<Incoming>> for Road {
     }
 }
 
-/// TLS of the listener: replaced as a whole on reload.
+/// TLS of the listener.
 pub(super) struct ListenerTls {
-    pub acceptor: TlsAcceptor,
+    /// Replaced when its files change.
+    pub config: Arc<ArcSwap<rustls::ServerConfig>>,
     /// `None` only with `insecure_no_client_certificate`.
     pub pinned: Option<PinnedNames>,
 }
@@ -74,7 +77,7 @@ pub(super) struct ListenerTls {
 /// The proxy listener's settings.
 pub(super) struct ProxyServer {
     pub bridge: Arc<Bridge>,
-    pub tls: Option<arc_swap::ArcSwap<ListenerTls>>,
+    pub tls: Option<ListenerTls>,
     pub http2: bool,
     pub head: usize,
     pub head_timeout: Duration,
@@ -100,8 +103,10 @@ impl ProxyServer {
             match accepted {
                 Ok((stream, _)) => {
                     let server = self.clone();
+                    let counted = self.bridge.metrics.connection();
                     self.tracker.spawn(async move {
                         server.connection(stream).await;
+                        drop(counted);
                         drop(permit);
                     });
                 }
@@ -119,18 +124,21 @@ impl ProxyServer {
         let Some(tls) = &self.tls else {
             return self.http(stream, self.http2).await;
         };
-        let tls = tls.load_full();
+        let metrics = &self.bridge.metrics;
+        let acceptor = TlsAcceptor::from(tls.config.load_full());
         let peer_address = stream.peer_addr().ok();
-        let shaken = tokio::time::timeout(HANDSHAKE, tls.acceptor.accept(stream)).await;
+        let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
             // Pomerium shows a refused certificate only as `connection_termination`
             // (recordings/pomerium, difference 31): the reason is said here or nowhere.
             Ok(Err(error)) => {
+                metrics.connection_refused(ConnectionTrouble::Tls);
                 tracing::warn!(?peer_address, %error, "TLS with a peer failed");
                 return;
             }
             Err(_) => {
+                metrics.connection_refused(ConnectionTrouble::Tls);
                 tracing::warn!(?peer_address, "TLS with a peer took 10 s");
                 return;
             }
@@ -139,6 +147,7 @@ impl ProxyServer {
         if let Some(pinned) = &tls.pinned {
             let chain = session.peer_certificates().unwrap_or_default();
             if let Err(error) = peer::admitted(chain, pinned) {
+                metrics.connection_refused(ConnectionTrouble::Name);
                 tracing::warn!(?peer_address, %error, "a peer with another name was turned away");
                 return;
             }

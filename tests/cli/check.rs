@@ -93,7 +93,7 @@ async fn a_master_key_that_opens_is_told_from_one_that_changed() {
         &check(&bed, 0).await,
         "master key",
         "ok",
-        "opens 1 signing key",
+        "opens 3 signing keys",
     );
 
     std::fs::rename(bed.path("master.key"), bed.path("former.key")).unwrap();

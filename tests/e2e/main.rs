@@ -33,6 +33,7 @@ mod lockout;
 
 // The operator.
 mod crash;
+mod keys;
 mod orphans;
 mod reload;
 mod replicas;
