@@ -202,7 +202,8 @@ mod tests {
         let jwk = Scheme::Es256.jwk(&public, &kid).unwrap();
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_str(&jwk).unwrap();
         assert_eq!(
-            jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256),
+            jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256)
+                .unwrap(),
             Scheme::Es256.thumbprint(&public).unwrap()
         );
     }
