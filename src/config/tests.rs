@@ -29,7 +29,12 @@ impl House {
         for name in ["pomerium-ca.pem", "postgres-ca.pem"] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
-        for name in ["master.key", "master-2025.key", "bot.token"] {
+        for name in [
+            "master.key",
+            "master-2025.key",
+            "master-2027.key",
+            "bot.token",
+        ] {
             house.write(&format!("etc/{name}"), "x");
         }
         house.write("etc/postgres.url", "postgres://a:geheim@db/x\n");

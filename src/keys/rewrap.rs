@@ -368,9 +368,9 @@ mod tests {
         let store = filled(&old).await;
         let both = master().with_previous(old.clone());
         // Another replica, which still seals with the former key, writes between read and write.
-        store.before_reseal.lock().replace(Box::new({
+        store.before_reseal.lock().replace(Box::new(move |secrets| {
             let root = old.seal(Purpose::PasswordRoot, &[7; 32]).unwrap();
-            move |secrets| drop(secrets.insert(PasswordRoot::STORED_AS.into(), root.clone()))
+            secrets.insert(PasswordRoot::STORED_AS.into(), root);
         }));
         let progress = rewrap(&store, &both, &mut |_| {}).await.unwrap();
         assert_eq!((progress.done, progress.overtaken), (5, 1), "{progress:?}");

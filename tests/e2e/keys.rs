@@ -282,7 +282,7 @@ async fn t26_an_upgrade_that_a_reload_overtakes_is_not_carried() {
         }
     };
     let front = Front::default().play("/api/v4/websocket", part);
-    let mut world = World::behind(Settings::default(), Options::default(), Some(front)).await;
+    let world = World::behind(Settings::default(), Options::default(), Some(front)).await;
     let visitor = world.signed_in(alice()).await;
     for change in [true, false] {
         let opening = tokio::spawn({

@@ -38,6 +38,7 @@ mod orphans;
 mod reload;
 mod replicas;
 mod revoke;
+mod rotation;
 
 // With real neighbours.
 mod chromium;

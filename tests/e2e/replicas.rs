@@ -32,7 +32,16 @@ impl Pair {
         Self::with(Settings::default(), notifies).await
     }
 
-    pub(crate) async fn with(mut settings: Settings, notifies: bool) -> Self {
+    pub(crate) async fn with(settings: Settings, notifies: bool) -> Self {
+        Self::with_app(settings, notifies, |_| {}).await
+    }
+
+    /// `app` hears where the stand-in listens.
+    pub(crate) async fn with_app(
+        mut settings: Settings,
+        notifies: bool,
+        app: impl FnOnce(std::net::SocketAddr),
+    ) -> Self {
         let cluster = tokio::task::spawn_blocking(Cluster::shared);
         let cluster = cluster.await.expect("a cluster");
         let database = cluster.database().await;
@@ -40,7 +49,7 @@ impl Pair {
         let first_way = Relay::start(folder.to_owned(), true).await;
         let other_way = Relay::start(folder.to_owned(), notifies).await;
         settings.postgres = first_way.url(&database);
-        let world = World::with(settings.clone(), Options::default()).await;
+        let world = World::told(settings.clone(), Options::default(), None, app).await;
         settings.postgres = other_way.url(&database);
         let neighbours = Neighbours {
             app: world.mattermost_address,

@@ -67,11 +67,16 @@ pub async fn connect(
     TlsConnector::from(config).connect(name, stream).await
 }
 
-/// Takes TLS off in front of `behind`; new connections meet the certificates of the moment.
-pub async fn in_front_of(behind: SocketAddr, config: Arc<ArcSwap<ServerConfig>>) -> SocketAddr {
+/// Takes TLS off in front of something whose address is told later; new connections meet the
+/// certificates of the moment.
+pub async fn for_later(
+    config: Arc<ArcSwap<ServerConfig>>,
+    behind: tokio::sync::oneshot::Receiver<SocketAddr>,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("a bound listener");
     tokio::spawn(async move {
+        let behind = behind.await.expect("an address");
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = TlsAcceptor::from(config.load_full());
             tokio::spawn(async move {

@@ -85,7 +85,7 @@ fn source(jwks: JwksSource) -> (Arc<KeySource>, Arc<ManualClock>) {
     };
     let source = KeySource::new(
         &config,
-        Some(Arc::new(arc_swap::ArcSwap::from_pointee(tls()))),
+        Some(Arc::new(ArcSwap::from_pointee(tls()))),
         clock.clone(),
     )
     .unwrap();
