@@ -50,10 +50,10 @@ pub struct Bridge {
     pub store: Arc<dyn Store>,
     /// The apps.
     pub sites: ArcSwap<Sites>,
-    /// Our signing keys.
-    pub ring: ArcSwap<Ring>,
+    /// Our signing keys; the api publishes them, too.
+    pub ring: Arc<ArcSwap<Ring>>,
     /// Wraps everything at rest; a reload may bring another.
-    pub master: ArcSwap<MasterKey>,
+    pub master: Arc<ArcSwap<MasterKey>>,
     /// What pages say.
     pub portal: ArcSwap<PortalConfig>,
     /// Limits of the road.
@@ -78,8 +78,8 @@ impl Bridge {
             clock: parts.clock,
             store: parts.store,
             sites: ArcSwap::from_pointee(parts.sites),
-            ring: ArcSwap::from_pointee(parts.ring),
-            master: ArcSwap::new(parts.master),
+            ring: Arc::new(ArcSwap::from_pointee(parts.ring)),
+            master: Arc::new(ArcSwap::new(parts.master)),
             portal: ArcSwap::from_pointee(parts.portal),
             limits: parts.limits,
             metrics: parts.metrics,

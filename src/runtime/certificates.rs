@@ -21,6 +21,8 @@ pub(super) struct Certificates {
 struct Entry {
     files: Vec<(Role, PathBuf)>,
     kept: Kept,
+    /// Told when others are in use.
+    changed: Box<dyn Fn() + Send + Sync>,
 }
 
 enum Kept {
@@ -51,16 +53,18 @@ impl Certificates {
         let entry = Entry {
             files: files.certificates(),
             kept: Kept::Client(files.clone(), reloading),
+            changed: Box::new(|| ()),
         };
         entries.insert(about.to_owned(), entry);
         Ok(shared)
     }
 
-    /// TLS of a listener.
+    /// TLS of a listener; `changed` is told when other certificates are in use.
     pub(super) fn server(
         &self,
         about: &str,
         files: &ServerFiles,
+        changed: impl Fn() + Send + Sync + 'static,
     ) -> Result<Arc<ArcSwap<ServerConfig>>, StartError> {
         let load = files.clone();
         let reloading = Reloading::new(files.paths(), move || load.load())
@@ -69,6 +73,7 @@ impl Certificates {
         let entry = Entry {
             files: files.certificates(),
             kept: Kept::Server(reloading),
+            changed: Box::new(changed),
         };
         self.entries.lock().insert(about.to_owned(), entry);
         Ok(shared)
@@ -88,7 +93,10 @@ impl Certificates {
             };
             match read {
                 None => {}
-                Some(Ok(())) => tracing::info!(about, "certificates read again"),
+                Some(Ok(())) => {
+                    (entry.changed)();
+                    tracing::info!(about, "certificates read again");
+                }
                 Some(Err(error)) => {
                     tracing::error!(about, %error, "the new certificates can't be used: the former ones stay");
                 }

@@ -63,6 +63,8 @@ pub(super) async fn master_for(
 pub(super) struct KeyKeeper {
     bridge: Arc<Bridge>,
     schedule: ArcSwap<Schedule>,
+    /// As announced at the start: never shorter without a restart.
+    announce: Duration,
     changed: Notify,
 }
 
@@ -70,17 +72,20 @@ impl KeyKeeper {
     pub(super) fn new(bridge: Arc<Bridge>, schedule: Schedule) -> Arc<Self> {
         Arc::new(Self {
             bridge,
+            announce: schedule.announce,
             schedule: ArcSwap::from_pointee(schedule),
             changed: Notify::new(),
         })
     }
 
     /// Takes over what a new configuration says.
-    pub(super) fn take(&self, master: Arc<MasterKey>, schedule: Schedule) {
+    pub(super) fn take(&self, master: Arc<MasterKey>, mut schedule: Schedule) {
         let former = self.bridge.master.swap(master.clone());
         if former.id() != master.id() {
             tracing::info!(master_key = %master.id(), former = %former.id(), "another master key seals from now on");
         }
+        // Who keeps our public keys was told for how long at the start.
+        schedule.announce = schedule.announce.max(self.announce);
         self.schedule.store(Arc::new(schedule));
         self.changed.notify_one();
     }

@@ -1,11 +1,15 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
-//! running bridge (`wire`), accepting connections (`accept`), certificates that follow their files
-//! (`certificates`), keys that change by themselves (`keys`), the ops listener (`ops`), reload and drain (`serve`). What does not: deciding anything about a request.
+//! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
+//! (`api`), certificates that follow their files (`certificates`), keys that change by themselves
+//! (`keys`), the ops listener (`ops`), reload and drain (`serve`). What does not: deciding anything
+//! about a request.
 
 mod accept;
+mod api;
 mod certificates;
 mod keys;
 mod ops;
+mod road;
 mod serve;
 mod wire;
 

@@ -1,6 +1,7 @@
 //! A running bridge: listeners, background work, reload on SIGHUP, drain on SIGTERM.
 
-use super::accept::{self, ListenerTls, ProxyServer};
+use super::accept::{self, ListenerTls, Server};
+use super::api::ApiServer;
 use super::certificates::Certificates;
 use super::keys::{self, KeyKeeper};
 use super::ops;
@@ -15,6 +16,7 @@ use crate::telemetry::log::LogHandle;
 use crate::telemetry::metrics::{FetchOutcome, Metrics};
 use crate::tls::{ClientCertificates, PinnedNames, ServerFiles};
 use crate::types::{Clock, IssuerId};
+use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +32,9 @@ use tokio_util::task::TaskTracker;
 const LOOK: Duration = Duration::from_secs(10);
 /// How often an app's settings are read.
 const FACTS: Duration = Duration::from_secs(600);
+
+/// The proxy listener.
+type ProxyServer = Server<Arc<Bridge>>;
 
 /// How to run.
 pub struct Options {
@@ -103,6 +108,17 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     };
     let server = Arc::new(server_of(&config, &bridge, tls));
     let draining = Arc::new(AtomicBool::new(false));
+    let api = match &config.api {
+        Some(listener) => {
+            let api = ApiServer::new(&config, listener, &bridge, &certificates)?;
+            let bound = accept::bind("api", listener.address).await.map_err(|e| {
+                StartError::new(format!("listen.api.address {}", listener.address), e)
+            })?;
+            background.spawn(api.server.clone().run(bound));
+            Some(api)
+        }
+        None => None,
+    };
     if let Some(ops_address) = config.ops.address {
         let listener = accept::bind("ops", ops_address)
             .await
@@ -131,14 +147,21 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
-                reload(&path, &bridge, &issuers, &certificates, &keeper, &clock).await;
+                let running = Running {
+                    bridge: &bridge,
+                    api: api.as_ref(),
+                    issuers: &issuers,
+                    certificates: &certificates,
+                    keeper: &keeper,
+                };
+                reload(&path, &running, &clock).await;
                 certificates.refresh(true);
             }
             () = tokio::time::sleep(LOOK) => certificates.refresh(false),
         }
     }
     draining.store(true, Ordering::Relaxed);
-    drain(&bridge, &server, config.limits.drain).await;
+    drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();
     let _ = tokio::time::timeout(Duration::from_secs(5), background.wait()).await;
@@ -148,10 +171,14 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
 }
 
 fn server_of(config: &Config, bridge: &Arc<Bridge>, tls: Option<ListenerTls>) -> ProxyServer {
-    ProxyServer {
-        bridge: bridge.clone(),
+    Server {
+        name: "proxy",
+        door: bridge.clone(),
         tls,
+        metrics: bridge.metrics.clone(),
         http2: config.proxy.http2,
+        // Pomerium keeps its connections for an hour and more, and all its visitors share them.
+        age: None,
         head: config.limits.head,
         head_timeout: config.limits.head_timeout,
         connections: Arc::new(Semaphore::new(config.limits.connections)),
@@ -187,21 +214,32 @@ fn listener_tls(
         }
     });
     Ok(ListenerTls {
-        config: certificates.server(PROXY_TLS, &files)?,
+        config: certificates.server(PROXY_TLS, &files, || ())?,
         pinned,
+        // Pomerium's connections carry all its visitors, and outlast its certificates.
+        over: Arc::new(ArcSwap::from_pointee(CancellationToken::new())),
     })
+}
+
+/// What a reload changes.
+struct Running<'a> {
+    bridge: &'a Arc<Bridge>,
+    api: Option<&'a ApiServer>,
+    issuers: &'a wire::Issuers,
+    certificates: &'a Certificates,
+    keeper: &'a KeyKeeper,
 }
 
 /// Reads the configuration again: apps, pages, rules, the master key and the schedule of keys change
 /// at once; listeners, store and issuers need a restart, and say so.
-async fn reload(
-    path: &std::path::Path,
-    bridge: &Arc<Bridge>,
-    issuers: &wire::Issuers,
-    certificates: &Certificates,
-    keeper: &Arc<KeyKeeper>,
-    clock: &Arc<dyn Clock>,
-) {
+async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn Clock>) {
+    let Running {
+        bridge,
+        api,
+        issuers,
+        certificates,
+        keeper,
+    } = *running;
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(errors) => {
@@ -235,9 +273,12 @@ async fn reload(
                     .strip_prefix("app ")
                     .is_none_or(|id| sites.iter().any(|site| site.config.id.as_str() == id))
             });
+            if let Some(api) = api {
+                api.reload(&config);
+            }
             bridge.portal.store(Arc::new(config.portal));
             tracing::info!(
-                "configuration read again: apps, pages and keys are current; listeners, store and issuers change with a restart"
+                "configuration read again: apps, clients, pages and keys are current; listeners, store and issuers change with a restart"
             );
         }
         Err(error) => {
@@ -256,14 +297,26 @@ async fn serve_ops(listener: TcpListener, ops: ops::Ops, end: CancellationToken)
 }
 
 /// Lets requests end, tells sockets to come back.
-async fn drain(bridge: &Arc<Bridge>, server: &ProxyServer, at_most: Duration) {
+async fn drain(
+    bridge: &Arc<Bridge>,
+    server: &ProxyServer,
+    api: Option<&ApiServer>,
+    at_most: Duration,
+) {
     tracing::info!(sockets = bridge.tunnels.open(), "draining");
     server.drain.cancel();
+    if let Some(api) = api {
+        api.server.drain.cancel();
+        api.server.tracker.close();
+    }
     bridge.tunnels.cut_all(Cut::Restart);
     server.tracker.close();
     bridge.tasks.close();
     let done = async {
         server.tracker.wait().await;
+        if let Some(api) = api {
+            api.server.tracker.wait().await;
+        }
         bridge.tasks.wait().await;
     };
     if tokio::time::timeout(at_most, done).await.is_err() {

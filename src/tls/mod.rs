@@ -24,7 +24,7 @@ pub mod validity;
 
 pub use client::ClientFiles;
 pub use http::HttpClient;
-pub use peer::{PeerError, PeerName, PinnedNames};
+pub use peer::{Peer, PeerError, PeerName, PinnedNames};
 pub use pem::TlsError;
 pub use reload::Reloading;
 pub use server::{ClientCertificates, ServerFiles};

@@ -160,6 +160,18 @@ pub(super) struct CertificateLabel {
     pub(super) role: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ListenerLabel {
+    pub(super) listener: &'static str,
+}
+
+/// One word about a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ListenerWord {
+    pub(super) listener: &'static str,
+    pub(super) kind: &'static str,
+}
+
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Word {

@@ -17,7 +17,7 @@ use crate::error::Code;
 use crate::types::{AppId, IssuerId, Timestamp};
 use labels::{
     AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, IssuerFetch, IssuerLabel,
-    RequestLabel, Word,
+    ListenerLabel, ListenerWord, RequestLabel, Word,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
@@ -62,8 +62,8 @@ struct Families {
     sockets_open: Family<AppLabel, Gauge>,
     sockets_cut: Family<AppWord, Counter>,
     sessions_live: Family<AppLabel, Gauge>,
-    connections_open: Gauge,
-    connections_refused: Family<Word, Counter>,
+    connections_open: Family<ListenerLabel, Gauge>,
+    connections_refused: Family<ListenerWord, Counter>,
     certificates: Family<CertificateLabel, Gauge>,
     signing_since: Family<Word, Gauge>,
     signing_until: Family<Word, Gauge>,
@@ -216,15 +216,17 @@ impl Metrics {
             .set(left);
     }
 
-    /// A connection is open on the proxy listener until the guard is dropped.
+    /// A connection is open on a listener until the guard is dropped.
     #[must_use]
-    pub fn connection(&self) -> Counted {
-        Counted::new(&self.families().connections_open)
+    pub fn connection(&self, listener: &'static str) -> Counted {
+        let open = &self.families().connections_open;
+        Counted::new(&open.get_or_create(&ListenerLabel { listener }))
     }
 
     /// A connection was turned away before its first request.
-    pub fn connection_refused(&self, why: ConnectionTrouble) {
-        let label = Word { kind: why.as_str() };
+    pub fn connection_refused(&self, listener: &'static str, why: ConnectionTrouble) {
+        let kind = why.as_str();
+        let label = ListenerWord { listener, kind };
         self.families()
             .connections_refused
             .get_or_create(&label)
@@ -314,10 +316,10 @@ impl Families {
                 "sessions_live",
                 "Sessions in the memory of this replica",
             ),
-            connections_open: single(
+            connections_open: family(
                 to,
                 "connections_open",
-                "Connections open on the proxy listener, sockets included",
+                "Connections open on a listener, sockets included",
             ),
             connections_refused: family(
                 to,
