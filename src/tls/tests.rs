@@ -172,6 +172,7 @@ fn a_missing_or_foreign_client_certificate_is_refused() {
         let optional = ServerFiles {
             clients: ClientCertificates::Optional {
                 ca: paths.ca.clone(),
+                crl: None,
             },
             ..server(&paths)
         };
