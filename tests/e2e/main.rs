@@ -40,6 +40,7 @@ mod reload;
 mod replicas;
 mod revoke;
 mod rotation;
+mod traces;
 
 // With real neighbours.
 mod chromium;
