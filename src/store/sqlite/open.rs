@@ -15,11 +15,18 @@ use std::time::{Duration, Instant};
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema's steps, in order.
-pub(in crate::store) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "0001_initial",
-    sql: include_str!("migrations/0001_initial.sql"),
-}];
+pub(in crate::store) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "0001_initial",
+        sql: include_str!("migrations/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "0002_claims",
+        sql: include_str!("migrations/0002_claims.sql"),
+    },
+];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.
 /// SQLite gives `-wal` and `-shm` the mode of the file.
