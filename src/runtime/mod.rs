@@ -10,4 +10,4 @@ mod serve;
 mod wire;
 
 pub use serve::{Options, serve};
-pub use wire::{StartError, driver_of, master_of, schema_of, store_of};
+pub use wire::{StartError, driver_of, master_of, schema_of, store_of, terms_of};
