@@ -8,6 +8,7 @@ mod support;
 
 // The visitor.
 mod carry_over;
+mod companions;
 mod first_requests;
 mod heal;
 mod logout;
@@ -33,10 +34,12 @@ mod lockout;
 
 // The operator.
 mod crash;
+mod keys;
 mod orphans;
 mod reload;
 mod replicas;
 mod revoke;
+mod rotation;
 
 // With real neighbours.
 mod chromium;

@@ -18,6 +18,7 @@ mod pool;
 mod purge;
 mod revocations;
 mod row;
+mod sealed;
 mod sessions;
 mod users;
 
@@ -28,8 +29,9 @@ use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
-    Renewal, Result, Revocation, Schema, SeenUser, Session, SessionFilter, Store, StoreError,
-    StoredKey, Tombstone, User, UserFilter, UserState, Which,
+    Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
+    UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -317,6 +319,24 @@ impl Store for PostgresStore {
 
     async fn give_up_claim(&self, claim: &Claim) -> Result<()> {
         bounded(claims::give_up(&self.pool, claim)).await
+    }
+
+    async fn seals(&self) -> Result<Vec<SealCount>> {
+        bounded(sealed::count(&self.pool)).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>> {
+        bounded(sealed::otherwise(&self.pool, kind, head, after, limit)).await
+    }
+
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64> {
+        bounded(sealed::reseal(&self.pool, records)).await
     }
 
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {

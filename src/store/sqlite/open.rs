@@ -23,8 +23,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 2,
-        name: "0002_claims",
-        sql: include_str!("migrations/0002_claims.sql"),
+        name: "0002_key_kinds",
+        sql: include_str!("migrations/0002_key_kinds.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "0003_claims",
+        sql: include_str!("migrations/0003_claims.sql"),
     },
 ];
 
@@ -162,8 +167,8 @@ mod tests {
         let mut db = memory().unwrap();
         let mut known = MIGRATIONS.to_vec();
         known.push(Migration {
-            version: 2,
-            name: "0002_broken",
+            version: MIGRATIONS.len() as i64 + 1,
+            name: "9999_broken",
             sql: "CREATE TABLE half (a TEXT); CREATE TABLE half (a TEXT);",
         });
         assert!(matches!(
