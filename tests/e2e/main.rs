@@ -40,6 +40,7 @@ mod reload;
 mod replicas;
 mod revoke;
 mod rotation;
+mod smoke;
 mod traces;
 
 // With real neighbours.
