@@ -188,9 +188,9 @@ impl Trace {
     }
 
     /// The request is answered.
-    pub fn end(self: Box<Self>, how: &Ended<'_>) {
+    pub fn end(&self, how: &Ended<'_>) {
         #[cfg(feature = "traces")]
-        self.traces.exporter.record(&self, how, SystemTime::now());
+        self.traces.exporter.record(self, how, SystemTime::now());
         let _ = how;
     }
 }
