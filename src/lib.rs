@@ -10,7 +10,7 @@
 //! (session and CSRF) → `swap` → `forward` → `filter`.
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
-//! sessions, `identity/` decides what must be made, `store/` remembers, `keys/` signs and seals,
+//! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers, `keys/` signs and seals,
 //! `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
@@ -25,6 +25,7 @@ pub mod store;
 pub mod tls;
 
 // What it is for.
+pub mod api;
 pub mod apps;
 pub mod identity;
 pub mod portal;
