@@ -101,8 +101,10 @@ pub enum StoreConfig {
         url: SecretText,
         /// Connections of the pool. Default 8.
         max_connections: usize,
-        /// Authorities of the server's certificate; `None`: public ones. TLS follows `sslmode` of
-        /// the URL.
+        /// Whether the connection must be TLS: `sslmode` of the URL demands it, or `ca` is set. The
+        /// server's name is verified then.
+        tls: bool,
+        /// Authorities of the server's certificate; `None`: public ones.
         ca: Option<PathBuf>,
     },
 }

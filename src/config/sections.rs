@@ -1,6 +1,7 @@
 //! Sections of the bridge as a whole: what their keys are, their defaults, bounds and cross checks.
 
 use super::reader::{Table, shown};
+use super::secret::SecretError;
 use super::units::format_duration;
 use super::{
     IssuerConfig, IssuerProfile, JwksSource, KeysConfig, Limits, OpsListener, PortalConfig,
@@ -158,6 +159,12 @@ pub(super) fn store(table: &Table<'_>) -> Option<StoreConfig> {
     );
     let url = match url?.read() {
         Ok(url) => url,
+        // Said already: the file or the credential itself is not to be had.
+        Err(
+            SecretError::Read { .. } | SecretError::NotAFile(_) | SecretError::NoCredentials(_),
+        ) => {
+            return None;
+        }
         Err(error) => {
             postgres.complain(
                 "url",
@@ -167,18 +174,16 @@ pub(super) fn store(table: &Table<'_>) -> Option<StoreConfig> {
             return None;
         }
     };
-    use secrecy::ExposeSecret;
-    let is_postgres = Url::parse(url.expose_secret())
-        .is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"));
-    if !is_postgres {
-        postgres.complain(
-            "url",
-            "What is in it is not a postgres:// URL.",
-            "Write postgres://user:password@host:5432/database?sslmode=require into it.",
-        );
-    }
+    let url = match super::postgres::read(&url) {
+        Ok(url) => url,
+        Err(wrong) => {
+            postgres.complain("url", wrong.problem, wrong.remedy);
+            return None;
+        }
+    };
     Some(StoreConfig::Postgres {
-        url,
+        url: url.url,
+        tls: url.tls || ca.is_some(),
         max_connections,
         ca,
     })

@@ -21,7 +21,6 @@ use crate::tls::{ClientFiles, HttpClient};
 use crate::types::{Clock, IssuerId, SecretText};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
-use secrecy::ExposeSecret;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,9 +66,10 @@ async fn store_with(
         StoreConfig::Postgres {
             url,
             max_connections,
+            tls,
             ca,
         } => {
-            let options = postgres_options(url, *max_connections, ca.as_ref(), certificates)?;
+            let options = postgres_options(url, *max_connections, *tls, ca.as_ref(), certificates)?;
             match PostgresStore::connect(&options).await {
                 Ok(store) => Ok(Arc::new(store)),
                 Err(error) => Err(StartError::new("store (PostgreSQL)", error)),
@@ -90,10 +90,11 @@ pub async fn schema_of(config: &StoreConfig) -> Result<Schema, StartError> {
         StoreConfig::Postgres {
             url,
             max_connections,
+            tls,
             ca,
         } => {
             let none = Certificates::default();
-            let options = postgres_options(url, *max_connections, ca.as_ref(), &none)?;
+            let options = postgres_options(url, *max_connections, *tls, ca.as_ref(), &none)?;
             let schema = PostgresStore::schema(&options).await;
             schema.map_err(|error| StartError::new("store (PostgreSQL)", error))
         }
@@ -103,28 +104,16 @@ pub async fn schema_of(config: &StoreConfig) -> Result<Schema, StartError> {
 fn postgres_options(
     url: &SecretText,
     max_connections: usize,
+    tls: bool,
     ca: Option<&PathBuf>,
     certificates: &Certificates,
 ) -> Result<PostgresOptions, StartError> {
     let mut options = PostgresOptions::new(url.clone());
     options.max_connections = max_connections;
-    if demands_tls(url) || ca.is_some() {
+    if tls {
         options.tls = Some(certificates.client("store", &believing(ca))?);
     }
     Ok(options)
-}
-
-/// Whether a PostgreSQL URL says `sslmode=require` or stricter. Our own TLS then always verifies the
-/// server's name.
-fn demands_tls(url: &SecretText) -> bool {
-    let url = url.expose_secret();
-    [
-        "sslmode=require",
-        "sslmode=verify-ca",
-        "sslmode=verify-full",
-    ]
-    .iter()
-    .any(|m| url.contains(m))
 }
 
 /// Reads the master key and its predecessors.
