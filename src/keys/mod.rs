@@ -8,7 +8,7 @@
 //! - [`ring`]: our own signing keys, a snapshot; [`rotation`]: how they change in the store.
 //! - [`session_token`]: the bridge cookie.
 //!
-//! What does not live here: keys of others (JWKS of an issuer: `proxy/assertion`), certificates
+//! What does not live here: keys of others (`jwks`), certificates
 //! (`tls`), files of secrets that are not keys (`config`).
 //!
 //! Invariant: a secret leaves this module only as a `secrecy` or `zeroize` type, and no key is

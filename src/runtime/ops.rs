@@ -1,7 +1,7 @@
 //! The ops listener: `/livez`, `/readyz` (says which part is not ready), `/healthz`, `/metrics`.
 
+use crate::jwks::KeySource;
 use crate::proxy::Bridge;
-use crate::proxy::assertion::KeySource;
 use crate::telemetry::metrics::Metrics;
 use crate::types::IssuerId;
 use axum::Router;

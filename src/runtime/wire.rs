@@ -4,10 +4,11 @@ use crate::apps::mattermost::Mattermost;
 use crate::config::{
     AppConfig, AppKind, Config, IssuerConfig, JwksSource, KeysConfig, StoreConfig,
 };
+use crate::jwks::KeySource;
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
 use crate::keys::rotation;
-use crate::proxy::assertion::{KeySource, ReplayTable, Verifier};
+use crate::proxy::assertion::{ALGORITHMS, ReplayTable, Verifier};
 use crate::proxy::forward::{Pool, Target};
 use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
@@ -178,7 +179,7 @@ pub(super) fn issuers_of(config: &Config, clock: &Arc<dyn Clock>) -> Result<Issu
             JwksSource::Url { ca, .. } => Some(client_tls(ca.as_ref())?),
             JwksSource::File(_) => None,
         };
-        let source = KeySource::new(issuer, tls, clock.clone())
+        let source = KeySource::new(issuer, ALGORITHMS, tls, clock.clone())
             .map_err(|e| StartError::new(format!("issuer {}", issuer.id), e))?;
         add(&mut all, config, issuer, source, clock);
     }

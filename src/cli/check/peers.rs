@@ -5,7 +5,8 @@ use super::report::{Level, Report};
 use crate::apps::{AppError, Connector as _, Severity};
 use crate::cli::out::{count, roughly};
 use crate::config::{AppConfig, Config, IssuerConfig, JwksSource};
-use crate::proxy::assertion::{FetchError, KeySetError, KeySource};
+use crate::jwks::{FetchError, KeySetError, KeySource};
+use crate::proxy::assertion::ALGORITHMS;
 use crate::runtime;
 use crate::tls::ClientFiles;
 use crate::types::Clock;
@@ -33,7 +34,7 @@ pub(super) async fn issuer(report: &mut Report, issuer: &IssuerConfig, clock: &A
             }
         }
     };
-    let source = match KeySource::new(issuer, tls, clock.clone()) {
+    let source = match KeySource::new(issuer, ALGORITHMS, tls, clock.clone()) {
         Ok(source) => source,
         Err(error) => return report.error(about, error.to_string(), ""),
     };
