@@ -12,6 +12,7 @@ use crate::keys::rotation::Rotation;
 use crate::proxy::Bridge;
 use crate::proxy::forward::Cut;
 use crate::proxy::session;
+use crate::store::KeyKind;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metrics::{FetchOutcome, Metrics};
 use crate::tls::{ClientCertificates, PinnedNames, Reloading, ServerFiles, TlsError};
@@ -393,12 +394,17 @@ async fn rotate(bridge: Arc<Bridge>, announce: Duration, end: CancellationToken)
             () = tokio::time::sleep(LOOK) => {}
         }
         let now = bridge.clock.now();
-        let Rotation::Promote(kid) = bridge.ring.load().rotation(now, announce) else {
-            continue;
-        };
-        match rotation::promote(&*bridge.store, &bridge.master, &kid, now).await {
-            Ok(()) => tracing::info!(%kid, "a new key signs from now on"),
-            Err(error) => tracing::error!(%kid, %error, "the announced key could not be promoted"),
+        for kind in KeyKind::ALL {
+            let next = bridge.ring.load().rotation(kind, now, announce);
+            let Rotation::Promote(kid) = next else {
+                continue;
+            };
+            match rotation::promote(&*bridge.store, &bridge.master, &kid, now).await {
+                Ok(()) => tracing::info!(%kid, %kind, "a new key signs from now on"),
+                Err(error) => {
+                    tracing::error!(%kid, %kind, %error, "the announced key could not be promoted");
+                }
+            }
         }
     }
 }
