@@ -7,6 +7,7 @@
 //! the endpoint (what it may do, [`Granted`]) → `finish` (problems become RFC 9457 documents).
 //!
 //! - [`caller`]: the proof of who calls, and how; made here alone.
+//! - [`bearer`]: callers' tokens, verified.
 //! - [`granted`]: the proof that a scope covers what is done; an endpoint can't be reached without.
 //! - [`registry`]: the configured clients, found by their credentials.
 //! - [`problem`]: how an endpoint says no. `finish` renders it.
@@ -29,6 +30,7 @@
 //! (`portal`). `api`, `proxy` and `portal` never import each other.
 
 mod admit;
+pub mod bearer;
 pub mod caller;
 mod clients;
 mod finish;
@@ -40,6 +42,7 @@ mod rate;
 pub mod registry;
 pub mod state;
 
+pub use bearer::{BearerIssuer, Bearers};
 pub use caller::{Bearer, Caller};
 pub use finish::Verbatim;
 pub use granted::Granted;

@@ -1,5 +1,6 @@
 //! What endpoints share; made once by `runtime`.
 
+use super::bearer::Bearers;
 use super::registry::Clients;
 use crate::config::ApiListener;
 use crate::keys::master::MasterKey;
@@ -23,6 +24,8 @@ pub struct Api {
     pub master: Arc<MasterKey>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
+    /// Who signs callers' tokens.
+    pub bearers: Bearers,
     /// The listener's own settings.
     pub listener: ApiListener,
     /// How long others may keep our public keys: less than a new one is announced.

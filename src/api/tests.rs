@@ -78,6 +78,7 @@ impl Bed {
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(master),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
             listener,
             jwks_age: Duration::from_secs(300),
             metrics: Metrics::new(Default::default()),

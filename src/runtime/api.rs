@@ -2,17 +2,20 @@
 
 use super::accept::{Door, ListenerTls, Server};
 use super::serve::Files;
-use super::wire::StartError;
-use crate::api::{self, Api, Clients};
-use crate::config::{ApiListener, ApiTls, Config};
+use super::wire::{StartError, client_tls};
+use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
+use crate::config::{ApiListener, ApiTls, Config, JwksSource};
+use crate::jwks::KeySource;
 use crate::proxy::Bridge;
 use crate::proxy::edge::Turn;
 use crate::tls::{ClientCertificates, Peer, Reloading, ServerFiles, TlsError};
+use crate::types::IssuerId;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -50,6 +53,7 @@ impl ApiServer {
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
+            bearers: bearers(config, listener, bridge)?,
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: JWKS_AGE.min(config.keys.announce / 2),
@@ -75,6 +79,13 @@ impl ApiServer {
             drain: CancellationToken::new(),
         });
         Ok(Self { api, server, files })
+    }
+
+    /// The keys of those who sign callers' tokens, to be kept fresh.
+    pub(super) fn sources(&self) -> HashMap<IssuerId, Arc<KeySource>> {
+        let issuers = self.api.bearers.iter();
+        let named = issuers.map(|issuer| (issuer.config().id.clone(), issuer.keys().clone()));
+        named.collect()
     }
 
     /// Takes the clients of a new configuration. The listener itself changes with a restart.
@@ -104,6 +115,31 @@ impl ApiServer {
             }
         }
     }
+}
+
+/// The issuers of callers' tokens; like those of people they change with a restart.
+fn bearers(
+    config: &Config,
+    listener: &ApiListener,
+    bridge: &Bridge,
+) -> Result<Bearers, StartError> {
+    let clock = &bridge.clock;
+    let mut issuers = Vec::new();
+    for issuer in &config.api_issuers {
+        let tls = match &issuer.jwks {
+            JwksSource::Url { ca, .. } => Some(client_tls(ca.as_ref())?),
+            JwksSource::File(_) => None,
+        };
+        let algorithms = BearerIssuer::algorithms(issuer);
+        let keys = KeySource::new(issuer, &algorithms, tls, clock.clone())
+            .map_err(|e| StartError::new(format!("api issuer {}", issuer.id), e))?;
+        issuers.push(BearerIssuer::new(issuer.clone(), keys, clock.now()));
+    }
+    Ok(Bearers::new(
+        issuers,
+        listener.audience.clone(),
+        clock.clone(),
+    ))
 }
 
 fn files(tls: &ApiTls) -> Result<Files, StartError> {

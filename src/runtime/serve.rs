@@ -74,6 +74,13 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let background = TaskTracker::new();
     let end = CancellationToken::new();
 
+    let api = match &config.api {
+        Some(listener) => Some(ApiServer::new(&config, listener, &bridge)?),
+        None => None,
+    };
+    let services = api.as_ref().map(ApiServer::sources).unwrap_or_default();
+    let mut all = issuers.sources.clone();
+    all.extend(services.clone());
     for source in issuers.sources.values() {
         // A start with the issuer away is a start all the same: it says so, and tries on.
         if let Err(error) = source.refresh().await {
@@ -81,16 +88,16 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         }
         background.spawn(source.clone().run(end.clone()));
     }
+    // Visitors do not wait for those who sign services' tokens.
+    for source in services.values() {
+        background.spawn(source.clone().run(end.clone()));
+    }
     let (followed, following) = tokio::sync::oneshot::channel();
     background.spawn(session::follow(bridge.clone(), followed, end.clone()));
     let _ = following.await;
     background.spawn(session::keep(bridge.clone(), end.clone()));
     background.spawn(learn(bridge.clone(), end.clone()));
-    background.spawn(observe(
-        bridge.clone(),
-        issuers.sources.clone(),
-        end.clone(),
-    ));
+    background.spawn(observe(bridge.clone(), all, end.clone()));
     background.spawn(rotate(bridge.clone(), config.keys.announce, end.clone()));
 
     let proxy = accept::bind("proxy", config.proxy.address)
@@ -107,17 +114,13 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     };
     let server = Arc::new(server_of(&config, &bridge, files.as_ref()));
     let draining = Arc::new(AtomicBool::new(false));
-    let api = match &config.api {
-        Some(listener) => {
-            let api = ApiServer::new(&config, listener, &bridge)?;
-            let bound = accept::bind("api", listener.address).await.map_err(|e| {
-                StartError::new(format!("listen.api.address {}", listener.address), e)
-            })?;
-            background.spawn(api.server.clone().run(bound));
-            Some(api)
-        }
-        None => None,
-    };
+    if let Some(api) = &api {
+        let address = api.api.listener.address;
+        let bound = accept::bind("api", address)
+            .await
+            .map_err(|e| StartError::new(format!("listen.api.address {address}"), e))?;
+        background.spawn(api.server.clone().run(bound));
+    }
     if let Some(ops_address) = config.ops.address {
         let listener = accept::bind("ops", ops_address)
             .await
@@ -125,6 +128,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         let ops = ops::Ops {
             bridge: bridge.clone(),
             keys: Arc::new(issuers.sources.clone()),
+            services: Arc::new(services),
             insecure: Arc::new(config.insecure.clone()),
             draining: draining.clone(),
         };

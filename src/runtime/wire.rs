@@ -132,7 +132,7 @@ pub fn master_of(config: &KeysConfig) -> Result<MasterKey, StartError> {
     Ok(master)
 }
 
-fn client_tls(ca: Option<&PathBuf>) -> Result<rustls::ClientConfig, StartError> {
+pub(super) fn client_tls(ca: Option<&PathBuf>) -> Result<rustls::ClientConfig, StartError> {
     ClientFiles {
         ca: ca.cloned(),
         identity: None,
