@@ -6,6 +6,7 @@
 
 mod accounts;
 mod check;
+mod clients;
 mod demo;
 mod init;
 mod keys;
@@ -79,6 +80,11 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Services that may call the api listener, and bearers for them.
+    Clients {
+        #[command(subcommand)]
+        what: clients::Clients,
+    },
     /// Bring the store's tables up to date (`serve` does it too).
     Migrate(migrate::Migrate),
     /// Show everything on this machine: a door that plays Pomerium, the bridge, a stand-in app.
@@ -98,6 +104,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Clients { what } => what.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),
     }
