@@ -99,8 +99,10 @@ pub enum StoreConfig {
         url: SecretText,
         /// Connections of the pool. Default 8.
         max_connections: usize,
-        /// Authorities of the server's certificate; `None`: public ones. TLS follows `sslmode` of
-        /// the URL.
+        /// Whether the connection must be TLS: `sslmode` of the URL demands it, or `ca` is set. The
+        /// server's name is verified then.
+        tls: bool,
+        /// Authorities of the server's certificate; `None`: public ones.
         ca: Option<PathBuf>,
     },
 }
@@ -121,8 +123,20 @@ pub struct KeysConfig {
     pub master: SecretSource,
     /// Former master keys: they still open, they no longer seal.
     pub former_masters: Vec<SecretSource>,
+    /// The next master key: opens already what replicas seal that have changed over before.
+    pub next_master: Option<SecretSource>,
     /// How long a new signing key is published before it signs. Default 10 min.
     pub announce: Duration,
+    /// How long a key signs before the next one takes over; `None` (`"off"`): until somebody says
+    /// so. Default 90 days.
+    pub rotate_every: Option<Duration>,
+}
+
+/// How long others may keep our JWK set: half of how long a new key is announced, so that whoever
+/// keeps it by the book has read the key before its first signature comes (T9); at most 5 minutes.
+#[must_use]
+pub fn jwks_max_age(announce: Duration) -> Duration {
+    (announce / 2).min(Duration::from_secs(300))
 }
 
 /// How an issuer's assertions look; further profiles come here and in `proxy/assertion/`.

@@ -1,14 +1,14 @@
 //! What the api listener serves: the api's router, told who is at the other end.
 
 use super::accept::{Door, ListenerTls, Server};
-use super::serve::Files;
-use super::wire::{StartError, client_tls};
+use super::certificates::Certificates;
+use super::wire::{StartError, believing};
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
-use crate::config::{ApiListener, ApiTls, Config, JwksSource};
+use crate::config::{ApiListener, ApiTls, Config, JwksSource, jwks_max_age};
 use crate::jwks::KeySource;
 use crate::proxy::Bridge;
 use crate::proxy::edge::Turn;
-use crate::tls::{ClientCertificates, Peer, Reloading, ServerFiles, TlsError};
+use crate::tls::{ClientCertificates, Peer, ServerFiles};
 use crate::types::IssuerId;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -23,21 +23,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 /// Oldest age of a connection: certificates expire, and are looked at in the handshake only.
 const AGE: Duration = Duration::from_secs(3600);
-/// Longest time that others may keep our public keys.
-const JWKS_AGE: Duration = Duration::from_secs(300);
+/// What its certificates are called, in the log and in metrics.
+const TLS: &str = "listen.api.tls";
 
 /// The api listener while it runs.
 pub(super) struct ApiServer {
     pub api: Arc<Api>,
     pub server: Arc<Server<Router>>,
-    files: Option<Files>,
 }
 
 impl ApiServer {
@@ -46,6 +44,7 @@ impl ApiServer {
         config: &Config,
         listener: &ApiListener,
         bridge: &Arc<Bridge>,
+        certificates: &Certificates,
     ) -> Result<Self, StartError> {
         let api = Arc::new(Api {
             clock: bridge.clock.clone(),
@@ -53,24 +52,23 @@ impl ApiServer {
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
-            bearers: bearers(config, listener, bridge)?,
+            bearers: bearers(config, listener, bridge, certificates)?,
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
-            jwks_age: JWKS_AGE.min(config.keys.announce / 2),
+            jwks_age: jwks_max_age(config.keys.announce),
             metrics: bridge.metrics.clone(),
         });
-        let files = match &listener.tls {
-            Some(tls) => Some(files(tls)?),
+        let tls = match &listener.tls {
+            Some(tls) => Some(listener_tls(tls, certificates)?),
             None => None,
         };
-        let tls = files
-            .as_ref()
-            .map(|files| ArcSwap::from_pointee(tls_of(files)));
         let server = Arc::new(Server {
             name: "api",
             door: api::router(api.clone()),
             tls,
-            http2: true,
+            metrics: bridge.metrics.clone(),
+            // Without TLS; with it, ALPN says.
+            http2: false,
             age: Some(AGE),
             head: config.limits.head,
             head_timeout: config.limits.head_timeout,
@@ -78,7 +76,7 @@ impl ApiServer {
             tracker: TaskTracker::new(),
             drain: CancellationToken::new(),
         });
-        Ok(Self { api, server, files })
+        Ok(Self { api, server })
     }
 
     /// The keys of those who sign callers' tokens, to be kept fresh.
@@ -93,28 +91,6 @@ impl ApiServer {
         let clients = Clients::new(&config.clients, &self.api.listener);
         self.api.clients.store(Arc::new(clients));
     }
-
-    /// Reads certificates, authorities and revocation lists again, when they changed or somebody
-    /// asks. Open connections are then asked to end after the request they carry: what let them in
-    /// may no longer hold.
-    pub(super) fn refresh_tls(&self, asked: bool) {
-        let (Some(files), Some(current)) = (&self.files, &self.server.tls) else {
-            return;
-        };
-        if !asked && !files.changed() {
-            return;
-        }
-        match files.reload() {
-            Ok(()) => {
-                let former = current.swap(Arc::new(tls_of(files)));
-                former.over.cancel();
-                tracing::info!(listener = "api", "certificates read again");
-            }
-            Err(error) => {
-                tracing::error!(listener = "api", %error, "the new certificates can't be used: the former ones stay");
-            }
-        }
-    }
 }
 
 /// The issuers of callers' tokens; like those of people they change with a restart.
@@ -122,17 +98,21 @@ fn bearers(
     config: &Config,
     listener: &ApiListener,
     bridge: &Bridge,
+    certificates: &Certificates,
 ) -> Result<Bearers, StartError> {
     let clock = &bridge.clock;
     let mut issuers = Vec::new();
     for issuer in &config.api_issuers {
+        let about = format!("api issuer {}", issuer.id);
         let tls = match &issuer.jwks {
-            JwksSource::Url { ca, .. } => Some(client_tls(ca.as_ref())?),
+            JwksSource::Url { ca, .. } => {
+                Some(certificates.client(&about, &believing(ca.as_ref()))?)
+            }
             JwksSource::File(_) => None,
         };
         let algorithms = BearerIssuer::algorithms(issuer);
         let keys = KeySource::new(issuer, &algorithms, tls, clock.clone())
-            .map_err(|e| StartError::new(format!("api issuer {}", issuer.id), e))?;
+            .map_err(|e| StartError::new(about, e))?;
         issuers.push(BearerIssuer::new(issuer.clone(), keys, clock.now()));
     }
     Ok(Bearers::new(
@@ -142,7 +122,9 @@ fn bearers(
     ))
 }
 
-fn files(tls: &ApiTls) -> Result<Files, StartError> {
+/// Certificates, authorities and revocation lists. When they change, open connections are asked to
+/// end after the request they carry: what let them in may no longer hold.
+fn listener_tls(tls: &ApiTls, certificates: &Certificates) -> Result<ListenerTls, StartError> {
     let files = ServerFiles {
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
@@ -155,17 +137,17 @@ fn files(tls: &ApiTls) -> Result<Files, StartError> {
         },
         h2: true,
     };
-    Reloading::new(files.paths(), move || files.load())
-        .map_err(|e: TlsError| StartError::new("listen.api.tls", e))
-}
-
-fn tls_of(files: &Files) -> ListenerTls {
-    ListenerTls {
-        acceptor: TlsAcceptor::from(files.get()),
+    let over = Arc::new(ArcSwap::from_pointee(CancellationToken::new()));
+    let end = over.clone();
+    let config = certificates.server(TLS, &files, move || {
+        end.swap(Arc::new(CancellationToken::new())).cancel();
+    })?;
+    Ok(ListenerTls {
+        config,
         // Who it is decides what it may do: that is the api's to ask.
         pinned: None,
-        over: CancellationToken::new(),
-    }
+        over,
+    })
 }
 
 impl Door for Router {

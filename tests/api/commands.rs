@@ -58,6 +58,7 @@ async fn check_names_an_old_revocation_list_and_keys_that_are_missing() {
         ..Setup::default()
     };
     let services = Services::with(setup).await;
+    assert_eq!(services.nobody().get(super::CLIENTS).await.status, 401);
     let bridge = &services.world.bridge;
     let said = async || {
         let output = bridge.command(&["check"]).await;

@@ -64,6 +64,7 @@ async fn t40_a_slow_head_is_cut_and_a_large_one_refused() {
     let answer = exchange_raw(services.api, head.as_bytes()).await;
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert_eq!(services.nobody().get(CLIENTS).await.status, 401);
     services.finish().await;
 }
 

@@ -280,7 +280,7 @@ impl Services {
     /// SIGHUP, and waits until certificates and lists were read.
     pub async fn hang_up(&mut self) {
         let said = |output: &str| {
-            let ours = |line: &&str| line.contains("\"api\"") && line.contains("certificates");
+            let ours = |line: &&str| line.contains("listen.api.tls") && line.contains("read again");
             output.lines().filter(ours).count()
         };
         let before = said(&self.world.bridge.output());
@@ -313,38 +313,33 @@ impl Services {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(super::PATIENCE)
             .resolve(API, self.api);
-        if self.tls {
-            let mut roots = rustls::RootCertStore::empty();
-            let pem = std::fs::read_to_string(self.path("ca.pem")).unwrap();
-            for pem in [pem, self.authority.pem()] {
-                roots
-                    .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
-                    .unwrap();
-            }
-            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let config = rustls::ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_root_certificates(roots);
-            let mut config = match identity {
-                None => config.with_no_client_auth(),
-                Some(identity) => config
-                    .with_client_auth_cert(
-                        vec![
-                            CertificateDer::from_pem_slice(identity.certificate.as_bytes())
-                                .unwrap(),
-                        ],
-                        PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
-                    )
-                    .unwrap(),
-            };
-            config.alpn_protocols = vec![if h2 {
-                b"h2".to_vec()
-            } else {
-                b"http/1.1".to_vec()
-            }];
-            builder = builder.tls_backend_preconfigured(config);
+        let mut roots = rustls::RootCertStore::empty();
+        let pem = std::fs::read_to_string(self.path("ca.pem")).unwrap();
+        for pem in [pem, self.authority.pem()] {
+            roots
+                .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
+                .unwrap();
         }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => config
+                .with_client_auth_cert(
+                    vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()],
+                    PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
+                )
+                .unwrap(),
+        };
+        config.alpn_protocols = vec![if h2 {
+            b"h2".to_vec()
+        } else {
+            b"http/1.1".to_vec()
+        }];
+        builder = builder.tls_backend_preconfigured(config);
         let scheme = if self.tls { "https" } else { "http" };
         Peer {
             http: builder.build().unwrap(),

@@ -11,6 +11,7 @@ use crate::proxy::assertion::ALGORITHMS;
 use crate::runtime;
 use crate::tls::ClientFiles;
 use crate::types::Clock;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 
 /// Clocks that differ by more seconds are worth a word.
@@ -72,7 +73,7 @@ async fn keys(
                 h2: false,
             };
             match files.load() {
-                Ok(tls) => (Some(tls), url.to_string()),
+                Ok(tls) => (Some(Arc::new(ArcSwap::from_pointee(tls))), url.to_string()),
                 Err(error) => {
                     report.error(about, error.to_string(), "Look at `ca` of its jwks.");
                     return false;

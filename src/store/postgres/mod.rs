@@ -8,6 +8,7 @@
 //! values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod claims;
 mod error;
 mod keys;
 mod lock;
@@ -17,6 +18,7 @@ mod pool;
 mod purge;
 mod revocations;
 mod row;
+mod sealed;
 mod sessions;
 mod users;
 
@@ -26,8 +28,9 @@ pub use pool::PostgresOptions;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
-    Schema, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
+    Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
+    Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
     UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
@@ -121,11 +124,29 @@ impl Store for PostgresStore {
             &self.pool,
             &self.channel,
             id,
-            state,
-            reason,
+            None,
+            (state, reason),
             now,
         ))
         .await
+    }
+
+    async fn set_user_state_if(
+        &self,
+        read: &User,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(User, Vec<Session>)> {
+        let set = users::set_state(
+            &self.pool,
+            &self.channel,
+            read.id,
+            Some(read),
+            (state, reason),
+            now,
+        );
+        bounded(set).await?.ok_or(StoreError::Changed)
     }
 
     async fn account(&self, app: &AppId, user: UserId) -> Result<Option<Account>> {
@@ -286,6 +307,36 @@ impl Store for PostgresStore {
 
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         bounded(keys::secret_or_insert(&self.pool, name, sealed)).await
+    }
+
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
+        bounded(claims::claim(&self.pool, claim, now)).await
+    }
+
+    async fn keep_answer(&self, claim: &Claim, answer: &KeptAnswer) -> Result<()> {
+        bounded(claims::keep(&self.pool, claim, answer)).await
+    }
+
+    async fn give_up_claim(&self, claim: &Claim) -> Result<()> {
+        bounded(claims::give_up(&self.pool, claim)).await
+    }
+
+    async fn seals(&self) -> Result<Vec<SealCount>> {
+        bounded(sealed::count(&self.pool)).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>> {
+        bounded(sealed::otherwise(&self.pool, kind, head, after, limit)).await
+    }
+
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64> {
+        bounded(sealed::reseal(&self.pool, records)).await
     }
 
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {

@@ -9,6 +9,7 @@
 //! SQLite's values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod claims;
 mod error;
 mod keys;
 mod lock;
@@ -16,6 +17,7 @@ mod open;
 mod purge;
 mod revocations;
 mod row;
+mod sealed;
 mod sessions;
 mod thread;
 mod users;
@@ -25,8 +27,9 @@ pub(super) use open::MIGRATIONS;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
-    Schema, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
+    Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
+    Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
     UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
@@ -186,6 +189,18 @@ impl Store for SqliteStore {
     ) -> Result<Option<(User, Vec<Session>)>> {
         let reason = reason.to_owned();
         self.write_log(move |db| users::set_state(db, id, state, &reason, now))
+            .await
+    }
+
+    async fn set_user_state_if(
+        &self,
+        read: &User,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(User, Vec<Session>)> {
+        let (read, reason) = (read.clone(), reason.to_owned());
+        self.write_log(move |db| users::set_state_if(db, &read, state, &reason, now))
             .await
     }
 
@@ -350,6 +365,43 @@ impl Store for SqliteStore {
         let (name, sealed) = (name.to_owned(), sealed.to_vec());
         self.write(move |db| keys::secret_or_insert(db, &name, &sealed))
             .await
+    }
+
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
+        let claim = claim.clone();
+        self.write(move |db| claims::claim(db, &claim, now)).await
+    }
+
+    async fn keep_answer(&self, claim: &Claim, answer: &KeptAnswer) -> Result<()> {
+        let (claim, answer) = (claim.clone(), answer.clone());
+        self.write(move |db| claims::keep(db, &claim, &answer))
+            .await
+    }
+
+    async fn give_up_claim(&self, claim: &Claim) -> Result<()> {
+        let claim = claim.clone();
+        self.write(move |db| claims::give_up(db, &claim)).await
+    }
+
+    async fn seals(&self) -> Result<Vec<SealCount>> {
+        self.read(sealed::count).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>> {
+        let after = after.cloned();
+        self.read(move |db| sealed::otherwise(db, kind, head, after.as_ref(), limit))
+            .await
+    }
+
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64> {
+        let records = records.to_vec();
+        self.write(move |db| sealed::reseal(db, &records)).await
     }
 
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {

@@ -7,6 +7,7 @@ use crate::config::{IssuerConfig, JwksSource};
 use crate::error::Code;
 use crate::jwks::{FetchError, KeySetError, KeySource, SourceError};
 use crate::types::{Clock, HostName, ManualClock, Timestamp};
+use arc_swap::ArcSwap;
 use http::StatusCode;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -92,7 +93,13 @@ fn source(jwks: JwksSource) -> (Arc<KeySource>, Arc<ManualClock>) {
         jwks,
         ..config().unwrap()
     };
-    let source = KeySource::new(&config, ALGORITHMS, Some(tls()), clock.clone()).unwrap();
+    let source = KeySource::new(
+        &config,
+        ALGORITHMS,
+        Some(Arc::new(ArcSwap::from_pointee(tls()))),
+        clock.clone(),
+    )
+    .unwrap();
     (source, clock)
 }
 
