@@ -39,6 +39,8 @@ struct Visit {
     /// The browser's languages, read when there is something to say.
     languages: Option<HeaderValue>,
     user: Option<UserId>,
+    /// A health check of Pomerium's: one every few seconds, of which nobody wants to read.
+    health: bool,
 }
 
 /// Whether a person looks at the answer: a navigation, by the browser's own word, or by `Accept`
@@ -66,6 +68,7 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         asker: Asker::default(),
         languages: request.headers().get(ACCEPT_LANGUAGE).cloned(),
         user: None,
+        health: false,
     };
     let mut refused = None;
     let (answer, code) = match road(&bridge, request, &mut visit).await {
@@ -87,6 +90,9 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         }
     };
     let took = started.elapsed();
+    if visit.health {
+        return answer;
+    }
     let app = visit.asker.site.as_ref().map(|s| &s.config.id);
     match (&visit.asker.site, refused) {
         (Some(site), _) => site.metrics.request(refused, answer.status(), took),
@@ -123,7 +129,10 @@ async fn road(
     // 2 route
     let sites = bridge.sites.load_full();
     let way = match route::find(&sites, &request)? {
-        Way::Health => return Ok(refuse::healthy()),
+        Way::Health => {
+            visit.health = true;
+            return Ok(refuse::health(bridge.is_leaving()));
+        }
         Way::App(way) => way,
     };
     let site = &way.site;
@@ -148,7 +157,11 @@ async fn road(
     if visit.asker.page {
         visit.asker.person = Some((verified.name().to_owned(), verified.email().to_owned()));
     }
-    if way.reserved {
+    if way.outside {
+        // The app lives below a path, and somebody knows but its host.
+        if visit.asker.page && request.path() == "/" {
+            return Err(refuse::redirect(&site.home()).into());
+        }
         return Err(Code::RouteNotFound.into());
     }
     if way.route == Route::Static {

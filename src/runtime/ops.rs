@@ -14,7 +14,6 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the ops listener looks at.
 #[derive(Clone)]
@@ -22,7 +21,6 @@ pub(super) struct Ops {
     pub bridge: Arc<Bridge>,
     pub keys: Arc<HashMap<IssuerId, Arc<KeySource>>>,
     pub insecure: Arc<Vec<String>>,
-    pub draining: Arc<AtomicBool>,
     pub keeper: Arc<KeyKeeper>,
 }
 
@@ -72,8 +70,7 @@ async fn ready(State(ops): State<Ops>) -> Response {
             json!({ "version": version }),
         );
     }
-    let draining = ops.draining.load(Ordering::Relaxed);
-    part("accepting".into(), !draining, Value::Null);
+    part("accepting".into(), !ops.bridge.is_leaving(), Value::Null);
     let status = if all {
         StatusCode::OK
     } else {

@@ -20,7 +20,6 @@ use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -107,7 +106,6 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         None => None,
     };
     let server = Arc::new(server_of(&config, &bridge, tls));
-    let draining = Arc::new(AtomicBool::new(false));
     let api = match &config.api {
         Some(listener) => {
             let api = ApiServer::new(&config, listener, &bridge, &certificates)?;
@@ -127,7 +125,6 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             bridge: bridge.clone(),
             keys: Arc::new(issuers.sources.clone()),
             insecure: Arc::new(config.insecure.clone()),
-            draining: draining.clone(),
             keeper: keeper.clone(),
         };
         background.spawn(serve_ops(listener, ops, end.clone()));
@@ -160,7 +157,20 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             () = tokio::time::sleep(LOOK) => certificates.refresh(false),
         }
     }
-    draining.store(true, Ordering::Relaxed);
+    bridge.leave();
+    let notice = config.limits.notice;
+    if !notice.is_zero() {
+        tracing::info!(
+            seconds = notice.as_secs_f32(),
+            "leaving: the health path says so, and everything is still served"
+        );
+        tokio::select! {
+            // Told twice: at once, then.
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+            () = tokio::time::sleep(notice) => {}
+        }
+    }
     drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();
