@@ -5,7 +5,7 @@ use super::secret::SecretError;
 use super::units::format_duration;
 use super::{
     IssuerConfig, IssuerProfile, JwksSource, KeysConfig, Limits, OpsListener, PortalConfig,
-    ProxyListener, ProxyTls, ReplayMode, StoreConfig,
+    ProxyListener, ProxyTls, ReplayMode, StoreConfig, TracesConfig,
 };
 use crate::types::IssuerId;
 use std::net::{IpAddr, SocketAddr};
@@ -352,6 +352,46 @@ pub(super) fn portal(table: &Table<'_>) -> PortalConfig {
         organisation: text("organisation"),
         contact: text("contact"),
     }
+}
+
+/// `[telemetry.traces]`.
+pub(super) fn traces(table: &Table<'_>, listens: Option<SocketAddr>) -> Option<TracesConfig> {
+    let plain_allowed = table.insecure("insecure_http_traces");
+    let endpoint = table.parsed(
+        "endpoint",
+        Url::parse,
+        "Write the collector's OTLP/HTTP address, like \"http://127.0.0.1:4318/v1/traces\".",
+    );
+    let ca = table.file("ca");
+    let authorization = table.secret("authorization");
+    let one_in = table.count("one_in", 1, 1..=1_000_000);
+    let instance = table.text("instance").map(str::to_owned);
+    if !table.is_present() {
+        return None;
+    }
+    table.require("endpoint", "Name the collector, or take the section out.");
+    let endpoint = endpoint?;
+    let sound = match endpoint.scheme() {
+        "https" => true,
+        "http" => plain_allowed || is_loopback(&endpoint),
+        _ => false,
+    };
+    if !sound {
+        table.complain(
+            "endpoint",
+            "Traces must go over https://: they say who asks for what, when.",
+            "Use https:// (with `ca` for an authority of your own), or a collector on loopback, or set \
+             insecure_http_traces = true.",
+        );
+    }
+    let default = || listens.map_or_else(String::new, |address| address.to_string());
+    Some(TracesConfig {
+        endpoint,
+        ca,
+        authorization,
+        one_in: u64::try_from(one_in).unwrap_or(1),
+        instance: instance.unwrap_or_else(default),
+    })
 }
 
 /// `[limits]`.

@@ -31,6 +31,7 @@ impl House {
             "postgres-ca.pem",
             "clients-ca.pem",
             "clients.crl",
+            "collector-ca.pem",
         ] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
@@ -39,6 +40,7 @@ impl House {
             "master-2025.key",
             "master-2027.key",
             "bot.token",
+            "collector.token",
         ] {
             house.write(&format!("etc/{name}"), "x");
         }

@@ -16,13 +16,15 @@ use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
 use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
 use crate::telemetry::metrics::{AppMetrics, Metrics};
-use crate::tls::ClientFiles;
+use crate::telemetry::traces::{TraceOptions, Traces};
+use crate::tls::{ClientFiles, HttpClient};
 use crate::types::{Clock, IssuerId, SecretText};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the bridge does not start: what is wrong, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -336,6 +338,36 @@ fn pool_of(
     ))
 }
 
+/// Traces, when the configuration asks for them.
+fn traces_of(config: &Config, certificates: &Certificates) -> Result<Traces, StartError> {
+    let Some(traces) = &config.traces else {
+        return Ok(Traces::default());
+    };
+    let what = "telemetry.traces";
+    let tls = certificates.client(what, &believing(traces.ca.as_ref()))?;
+    let client = HttpClient::new(tls, |client| {
+        client
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(TRACES)
+    })
+    .map_err(|e| StartError::new(what, e))?;
+    let options = TraceOptions {
+        endpoint: traces.endpoint.clone(),
+        authorization: match &traces.authorization {
+            Some(source) => Some(source.read().map_err(|e| StartError::new(what, e))?),
+            None => None,
+        },
+        one_in: traces.one_in,
+        client: Box::new(move || client.current()),
+        instance: traces.instance.clone(),
+    };
+    Traces::new(options).map_err(|e| StartError::new(what, e))
+}
+
+/// Longest time that the collector may take to answer.
+const TRACES: Duration = Duration::from_secs(10);
+
 /// Makes a bridge: opens the store, reads the keys, makes the apps. Binds nothing, asks no peer.
 ///
 /// # Errors
@@ -368,6 +400,7 @@ pub(super) async fn bridge_of(
         portal: config.portal.clone(),
         limits: config.limits.clone(),
         metrics,
+        traces: traces_of(config, certificates)?,
     });
     Ok((bridge, issuers))
 }
