@@ -224,7 +224,5 @@ async fn a_replica_that_leaves_says_so_before_it_stops_serving() {
 
 async fn health(world: &World) -> u16 {
     let request = b"GET /.auth-manager/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    crate::support::wire::exchange(world.bridge.proxy, request)
-        .await
-        .status
+    wire::exchange(world.bridge.proxy, request).await.status
 }
