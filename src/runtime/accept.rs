@@ -124,7 +124,7 @@ impl<D: Door> Server<D> {
         let acceptor = TlsAcceptor::from(tls.config.load_full());
         let listener = self.name;
         let refused = |why| self.metrics.connection_refused(listener, why);
-        let peer_address = stream.peer_addr().ok();
+        let peer_address = stream.peer_addr().ok().map(tracing::field::display);
         let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
@@ -132,12 +132,12 @@ impl<D: Door> Server<D> {
             // (recordings/pomerium, difference 31): the reason is said here or nowhere.
             Ok(Err(error)) => {
                 refused(ConnectionTrouble::Tls);
-                tracing::warn!(listener, ?peer_address, %error, "TLS with a peer failed");
+                tracing::warn!(listener, peer_address, %error, "TLS with a peer failed");
                 return;
             }
             Err(_) => {
                 refused(ConnectionTrouble::Tls);
-                tracing::warn!(listener, ?peer_address, "TLS with a peer took 10 s");
+                tracing::warn!(listener, peer_address, "TLS with a peer took 10 s");
                 return;
             }
         };
@@ -147,14 +147,14 @@ impl<D: Door> Server<D> {
             && let Err(error) = peer::admitted(chain, pinned)
         {
             refused(ConnectionTrouble::Name);
-            tracing::warn!(listener, ?peer_address, %error, "a peer with another name was turned away");
+            tracing::warn!(listener, peer_address, %error, "a peer with another name was turned away");
             return;
         }
         let peer = match Peer::of(chain) {
             Ok(peer) => peer.map(Arc::new),
             Err(error) => {
                 refused(ConnectionTrouble::Name);
-                tracing::warn!(listener, ?peer_address, %error, "a peer was turned away");
+                tracing::warn!(listener, peer_address, %error, "a peer was turned away");
                 return;
             }
         };

@@ -20,7 +20,6 @@ use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -119,7 +118,6 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         None => None,
     };
     let server = Arc::new(server_of(&config, &bridge, tls));
-    let draining = Arc::new(AtomicBool::new(false));
     if let Some(api) = &api {
         let address = api.api.listener.address;
         let bound = accept::bind("api", address)
@@ -136,7 +134,6 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             keys: Arc::new(issuers.sources.clone()),
             services: Arc::new(services),
             insecure: Arc::new(config.insecure.clone()),
-            draining: draining.clone(),
             keeper: keeper.clone(),
         };
         background.spawn(serve_ops(listener, ops, end.clone()));
@@ -169,7 +166,20 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             () = tokio::time::sleep(LOOK) => certificates.refresh(false),
         }
     }
-    draining.store(true, Ordering::Relaxed);
+    bridge.leave();
+    let notice = config.limits.notice;
+    if !notice.is_zero() {
+        tracing::info!(
+            seconds = notice.as_secs_f32(),
+            "leaving: the health path says so, and everything is still served"
+        );
+        tokio::select! {
+            // Told twice: at once, then.
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+            () = tokio::time::sleep(notice) => {}
+        }
+    }
     drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();

@@ -156,6 +156,11 @@ impl Bridge {
         self.process.ended().await
     }
 
+    /// Waits for its end; the exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        self.process.ended().await
+    }
+
     /// SIGHUP: read the configuration again.
     pub fn hang_up(&self) {
         self.process.signal("HUP");
