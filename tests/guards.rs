@@ -1,6 +1,8 @@
 //! Rules about the sources themselves (T19): every guard has a test that fails without it, modules
 //! import what they may, outside bytes can't panic, codes are never renamed.
 
+#[path = "guards/sealing.rs"]
+mod sealing;
 #[path = "guards/watching.rs"]
 mod watching;
 
