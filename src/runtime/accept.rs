@@ -33,10 +33,16 @@ const HEADERS: usize = 1000;
 const STREAMS: u32 = 256;
 const RESETS: usize = 64;
 
+/// How long a connection that is silent when the bridge ends is still listened to: a request may be
+/// on its way that its sender, having been accepted, has every right to see answered.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// The road as a tower service.
 #[derive(Clone)]
 pub(super) struct Road {
     pub bridge: Arc<Bridge>,
+    /// Whether the bridge is ending.
+    pub drain: CancellationToken,
     /// Whose turn it is on this connection.
     pub turn: Turn,
 }
@@ -51,10 +57,20 @@ impl tower::Service<Request<Incoming>> for Road {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Self { bridge, turn } = self.clone();
+        let Self {
+            bridge,
+            drain,
+            turn,
+        } = self.clone();
         turn.request();
         Box::pin(async move {
-            let answer = proxy::handle(bridge, request).await;
+            let http1 = request.version() < http::Version::HTTP_2;
+            let mut answer = proxy::handle(bridge, request).await;
+            // Said, not only done: a client that was told sends its next request elsewhere.
+            if http1 && drain.is_cancelled() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let close = http::HeaderValue::from_static("close");
+                answer.headers_mut().insert(http::header::CONNECTION, close);
+            }
             // After a 101 no head ever comes again.
             if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 turn.answered();
@@ -151,6 +167,7 @@ impl ProxyServer {
         let turn = Turn::default();
         let road = Road {
             bridge: self.bridge.clone(),
+            drain: self.drain.clone(),
             turn: turn.clone(),
         };
         let service = TowerToHyperService::new(road);
@@ -194,8 +211,13 @@ impl ProxyServer {
         tokio::select! {
             biased;
             ended = &mut connection => return ended,
-            () = self.drain.cancelled() => shut_down(connection.as_mut()),
+            () = self.drain.cancelled() => {}
         }
+        // Answers say `Connection: close` from now on (`Road`); who is silent is given a moment.
+        if let Ok(ended) = tokio::time::timeout(LINGER, connection.as_mut()).await {
+            return ended;
+        }
+        shut_down(connection.as_mut());
         connection.await
     }
 }

@@ -2,6 +2,7 @@
 
 use super::accept::{self, ListenerTls, ProxyServer};
 use super::ops;
+use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
 use crate::apps::Severity;
 use crate::config::{Config, ProxyTls};
@@ -39,6 +40,8 @@ pub struct Options {
     pub path: PathBuf,
     /// As read.
     pub config: Config,
+    /// What systemd handed over; listeners it has none for are bound as configured.
+    pub sockets: Sockets,
     /// The time. Nobody below reads a clock of their own, so that a test can let hours pass.
     pub clock: Arc<dyn Clock>,
     /// Ends the bridge as SIGTERM does.
@@ -55,6 +58,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let Options {
         path,
         config,
+        mut sockets,
         clock,
         stop,
         ready,
@@ -62,11 +66,13 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     for key in &config.insecure {
         tracing::warn!(setting = key.as_str(), "an insecure setting is active");
     }
+    systemd::starting("opening the store");
     let metrics = Metrics::new(log.dropped());
     let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics).await?;
     let background = TaskTracker::new();
     let end = CancellationToken::new();
 
+    systemd::starting("reading the issuers' keys and the revocation log");
     for source in issuers.sources.values() {
         // A start with the issuer away is a start all the same: it says so, and tries on.
         if let Err(error) = source.refresh().await {
@@ -86,33 +92,31 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     ));
     background.spawn(rotate(bridge.clone(), config.keys.announce, end.clone()));
 
-    let proxy = accept::bind("proxy", config.proxy.address)
-        .await
-        .map_err(|e| {
-            StartError::new(format!("listen.proxy.address {}", config.proxy.address), e)
-        })?;
-    let address = proxy
-        .local_addr()
-        .map_err(|e| StartError::new("listen.proxy.address", e))?;
+    let proxies = listeners(&mut sockets, "proxy", config.proxy.address).await?;
+    let address = may_be_plain(&config, &proxies)?;
     let files = match &config.proxy.tls {
         Some(tls) => Some(tls_files(tls, config.proxy.http2)?),
         None => None,
     };
     let server = Arc::new(server_of(&config, &bridge, files.as_ref()));
     let draining = Arc::new(AtomicBool::new(false));
+    let watching = end.child_token();
     if let Some(ops_address) = config.ops.address {
-        let listener = accept::bind("ops", ops_address)
-            .await
-            .map_err(|e| StartError::new(format!("listen.ops.address {ops_address}"), e))?;
-        let ops = ops::Ops {
-            bridge: bridge.clone(),
-            keys: Arc::new(issuers.sources.clone()),
-            insecure: Arc::new(config.insecure.clone()),
-            draining: draining.clone(),
-        };
-        background.spawn(serve_ops(listener, ops, end.clone()));
+        for listener in listeners(&mut sockets, "ops", ops_address).await? {
+            let ops = ops::Ops {
+                bridge: bridge.clone(),
+                keys: Arc::new(issuers.sources.clone()),
+                insecure: Arc::new(config.insecure.clone()),
+                draining: draining.clone(),
+            };
+            background.spawn(serve_ops(listener, ops, end.clone()));
+        }
     }
-    background.spawn(server.clone().run(proxy));
+    sockets.all_taken()?;
+    let accepting: Vec<_> = proxies
+        .into_iter()
+        .map(|proxy| background.spawn(server.clone().run(proxy)).abort_handle())
+        .collect();
     if let Some(ready) = ready {
         let _ = ready.send(address);
     }
@@ -121,18 +125,25 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let mut term = signal(SignalKind::terminate()).map_err(|e| StartError::new("SIGTERM", e))?;
     let mut interrupt =
         signal(SignalKind::interrupt()).map_err(|e| StartError::new("SIGINT", e))?;
+    systemd::ready(&bridge);
+    background.spawn(systemd::watch(bridge.clone(), accepting, watching.clone()));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
+                systemd::reloading();
                 reload(&path, &bridge, &issuers, &clock);
                 refresh_tls(&server, files.as_ref(), &config, true);
+                systemd::ready(&bridge);
             }
             () = tokio::time::sleep(LOOK) => refresh_tls(&server, files.as_ref(), &config, false),
         }
     }
+    // The accept loops end now, and are meant to.
+    watching.cancel();
+    systemd::stopping(config.limits.drain);
     draining.store(true, Ordering::Relaxed);
     drain(&bridge, &server, config.limits.drain).await;
     end.cancel();
@@ -141,6 +152,53 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     tracing::info!("stopped");
     log.flush();
     Ok(())
+}
+
+/// The sockets of a listener: systemd's, else one bound here.
+async fn listeners(
+    sockets: &mut Sockets,
+    name: &'static str,
+    address: std::net::SocketAddr,
+) -> Result<Vec<TcpListener>, StartError> {
+    let what = || format!("listen.{name}.address {address}");
+    let handed = sockets.take(name)?;
+    for listener in &handed {
+        let address = listener
+            .local_addr()
+            .map_err(|e| StartError::new(what(), e))?;
+        tracing::info!(listener = name, %address, "listening");
+    }
+    if !handed.is_empty() {
+        return Ok(handed);
+    }
+    let bound = accept::bind(name, address).await;
+    Ok(vec![bound.map_err(|e| StartError::new(what(), e))?])
+}
+
+/// The configuration's rule about plain HTTP, for addresses that systemd chose. Gives the first.
+fn may_be_plain(
+    config: &Config,
+    listeners: &[TcpListener],
+) -> Result<std::net::SocketAddr, StartError> {
+    let plain = |key: &String| key.ends_with("insecure_plain_http");
+    let allowed = config.proxy.tls.is_some() || config.insecure.iter().any(plain);
+    let mut first = config.proxy.address;
+    for (at, listener) in listeners.iter().enumerate() {
+        let address = listener
+            .local_addr()
+            .map_err(|e| StartError::new("the proxy's socket", e))?;
+        if !allowed && !address.ip().is_loopback() {
+            return Err(StartError::new(
+                format!("the proxy's socket at {address}"),
+                "plain HTTP beyond loopback: anyone on the network could pose as Pomerium. Add \
+                 [listen.proxy.tls], or set ListenStream= to 127.0.0.1",
+            ));
+        }
+        if at == 0 {
+            first = address;
+        }
+    }
+    Ok(first)
 }
 
 fn server_of(

@@ -37,6 +37,7 @@ mod orphans;
 mod reload;
 mod replicas;
 mod revoke;
+mod systemd;
 
 // With real neighbours.
 mod chromium;

@@ -18,6 +18,7 @@
 //! - `certs`: an authority, a server's and a client's certificate
 //! - `pg`: a PostgreSQL of the run's own
 //! - `relay`: the way to it, which can be closed, or keep notifications back
+//! - `unit`: what systemd is for a service: its socket, and who listens to what it says
 //! - `process`: children that are read line by line and never outlive their test
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(missing_docs, unreachable_pub, reason = "not a library")]
@@ -34,6 +35,7 @@ pub mod process;
 pub mod relay;
 pub mod socket;
 pub mod taint;
+pub mod unit;
 pub mod wire;
 pub mod world;
 
