@@ -333,6 +333,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("config", &["types"]),
     ("store", &["telemetry", "types"]),
     ("keys", &["store", "types"]),
+    ("backup", &["keys", "store", "types"]),
     ("portal", &["error", "types"]),
     ("apps", &["config", "error", "types"]),
     (

@@ -5,6 +5,7 @@
 //! `out` prints.
 
 mod accounts;
+mod backup;
 mod check;
 mod demo;
 mod init;
@@ -12,6 +13,8 @@ mod keys;
 mod migrate;
 mod out;
 mod person;
+mod person_data;
+mod restore;
 mod serve;
 mod sessions;
 mod stage;
@@ -79,6 +82,10 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Bring store and sealed keys into one file, while the bridge runs.
+    Backup(backup::Backup),
+    /// Restore a backup, on either engine; the bridge must be stopped.
+    Restore(restore::Restore),
     /// Bring the store's tables up to date (`serve` does it too).
     Migrate(migrate::Migrate),
     /// Show everything on this machine: a door that plays Pomerium, the bridge, a stand-in app.
@@ -98,6 +105,8 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),
     }

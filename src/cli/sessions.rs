@@ -8,7 +8,6 @@ use crate::types::{AppId, SessionId, Timestamp};
 use anyhow::{Context as _, bail};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::time::Duration;
 
 /// The most rows that a store gives at once.
 const MOST: u32 = 10_000;
@@ -222,8 +221,7 @@ async fn revoke(
     app: Option<AppId>,
     dry_run: bool,
 ) -> anyhow::Result<()> {
-    let longest = stage.config.apps.iter().map(|app| app.session.tombstone);
-    let longest = longest.max().unwrap_or(Duration::ZERO);
+    let longest = stage.longest_tombstone();
     let mut filter = SessionFilter {
         live: true,
         ..SessionFilter::default()

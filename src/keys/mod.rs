@@ -3,6 +3,7 @@
 //! - [`random`]: the only place that asks for random bytes of secrets.
 //! - [`master`]: the one key that wraps everything at rest, and its predecessors.
 //! - [`seal`]: authenticated encryption, bound to what is sealed and where it belongs.
+//! - [`stream`]: long texts, sealed piece by piece: backups.
 //! - [`mod@derive`]: app passwords that are computed, never stored.
 //! - [`phc`]: a password hash in the text form that Mattermost stores.
 //! - [`ring`]: our own signing keys, a snapshot; [`rotation`]: how they change in the store.
@@ -22,6 +23,7 @@ pub mod ring;
 pub mod rotation;
 pub mod seal;
 pub mod session_token;
+pub mod stream;
 #[cfg(test)]
 mod testing;
 

@@ -11,6 +11,7 @@ use crate::proxy::assertion::{KeySource, ReplayTable, Verifier};
 use crate::proxy::forward::{Pool, Target};
 use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
+use crate::store::archive::Place;
 use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 use crate::tls::ClientFiles;
@@ -64,6 +65,21 @@ pub async fn store_of(config: &StoreConfig) -> Result<Arc<dyn Store>, StartError
             }
         }
     }
+}
+
+/// Where the store is, for what works on its tables: backup, restore, a person's data.
+///
+/// # Errors
+/// When an authority of the server's certificate can't be read.
+pub fn place_of(config: &StoreConfig) -> Result<Place, StartError> {
+    Ok(match config {
+        StoreConfig::Sqlite { path } => Place::Sqlite(path.clone()),
+        StoreConfig::Postgres {
+            url,
+            max_connections,
+            ca,
+        } => Place::Postgres(postgres_options(url, *max_connections, ca.as_ref())?),
+    })
 }
 
 /// How far the store's tables are; changes nothing.
