@@ -10,8 +10,8 @@
 //! (session and CSRF) → `swap` → `forward` → `filter`.
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
-//! sessions, `identity/` decides what must be made, `store/` remembers, `keys/` signs and seals,
-//! `backup/` brings both elsewhere,
+//! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers,
+//! `keys/` signs and seals, `backup/` brings both elsewhere,
 //! `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
@@ -26,6 +26,7 @@ pub mod store;
 pub mod tls;
 
 // What it is for.
+pub mod api;
 pub mod apps;
 pub mod backup;
 pub mod identity;

@@ -1,9 +1,12 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
-//! running bridge (`wire`), accepting connections (`accept`), the ops listener (`ops`), what systemd
-//! hands over and is told (`systemd`), reload and drain (`serve`). What does not: deciding anything about a request.
+//! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
+//! (`api`), the ops listener (`ops`), what systemd hands over and is told (`systemd`), reload and
+//! drain (`serve`). What does not: deciding anything about a request.
 
 mod accept;
+mod api;
 mod ops;
+mod road;
 mod serve;
 mod systemd;
 mod wire;

@@ -1,6 +1,7 @@
 //! A running bridge: listeners, background work, reload on SIGHUP, drain on SIGTERM.
 
-use super::accept::{self, ListenerTls, ProxyServer};
+use super::accept::{self, ListenerTls, Server};
+use super::api::ApiServer;
 use super::ops;
 use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
@@ -33,6 +34,11 @@ use tokio_util::task::TaskTracker;
 const LOOK: Duration = Duration::from_secs(10);
 /// How often an app's settings are read.
 const FACTS: Duration = Duration::from_secs(600);
+
+/// TLS of a listener, read again when its files change.
+pub(super) type Files = Reloading<rustls::ServerConfig>;
+/// The proxy listener.
+type ProxyServer = Server<Arc<Bridge>>;
 
 /// How to run.
 pub struct Options {
@@ -93,7 +99,12 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(rotate(bridge.clone(), config.keys.announce, end.clone()));
 
     let proxies = listeners(&mut sockets, "proxy", config.proxy.address).await?;
-    let address = may_be_plain(&config, &proxies)?;
+    may_be_plain(&config, "proxy", config.proxy.tls.is_some(), &proxies)?;
+    let address = match proxies.first() {
+        Some(first) => first.local_addr(),
+        None => Ok(config.proxy.address),
+    };
+    let address = address.map_err(|e| StartError::new("listen.proxy.address", e))?;
     let files = match &config.proxy.tls {
         Some(tls) => Some(tls_files(tls, config.proxy.http2)?),
         None => None,
@@ -101,6 +112,23 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let server = Arc::new(server_of(&config, &bridge, files.as_ref()));
     let draining = Arc::new(AtomicBool::new(false));
     let watching = end.child_token();
+    let mut accepting = Vec::new();
+    let api = match &config.api {
+        Some(listener) => {
+            let api = ApiServer::new(&config, listener, &bridge)?;
+            let sockets = listeners(&mut sockets, "api", listener.address).await?;
+            may_be_plain(&config, "api", listener.tls.is_some(), &sockets)?;
+            for socket in sockets {
+                accepting.push(
+                    background
+                        .spawn(api.server.clone().run(socket))
+                        .abort_handle(),
+                );
+            }
+            Some(api)
+        }
+        None => None,
+    };
     if let Some(ops_address) = config.ops.address {
         for listener in listeners(&mut sockets, "ops", ops_address).await? {
             let ops = ops::Ops {
@@ -113,10 +141,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         }
     }
     sockets.all_taken()?;
-    let accepting: Vec<_> = proxies
-        .into_iter()
-        .map(|proxy| background.spawn(server.clone().run(proxy)).abort_handle())
-        .collect();
+    for proxy in proxies {
+        accepting.push(background.spawn(server.clone().run(proxy)).abort_handle());
+    }
     if let Some(ready) = ready {
         let _ = ready.send(address);
     }
@@ -134,18 +161,26 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 systemd::reloading();
-                reload(&path, &bridge, &issuers, &clock);
+                reload(&path, &bridge, api.as_ref(), &issuers, &clock);
                 refresh_tls(&server, files.as_ref(), &config, true);
+                if let Some(api) = &api {
+                    api.refresh_tls(true);
+                }
                 systemd::ready(&bridge);
             }
-            () = tokio::time::sleep(LOOK) => refresh_tls(&server, files.as_ref(), &config, false),
+            () = tokio::time::sleep(LOOK) => {
+                refresh_tls(&server, files.as_ref(), &config, false);
+                if let Some(api) = &api {
+                    api.refresh_tls(false);
+                }
+            }
         }
     }
     // The accept loops end now, and are meant to.
     watching.cancel();
     systemd::stopping(config.limits.drain);
     draining.store(true, Ordering::Relaxed);
-    drain(&bridge, &server, config.limits.drain).await;
+    drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();
     let _ = tokio::time::timeout(Duration::from_secs(5), background.wait()).await;
@@ -175,43 +210,43 @@ async fn listeners(
     Ok(vec![bound.map_err(|e| StartError::new(what(), e))?])
 }
 
-/// The configuration's rule about plain HTTP, for addresses that systemd chose. Gives the first.
+/// The configuration's rule about plain HTTP, for addresses that systemd chose.
 fn may_be_plain(
     config: &Config,
+    name: &str,
+    tls: bool,
     listeners: &[TcpListener],
-) -> Result<std::net::SocketAddr, StartError> {
-    let plain = |key: &String| key.ends_with("insecure_plain_http");
-    let allowed = config.proxy.tls.is_some() || config.insecure.iter().any(plain);
-    let mut first = config.proxy.address;
-    for (at, listener) in listeners.iter().enumerate() {
-        let address = listener
-            .local_addr()
-            .map_err(|e| StartError::new("the proxy's socket", e))?;
-        if !allowed && !address.ip().is_loopback() {
+) -> Result<(), StartError> {
+    let said = format!("listen.{name}.insecure_plain_http");
+    if tls || config.insecure.contains(&said) {
+        return Ok(());
+    }
+    for listener in listeners {
+        let address = listener.local_addr();
+        let address = address.map_err(|e| StartError::new(format!("the socket {name}"), e))?;
+        if !address.ip().is_loopback() {
             return Err(StartError::new(
-                format!("the proxy's socket at {address}"),
-                "plain HTTP beyond loopback: anyone on the network could pose as Pomerium. Add \
-                 [listen.proxy.tls], or set ListenStream= to 127.0.0.1",
+                format!("the socket {name} at {address}"),
+                format!(
+                    "plain HTTP beyond loopback: anyone on the network could read and pose. Add \
+                     [listen.{name}.tls], or set ListenStream= to 127.0.0.1"
+                ),
             ));
         }
-        if at == 0 {
-            first = address;
-        }
     }
-    Ok(first)
+    Ok(())
 }
 
-fn server_of(
-    config: &Config,
-    bridge: &Arc<Bridge>,
-    files: Option<&Reloading<rustls::ServerConfig>>,
-) -> ProxyServer {
+fn server_of(config: &Config, bridge: &Arc<Bridge>, files: Option<&Files>) -> ProxyServer {
     let tls = config.proxy.tls.as_ref().zip(files);
     let tls = tls.map(|(tls, files)| ArcSwap::from_pointee(listener_tls(tls, files.get())));
-    ProxyServer {
-        bridge: bridge.clone(),
+    Server {
+        name: "proxy",
+        door: bridge.clone(),
         tls,
         http2: config.proxy.http2,
+        // Pomerium keeps its connections for an hour and more, and all its visitors share them.
+        age: None,
         head: config.limits.head,
         head_timeout: config.limits.head_timeout,
         connections: Arc::new(Semaphore::new(config.limits.connections)),
@@ -220,7 +255,7 @@ fn server_of(
     }
 }
 
-fn tls_files(tls: &ProxyTls, http2: bool) -> Result<Reloading<rustls::ServerConfig>, StartError> {
+fn tls_files(tls: &ProxyTls, http2: bool) -> Result<Files, StartError> {
     let files = ServerFiles {
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
@@ -250,15 +285,11 @@ fn listener_tls(tls: &ProxyTls, config: Arc<rustls::ServerConfig>) -> ListenerTl
     ListenerTls {
         acceptor: TlsAcceptor::from(config),
         pinned,
+        over: CancellationToken::new(),
     }
 }
 
-fn refresh_tls(
-    server: &ProxyServer,
-    files: Option<&Reloading<rustls::ServerConfig>>,
-    config: &Config,
-    asked: bool,
-) {
+fn refresh_tls(server: &ProxyServer, files: Option<&Files>, config: &Config, asked: bool) {
     let (Some(files), Some(current), Some(tls)) = (files, &server.tls, &config.proxy.tls) else {
         return;
     };
@@ -281,6 +312,7 @@ fn refresh_tls(
 fn reload(
     path: &std::path::Path,
     bridge: &Arc<Bridge>,
+    api: Option<&ApiServer>,
     issuers: &wire::Issuers,
     clock: &Arc<dyn Clock>,
 ) {
@@ -304,9 +336,12 @@ fn reload(
                         .judge_anew(&former.config.id, &bridge.tunnels);
                 }
             }
+            if let Some(api) = api {
+                api.reload(&config);
+            }
             bridge.portal.store(Arc::new(config.portal));
             tracing::info!(
-                "configuration read again: apps and pages are current; listeners, store, keys and issuers change with a restart"
+                "configuration read again: apps, clients and pages are current; listeners, store, keys and issuers change with a restart"
             );
         }
         Err(error) => {
@@ -325,14 +360,26 @@ async fn serve_ops(listener: TcpListener, ops: ops::Ops, end: CancellationToken)
 }
 
 /// Lets requests end, tells sockets to come back.
-async fn drain(bridge: &Arc<Bridge>, server: &ProxyServer, at_most: Duration) {
+async fn drain(
+    bridge: &Arc<Bridge>,
+    server: &ProxyServer,
+    api: Option<&ApiServer>,
+    at_most: Duration,
+) {
     tracing::info!(sockets = bridge.tunnels.open(), "draining");
     server.drain.cancel();
+    if let Some(api) = api {
+        api.server.drain.cancel();
+        api.server.tracker.close();
+    }
     bridge.tunnels.cut_all(Cut::Restart);
     server.tracker.close();
     bridge.tasks.close();
     let done = async {
         server.tracker.wait().await;
+        if let Some(api) = api {
+            api.server.tracker.wait().await;
+        }
         bridge.tasks.wait().await;
     };
     if tokio::time::timeout(at_most, done).await.is_err() {

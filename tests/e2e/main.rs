@@ -8,6 +8,7 @@ mod support;
 
 // The visitor.
 mod carry_over;
+mod companions;
 mod first_requests;
 mod heal;
 mod logout;
