@@ -107,6 +107,8 @@ impl Erase {
         if !self.force {
             closed(stage, &user).await?;
         }
+        // What there is now: ending sessions leaves tombstones.
+        let rows = place.person(user.id).await?;
         let erased = match place.erase(user.id, self.force, stage.now).await {
             Err(StoreError::Changed) => {
                 bail!("the person has signed in meanwhile: run this again, or disable them first")
