@@ -6,7 +6,9 @@
 //! - [`stream`]: long texts, sealed piece by piece: backups.
 //! - [`mod@derive`]: app passwords that are computed, never stored.
 //! - [`phc`]: a password hash in the text form that Mattermost stores.
-//! - [`ring`]: our own signing keys, a snapshot; [`rotation`]: how they change in the store.
+//! - [`rewrap`]: how a new master key takes over what a former one sealed.
+//! - [`ring`]: our own signing keys of every kind, a snapshot; [`rotation`]: how they change in the
+//!   store, and [`schedule`]: when.
 //! - [`session_token`]: the bridge cookie.
 //!
 //! What does not live here: keys of others (JWKS of an issuer: `proxy/assertion`), certificates
@@ -19,8 +21,10 @@ pub mod derive;
 pub mod master;
 pub mod phc;
 pub mod random;
+pub mod rewrap;
 pub mod ring;
 pub mod rotation;
+pub mod schedule;
 pub mod seal;
 pub mod session_token;
 pub mod stream;

@@ -6,6 +6,7 @@
 
 use super::master::{MasterKey, MasterKeyId};
 use super::push_part;
+use crate::store::{KeyKind, SealHead};
 use crate::types::{AppId, KeyId, SessionId};
 use aws_lc_rs::aead::{Aad, Nonce};
 use zeroize::Zeroizing;
@@ -15,11 +16,11 @@ use zeroize::Zeroizing;
 pub enum Purpose<'a> {
     /// The app's token and CSRF values of a session.
     Session(&'a SessionId, &'a AppId),
-    /// The private half of a signing key.
-    SigningKey(&'a KeyId),
+    /// The private half of a signing key of some kind.
+    SigningKey(KeyKind, &'a KeyId),
     /// The public half of a signing key that signs no more: proves that the key was ours after
     /// its private half is gone.
-    RetiredKey(&'a KeyId),
+    RetiredKey(KeyKind, &'a KeyId),
     /// The root of the derived app passwords.
     PasswordRoot,
     /// The token of the bot that provisions an app.
@@ -37,13 +38,15 @@ impl Purpose<'_> {
                 push_part(&mut to, &id.0);
                 push_part(&mut to, app.as_str().as_bytes());
             }
-            Self::SigningKey(id) => {
+            Self::SigningKey(kind, id) => {
                 push_part(&mut to, b"signing-key");
                 push_part(&mut to, id.as_str().as_bytes());
+                push_kind(&mut to, *kind);
             }
-            Self::RetiredKey(id) => {
+            Self::RetiredKey(kind, id) => {
                 push_part(&mut to, b"retired-key");
                 push_part(&mut to, id.as_str().as_bytes());
+                push_kind(&mut to, *kind);
             }
             Self::PasswordRoot => push_part(&mut to, b"password-root"),
             Self::BotToken(app) => {
@@ -52,6 +55,13 @@ impl Purpose<'_> {
             }
         }
         to
+    }
+}
+
+/// Keys of sessions were sealed before there were kinds: theirs goes without saying.
+fn push_kind(to: &mut Vec<u8>, kind: KeyKind) {
+    if kind != KeyKind::Session {
+        push_part(to, kind.as_str().as_bytes());
     }
 }
 
@@ -65,7 +75,7 @@ pub struct SealError;
 pub enum OpenError {
     /// Sealed under a master key that is not at hand.
     #[error(
-        "sealed under master key {0}, which is not configured: the master key changed; name the former one as a previous key"
+        "sealed under master key {0}, which is not configured: the master key changed; name the former one in keys.former_master_keys"
     )]
     UnknownKey(MasterKeyId),
     /// Changed, or belongs elsewhere.
@@ -126,13 +136,22 @@ impl MasterKey {
         Ok(plain)
     }
 
+    /// How everything begins that the current key seals.
+    #[must_use]
+    pub fn head(&self) -> SealHead {
+        let mut head = [VERSION; SealHead::LEN];
+        head[1..].copy_from_slice(&self.current.id.0);
+        SealHead(head)
+    }
+
     /// Whether `sealed` is under the current key, so that it needs no re-wrapping.
     #[must_use]
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         parse(sealed).is_ok_and(|(id, ..)| id == self.current.id)
     }
 
-    /// Seals anew what a former key sealed; `None` when it is under the current key already.
+    /// Seals anew what a former key sealed; `None` when it is under the current key already, or
+    /// under the next one: replicas that change over one by one must not undo each other's work.
     ///
     /// # Errors
     /// When it does not open, or the crypto library refuses to seal.
@@ -141,7 +160,8 @@ impl MasterKey {
         purpose: Purpose<'_>,
         sealed: &[u8],
     ) -> Result<Option<Vec<u8>>, RewrapError> {
-        if self.is_current(sealed) {
+        let by_next = || parse(sealed).is_ok_and(|(id, ..)| Some(id) == self.next_id());
+        if self.is_current(sealed) || by_next() {
             return Ok(None);
         }
         let plain = self.open(purpose, sealed)?;
@@ -158,6 +178,16 @@ pub enum RewrapError {
     /// It does not seal.
     #[error(transparent)]
     Seal(#[from] SealError),
+}
+
+impl MasterKeyId {
+    /// The key that sealed a text which begins so; `None` when no key of ours did.
+    #[must_use]
+    pub fn of_head(head: &[u8]) -> Option<Self> {
+        let (version, id) = head.split_first()?;
+        let id = id.first_chunk()?;
+        (*version == VERSION).then_some(Self(*id))
+    }
 }
 
 type Parts<'a> = (MasterKeyId, [u8; NONCE], &'a [u8]);
@@ -235,8 +265,11 @@ mod tests {
             Purpose::Session(&one, &chat),
             Purpose::Session(&two, &chat),
             Purpose::Session(&one, &notes),
-            Purpose::SigningKey(&kid),
-            Purpose::RetiredKey(&kid),
+            Purpose::SigningKey(KeyKind::Session, &kid),
+            Purpose::SigningKey(KeyKind::AccessToken, &kid),
+            Purpose::SigningKey(KeyKind::Introspection, &kid),
+            Purpose::RetiredKey(KeyKind::Session, &kid),
+            Purpose::RetiredKey(KeyKind::AccessToken, &kid),
             Purpose::PasswordRoot,
             Purpose::BotToken(&chat),
             Purpose::BotToken(&notes),
@@ -252,6 +285,7 @@ mod tests {
     #[test]
     fn a_former_key_opens_and_is_rewrapped_and_a_lost_one_is_named() {
         let (old, new) = (master(), master());
+        assert_eq!(old.id().to_string().parse(), Ok(old.id()));
         let sealed = old.seal(Purpose::PasswordRoot, b"x").unwrap();
         assert_eq!(
             new.open(Purpose::PasswordRoot, &sealed),
@@ -266,5 +300,10 @@ mod tests {
         assert_eq!(&**new.open(Purpose::PasswordRoot, &anew).unwrap(), b"x");
         assert_eq!(both.rewrap(Purpose::PasswordRoot, &anew), Ok(None));
         assert!(old.open(Purpose::PasswordRoot, &anew).is_err());
+        assert!(anew.starts_with(&both.head().0) && !sealed.starts_with(&both.head().0));
+        assert_eq!(MasterKeyId::of_head(&sealed), Some(old.id()));
+        assert_eq!(MasterKeyId::of_head(&sealed[..8]), None);
+        assert_eq!(MasterKeyId::of_head(&[2; 9]), None);
+        assert!(both.opens(old.id()) && !new.opens(old.id()));
     }
 }

@@ -25,6 +25,7 @@ mod model;
 pub mod postgres;
 mod rows;
 mod rules;
+mod sealed;
 mod signal;
 pub mod sqlite;
 mod turns;
@@ -32,6 +33,7 @@ mod turns;
 pub use error::StoreError;
 pub use model::*;
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use sealed::*;
 pub use sqlite::SqliteStore;
 
 use crate::types::{
@@ -212,6 +214,25 @@ pub trait Store: Send + Sync {
 
     /// Writes a sealed secret unless one of that name exists, and gives the one that stands.
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>>;
+
+    /// How much lies sealed under which master key: every kind, every beginning of a sealed text.
+    /// Reads the tables whole: for a start, a command or a slow round, never for a request.
+    async fn seals(&self) -> Result<Vec<SealCount>>;
+
+    /// Records of a kind whose sealed text begins otherwise than `head`, ordered by their key, after
+    /// `after`, at most `limit`.
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>>;
+
+    /// Replaces sealed texts, each only if it is still what was read, so that whoever wrote
+    /// meanwhile wins; gives how many were replaced. What they say is the same, so nothing is
+    /// appended to the log.
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64>;
 
     // ---- the rest ------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, EndReason, KeyState, Result, Revocation, Revoked, Session, StoreError,
-    StoredKey, Tombstone, User, UserState,
+    Account, AccountState, EndReason, KeyKind, KeyState, Result, Revocation, Revoked, SealCount,
+    Sealed, SealedAt, SealedKind, Session, StoreError, StoredKey, Tombstone, User, UserState,
 };
 use crate::types::{
     AccountId, AppId, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
@@ -178,16 +178,61 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
     }
 }
 
-pub(super) const KEY: &str = "id, state, sealed, public, created_at, state_since";
+pub(super) const KEY: &str = "id, kind, state, sealed, public, created_at, state_since";
 
 pub(super) fn key(row: &impl Columns) -> Result<StoredKey> {
     Ok(StoredKey {
         id: id(row.text(0)?, crate::types::KeyId::new)?,
-        state: word("key state", &row.text(1)?, KeyState::from_word)?,
-        sealed: row.bytes(2)?,
-        public: row.bytes(3)?,
-        created_at: Timestamp(row.int(4)?),
-        state_since: Timestamp(row.int(5)?),
+        kind: word("key kind", &row.text(1)?, KeyKind::from_word)?,
+        state: word("key state", &row.text(2)?, KeyState::from_word)?,
+        sealed: row.bytes(3)?,
+        public: row.bytes(4)?,
+        created_at: Timestamp(row.int(5)?),
+        state_since: Timestamp(row.int(6)?),
+    })
+}
+
+/// The table of a kind of sealed record, the column of its key, and those that say what else its
+/// associated data is made of.
+pub(super) const fn sealed_table(kind: SealedKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        SealedKind::SigningKey => ("signing_keys", "id", "state, kind"),
+        SealedKind::Secret => ("secrets", "name", "name"),
+        SealedKind::Session => ("sessions", "id", "app"),
+    }
+}
+
+pub(super) const fn sealed_kind(at: &SealedAt) -> SealedKind {
+    match at {
+        SealedAt::SigningKey(..) => SealedKind::SigningKey,
+        SealedAt::Secret(_) => SealedKind::Secret,
+        SealedAt::Session(..) => SealedKind::Session,
+    }
+}
+
+pub(super) fn sealed(kind: SealedKind, row: &impl Columns) -> Result<Sealed> {
+    let at = match kind {
+        SealedKind::SigningKey => SealedAt::SigningKey(
+            word("key kind", &row.text(3)?, KeyKind::from_word)?,
+            id(row.text(0)?, crate::types::KeyId::new)?,
+            word("key state", &row.text(2)?, KeyState::from_word)?,
+        ),
+        SealedKind::Secret => SealedAt::Secret(row.text(0)?),
+        SealedKind::Session => {
+            SealedAt::Session(session_id(row.bytes(0)?)?, id(row.text(2)?, AppId::new)?)
+        }
+    };
+    Ok(Sealed {
+        at,
+        bytes: row.bytes(1)?,
+    })
+}
+
+pub(super) fn seal_count(kind: SealedKind, row: &impl Columns) -> Result<SealCount> {
+    Ok(SealCount {
+        kind,
+        head: row.bytes(0)?,
+        count: u64::try_from(row.int(1)?).unwrap_or_default(),
     })
 }
 

@@ -34,10 +34,12 @@ mod lockout;
 
 // The operator.
 mod crash;
+mod keys;
 mod orphans;
 mod reload;
 mod replicas;
 mod revoke;
+mod rotation;
 mod systemd;
 
 // With real neighbours.

@@ -6,8 +6,8 @@ use auth_manager::store::archive::{
     Cell, Erasure, Load, Loaded, PersonRows, Piece, Place, TABLES, Table, table,
 };
 use auth_manager::store::{
-    Birth, EndReason, KeyState, PostgresStore, Revoked, Session, SqliteStore, Store, StoreError,
-    StoredKey, User, UserState, Which,
+    Birth, EndReason, KeyKind, KeyState, PostgresStore, Revoked, Session, SqliteStore, Store,
+    StoreError, StoredKey, User, UserState, Which,
 };
 use auth_manager::types::KeyId;
 use std::collections::BTreeSet;
@@ -115,6 +115,7 @@ async fn filled(bed: &Bed) -> (User, Session) {
     bed.a.saw_user(&odd).await.unwrap();
     let key = StoredKey {
         id: KeyId::new("kid").unwrap(),
+        kind: KeyKind::Session,
         state: KeyState::Signing,
         sealed: vec![0, 255, 10],
         public: (0..=255).collect(),

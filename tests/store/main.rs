@@ -17,6 +17,7 @@ mod postgres;
 mod purge;
 mod races;
 mod schema;
+mod sealed;
 mod sessions;
 mod sqlite;
 
@@ -100,8 +101,13 @@ suite! {
         an_entry_before_the_wait_is_not_missed;
     keys:
         a_key_is_added_and_replaced
+        a_key_keeps_its_kind
         a_secret_is_written_once
         one_of_many_secrets_stands;
+    sealed:
+        what_is_sealed_is_counted_by_kind_and_key
+        what_is_sealed_otherwise_comes_in_pages
+        a_seal_is_replaced_only_while_it_is_what_was_read;
     locks:
         a_lock_excludes_and_is_given_back
         a_lock_excludes_across_replicas

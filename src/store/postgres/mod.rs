@@ -18,6 +18,7 @@ mod pool;
 mod purge;
 mod revocations;
 mod row;
+mod sealed;
 mod sessions;
 mod users;
 
@@ -27,9 +28,9 @@ pub use pool::PostgresOptions;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
-    Schema, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
-    UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Resealed, Result,
+    Revocation, Schema, SealCount, SealHead, Sealed, SealedAt, SealedKind, SeenUser, Session,
+    SessionFilter, Store, StoreError, StoredKey, Tombstone, User, UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -287,6 +288,24 @@ impl Store for PostgresStore {
 
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         bounded(keys::secret_or_insert(&self.pool, name, sealed)).await
+    }
+
+    async fn seals(&self) -> Result<Vec<SealCount>> {
+        bounded(sealed::count(&self.pool)).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>> {
+        bounded(sealed::otherwise(&self.pool, kind, head, after, limit)).await
+    }
+
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64> {
+        bounded(sealed::reseal(&self.pool, records)).await
     }
 
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {

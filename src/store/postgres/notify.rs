@@ -5,17 +5,15 @@
 
 use super::archive::OPEN;
 use super::lock::key;
-use super::pool::PostgresOptions;
+use super::pool::{FollowingTls, PostgresOptions};
 use crate::store::Result;
 use crate::store::signal::Signal;
-use rustls::ClientConfig;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Config, NoTls, Socket};
-use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Wait before the first new attempt; doubled up to [`LONGEST_PAUSE`].
@@ -43,7 +41,7 @@ pub(super) fn listen(
     let open = key(&options.schema, OPEN);
     let task = match &options.tls {
         Some(tls) => {
-            let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+            let tls = FollowingTls(Arc::clone(tls));
             tokio::spawn(run(config, tls, channel, open, signal))
         }
         None => tokio::spawn(run(config, NoTls, channel, open, signal)),

@@ -17,6 +17,7 @@ mod open;
 mod purge;
 mod revocations;
 mod row;
+mod sealed;
 mod sessions;
 mod thread;
 mod users;
@@ -26,9 +27,9 @@ pub(super) use open::MIGRATIONS;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
-    Schema, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
-    UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Resealed, Result,
+    Revocation, Schema, SealCount, SealHead, Sealed, SealedAt, SealedKind, SeenUser, Session,
+    SessionFilter, Store, StoreError, StoredKey, Tombstone, User, UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -351,6 +352,27 @@ impl Store for SqliteStore {
         let (name, sealed) = (name.to_owned(), sealed.to_vec());
         self.write(move |db| keys::secret_or_insert(db, &name, &sealed))
             .await
+    }
+
+    async fn seals(&self) -> Result<Vec<SealCount>> {
+        self.read(sealed::count).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>> {
+        let after = after.cloned();
+        self.read(move |db| sealed::otherwise(db, kind, head, after.as_ref(), limit))
+            .await
+    }
+
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64> {
+        let records = records.to_vec();
+        self.write(move |db| sealed::reseal(db, &records)).await
     }
 
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {
