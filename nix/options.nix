@@ -111,8 +111,10 @@ in
 
   keys = section "Keys of the bridge's own." {
     master_key = key secret "Wraps everything at rest.";
+    next_master_key = key secret "The master key that other replicas may seal with already.";
     former_master_keys = key (types.listOf secret) "Master keys of before.";
     announce = key duration "How long a new signing key is published before it signs.";
+    rotate_every = key (types.either (choice [ "off" ]) duration) "How old a signing key becomes.";
   };
 
   issuers = sections "Who vouches for visitors." {

@@ -8,6 +8,7 @@ mod accounts;
 mod backup;
 mod check;
 mod demo;
+mod health;
 mod init;
 mod keys;
 mod master;
@@ -83,6 +84,8 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Ask the running bridge how it is, for health checks without curl.
+    Health(health::Health),
     /// Bring store and sealed keys into one file, while the bridge runs.
     Backup(backup::Backup),
     /// Restore a backup, on either engine; the bridge must be stopped.
@@ -106,6 +109,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
         Command::Migrate(migrate) => migrate.run(),

@@ -3,7 +3,7 @@
 use crate::bed::{Bed, Ended};
 use crate::pg::Cluster;
 use auth_manager::keys::master::MasterKey;
-use auth_manager::store::{EndReason, Store as _};
+use auth_manager::store::{EndReason, KeyState, Store as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 /// Somebody signed in, a key that signs, and a backup of both.
@@ -52,15 +52,20 @@ async fn a_lost_store_comes_back_with_its_sessions_ended_and_a_new_key() {
     assert!(!bed.path("store.db").exists(), "a dry run makes nothing");
     let said = restore(&bed, &[]).await.ok();
     assert!(
-        said.contains("1 session ended") && said.contains("1 signing key revoked"),
+        said.contains("1 session ended") && said.contains("signing keys revoked"),
         "{said}"
     );
     let store = bed.store().await;
     let restored = store.session(session.id).await.unwrap().unwrap();
     assert_eq!(restored.end_reason, Some(EndReason::Revoked));
+    let revoked = store.signing_keys().await.unwrap();
+    assert!(revoked.iter().all(|key| key.state == KeyState::Revoked));
     // The bridge makes a new key when it starts; so does this.
-    let made = bed.run(&["keys", "rotate"]).await.ok();
-    assert!(made.contains("is the first key, and signs"), "{made}");
+    bed.run(&["keys", "rotate"]).await.ok();
+    let keys = bed.run(&["keys", "list", "--json"]).await.json();
+    let signing = keys.as_array().unwrap().iter();
+    let signing = signing.filter(|key| key["state"] == "signing").count();
+    assert!(signing > 0, "{keys}");
     let shown = bed.run(&["users", "show", "alice"]).await.ok();
     assert!(shown.contains("remote-alice"), "{shown}");
 }

@@ -189,3 +189,41 @@ async fn a_socket_that_would_weaken_the_bridge_or_serve_nobody_ends_the_start() 
     assert!(said.contains("serves no such listener"), "{said}");
     world.bridge.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_health_check_needs_no_curl_and_tells_ready_from_not() {
+    let world = World::start().await;
+    // The port that the bridge was given, in a file of its own.
+    let config = world.bridge.config();
+    let text = std::fs::read_to_string(&config).expect("our own file");
+    let ops = format!("[listen.ops]\naddress = \"{}\"", world.bridge.ops);
+    std::fs::write(
+        &config,
+        text.replace("[listen.ops]\naddress = \"127.0.0.1:0\"", &ops),
+    )
+    .expect("our own file");
+    assert_eq!(world.bridge.run(&["health"]).await, "ready\n");
+    assert_eq!(world.bridge.run(&["health", "--live"]).await, "ok\n");
+    // Somebody is in the middle of an upload: the bridge ends, but not yet.
+    let visitor = world.signed_in(alice()).await;
+    let request = visitor.api("POST", "/api/v4/posts");
+    let request = request.header("Content-Length", "10").body("{");
+    let mut upload = TcpStream::connect(world.bridge.proxy)
+        .await
+        .expect("the bridge listens");
+    let bytes = visitor.bytes(&request);
+    upload.write_all(&bytes).await.expect("the bridge reads");
+    let mut bridge = world.bridge;
+    bridge.terminate();
+    crate::support::eventually("it is not ready", || async {
+        let ended = bridge.command(&["health"]).await;
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+        (ended.status.code() == Some(1) && said.contains("not ready: accepting")).then_some(())
+    })
+    .await;
+    bridge.kill().await;
+    let ended = bridge.command(&["health", "--live"]).await;
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("nobody answers"), "{said}");
+}
