@@ -3,7 +3,6 @@
 
 use super::out::{Table, count, json, print};
 use super::person;
-use super::sessions;
 use super::stage::Stage;
 use crate::runtime;
 use crate::store::archive::{Cell, Erasure, PersonRows, Place};
@@ -141,7 +140,7 @@ impl Erase {
             live: true,
             ..SessionFilter::default()
         };
-        let live = sessions::every(stage, live).await?.len();
+        let live = stage.desk().every(live).await?.len();
         let mut table = Table::new(&["TABLE", "ROWS", "WOULD"]);
         for of in rows {
             let would = match of.erasure {
@@ -168,7 +167,7 @@ async fn closed(stage: &Stage, user: &User) -> anyhow::Result<()> {
             user: Some(user.id),
             ..SessionFilter::default()
         };
-        let sessions = sessions::every(stage, all).await?;
+        let sessions = stage.desk().every(all).await?;
         let open = sessions.iter().filter(|session| !session.sealed.is_empty());
         match open.count() {
             0 => return Ok(()),

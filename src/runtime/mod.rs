@@ -17,4 +17,6 @@ mod wire;
 pub use keys::schedule_of;
 pub use serve::{Options, serve};
 pub use systemd::Sockets;
-pub use wire::{StartError, driver_of, master_of, must_open, place_of, schema_of, store_of};
+pub use wire::{
+    StartError, driver_of, master_of, must_open, place_of, schema_of, store_of, terms_of,
+};

@@ -51,7 +51,7 @@ async fn erasing_waits_for_the_app_says_what_stays_and_can_be_forced() {
     let store = bed.store().await;
     let bridge = tokio::spawn(async move {
         loop {
-            for session in store.unclosed_sessions(9).await.unwrap() {
+            if let [session] = store.unclosed_sessions(9).await.unwrap().as_slice() {
                 store.session_closed(session.id).await.unwrap();
                 return session.id;
             }

@@ -102,6 +102,8 @@ pub const TABLES: &[Table] = &[
         .of_user("user_id")
         .of_subject()
         .stays("replicas read them in order, without gaps; they go after 30 days"),
+    // Answers to requests that came twice: for a day, and of no use to a store of another day.
+    Table::left_out("claims"),
     Table::kept("signing_keys"),
     Table::kept("secrets"),
 ];
