@@ -97,10 +97,10 @@ fn report(loaded: &Loaded, made: Timestamp) -> String {
     let number = |n: u64, what| count(usize::try_from(n).unwrap_or(usize::MAX), what);
     let mut lines = vec![
         format!("{} of {made} restored", number(loaded.rows, "row")),
-        format!(
-            "{} ended: everybody signs in again",
-            number(loaded.ended, "session")
-        ),
+        match loaded.ended {
+            0 => "no session was live in it".into(),
+            n => format!("{} ended: everybody signs in again", number(n, "session")),
+        },
         format!(
             "{} revoked: the bridge makes a new one when it starts",
             number(loaded.keys, "signing key")

@@ -447,6 +447,40 @@ pub(crate) async fn pieces_that_are_not_a_whole_dump_change_nothing(bed: Bed) {
     assert!(opened(&place).await.user(user.id).await.unwrap().is_some());
 }
 
+pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
+    let (user, _) = filled(&bed).await;
+    let mut pieces = dumped(&bed.place()).await;
+    // As version 1 had it: a signing key had no kind.
+    pieces[0] = Piece::Begin { schema: 1 };
+    let table = |p: &Piece| matches!(p, Piece::Table { name, .. } if name == "signing_keys");
+    let at = pieces.iter().position(table).expect("it is dumped");
+    let Piece::Table { columns, .. } = &mut pieces[at] else {
+        unreachable!()
+    };
+    let kind = columns
+        .iter()
+        .position(|c| c == "kind")
+        .expect("version 2 has it");
+    columns.remove(kind);
+    let Piece::Rows(rows) = &mut pieces[at + 1] else {
+        panic!("there is a key");
+    };
+    for row in rows {
+        row.remove(kind);
+    }
+    let new = match bed.raw {
+        Raw::Sqlite(_) => Empty::sqlite(),
+        Raw::Postgres(_) => Empty::postgres(),
+    };
+    loaded(&new.place, &HOW, &pieces).await;
+    let store = opened(&new.place).await;
+    assert_eq!(
+        store.signing_keys().await.unwrap()[0].kind,
+        KeyKind::Session
+    );
+    assert!(store.user(user.id).await.unwrap().is_some());
+}
+
 pub(crate) async fn a_dump_is_of_one_moment_while_the_bridge_writes(bed: Bed) {
     for n in 0..450 {
         bed.a.saw_user(&seen(&format!("p{n}"), T0)).await.unwrap();

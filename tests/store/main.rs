@@ -146,6 +146,7 @@ suite! {
         a_restore_lets_nobody_back_in
         a_store_that_is_open_is_not_replaced
         pieces_that_are_not_a_whole_dump_change_nothing
+        an_older_dump_is_brought_up_to_date
         a_dump_is_of_one_moment_while_the_bridge_writes
         a_person_is_shown_whole_and_nobody_else
         an_erased_person_is_gone_and_a_disabled_one_stays_out;
