@@ -209,6 +209,17 @@ in
     };
   };
 
+  telemetry = section "Watching it." {
+    traces = section "Where traces go; unset: none are made." {
+      endpoint = key text "An OTLP/HTTP collector.";
+      ca = key file "The authority of that address, when it is not a public one.";
+      authorization = key secret "The value of the header Authorization.";
+      one_in = key count "One of so many requests is traced.";
+      instance = key text "This replica's name among the others.";
+      insecure_http_traces = key flag "Plain HTTP to a collector elsewhere.";
+    };
+  };
+
   portal = section "What visitors read." {
     organisation = key text "Whose service this is.";
     contact = key text "Whom to ask.";

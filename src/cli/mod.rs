@@ -19,6 +19,7 @@ mod person_data;
 mod restore;
 mod serve;
 mod sessions;
+mod smoke;
 mod stage;
 mod users;
 
@@ -90,6 +91,9 @@ enum Command {
     Backup(backup::Backup),
     /// Restore a backup, on either engine; the bridge must be stopped.
     Restore(restore::Restore),
+    /// Walk the whole road of a running instance as a browser does: door, session, API, socket, and
+    /// what must be refused.
+    Smoke(smoke::Smoke),
     /// Bring the store's tables up to date (`serve` does it too).
     Migrate(migrate::Migrate),
     /// Show everything on this machine: a door that plays Pomerium, the bridge, a stand-in app.
@@ -112,6 +116,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
+        Command::Smoke(smoke) => smoke.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),
     }

@@ -40,7 +40,9 @@ mod reload;
 mod replicas;
 mod revoke;
 mod rotation;
+mod smoke;
 mod systemd;
+mod traces;
 
 // With real neighbours.
 mod chromium;
