@@ -7,7 +7,8 @@ use crate::telemetry::metrics::{ConnectionTrouble, Metrics};
 use crate::tls::{Peer, PinnedNames, peer};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::util::MapResponse;
 
 /// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -32,6 +34,10 @@ const HEADERS: usize = 1000;
 /// h2: streams at once, resets that are waited for, header list size.
 const STREAMS: u32 = 256;
 const RESETS: usize = 64;
+
+/// How long a connection that is silent when the bridge ends is still listened to: a request may be
+/// on its way that its sender, having been accepted, has every right to see answered.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What a listener serves.
 pub(super) trait Door: Send + Sync + 'static {
@@ -170,7 +176,18 @@ impl<D: Door> Server<D> {
         over: CancellationToken,
     ) {
         let turn = Turn::default();
-        let service = TowerToHyperService::new(self.door.service(peer, turn.clone()));
+        let ending = self.drain.clone();
+        // Said, not only done: a client that was told sends its next request elsewhere. HTTP/2 has
+        // its own word for it.
+        let say_so = move |mut answer: Response<D::Body>| {
+            if !h2 && ending.is_cancelled() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
+            answer
+        };
+        let service = MapResponse::new(self.door.service(peer, turn.clone()), say_so);
+        let service = TowerToHyperService::new(service);
         let ended = if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder
@@ -222,7 +239,11 @@ impl<D: Door> Server<D> {
         tokio::select! {
             biased;
             ended = &mut connection => return ended,
-            () = self.drain.cancelled() => {}
+            () = self.drain.cancelled() => {
+                if let Ok(ended) = tokio::time::timeout(LINGER, connection.as_mut()).await {
+                    return ended;
+                }
+            }
             () = over.cancelled() => {}
             () = old => {}
         }
