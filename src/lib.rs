@@ -10,9 +10,10 @@
 //! (session and CSRF) → `swap` → `forward` → `filter`.
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
-//! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers,
-//! `keys/` signs and seals, `jwks/` knows the keys of others, `backup/` brings store and keys
-//! elsewhere, `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
+//! sessions, `bots/` whom services call it as, `api/` is what services ask, `identity/` decides what
+//! must be made, `store/` remembers, `keys/` signs and seals, `jwks/` knows the keys of others,
+//! `backup/` brings store and keys elsewhere, `portal/` is what a visitor sees, `runtime/` wires
+//! everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
 pub mod error;
@@ -30,6 +31,7 @@ pub mod tls;
 pub mod api;
 pub mod apps;
 pub mod backup;
+pub mod bots;
 pub mod identity;
 pub mod portal;
 pub mod proxy;

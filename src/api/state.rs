@@ -1,5 +1,6 @@
 //! What endpoints share; made once by `runtime`.
 
+use super::apps::Road;
 use super::bearer::Bearers;
 use super::registry::Clients;
 use crate::config::ApiListener;
@@ -24,6 +25,8 @@ pub struct Api {
     pub ring: Arc<ArcSwap<Ring>>,
     /// Wraps everything at rest.
     pub master: Arc<ArcSwap<MasterKey>>,
+    /// The road, for services.
+    pub road: Arc<dyn Road>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
     /// Who signs callers' tokens.

@@ -32,6 +32,33 @@ fn client(id: &str, scopes: &[&str]) -> ClientConfig {
     }
 }
 
+/// No road: what goes along it is tried over the whole bridge (`tests/api`).
+struct NoRoad;
+
+#[async_trait::async_trait]
+impl Road for NoRoad {
+    async fn call(&self, who: AppCaller, request: Request<apps::Streamed>) -> apps::Called {
+        let text = format!("{} {} {}", who.client(), who.app(), request.uri().path());
+        let body = Body::from(text).map_err(Into::into).boxed_unsync();
+        apps::Called {
+            rule: None,
+            answer: Ok(http::Response::new(body)),
+        }
+    }
+
+    async fn introduce(
+        &self,
+        who: Introducer,
+        _: visitors::Introduction,
+    ) -> Result<visitors::Introduced, crate::error::Refusal> {
+        let code = match who.may_have_cookies() {
+            true => crate::error::Code::AssertionExpired,
+            false => crate::error::Code::AssertionKeysUnavailable,
+        };
+        Err(code.into())
+    }
+}
+
 struct Bed {
     api: Arc<Api>,
     router: Router,
@@ -69,6 +96,8 @@ impl Bed {
         let clients = [
             client("reader", &["users:read"]),
             client("asker", &["introspect"]),
+            client("caller", &["proxy:chat", "bridge"]),
+            client("porter", &["bridge", "bridge:cookies"]),
             client("admin", &["admin"]),
             hook,
         ];
@@ -77,6 +106,7 @@ impl Bed {
             store: Arc::new(store),
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
+            road: Arc::new(NoRoad),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
             bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
             terms: ArcSwap::default(),
@@ -105,7 +135,7 @@ impl Bed {
                 "the app's own",
             )
         };
-        let streams = Router::new().route("/stream", get(verbatim));
+        let streams = streams().route("/stream", get(verbatim));
         let router = assemble(api.clone(), resources().merge(more), streams);
         Self {
             api,
@@ -260,6 +290,52 @@ async fn scopes_decide_and_none_implies_another() {
         assert_eq!(answer.status, status, "{name} {path}: {}", answer.text);
         if status == 403 {
             assert_eq!(answer.code(), "api.scope");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_app_is_reached_by_who_has_its_own_scope_and_by_its_own_name() {
+    let bed = Bed::new().await;
+    for (name, path, status, text) in [
+        (
+            "caller",
+            "/apps/chat/api/v4/posts",
+            200,
+            "caller chat /apps/chat/api/v4/posts",
+        ),
+        ("caller", "/apps/chat", 200, "caller chat /apps/chat"),
+        ("caller", "/apps/chat/", 200, "caller chat /apps/chat/"),
+        ("caller", "/apps/notes/x", 403, "api.scope"),
+        ("admin", "/apps/chat/x", 403, "api.scope"),
+        ("porter", "/apps/chat/x", 403, "api.scope"),
+        // T14: what decodes to a name is none.
+        ("caller", "/apps/%63hat/x", 404, "api.not_found"),
+        ("caller", "/apps//chat/x", 404, "api.not_found"),
+        ("caller", "/apps/chat;x/y", 404, "api.not_found"),
+    ] {
+        let name = format!("{name}.internal");
+        let answer = bed.ask(ask("GET", path, &[&name], &[])).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+        match status {
+            200 => assert_eq!(answer.text, text),
+            _ => assert_eq!(answer.code(), text, "{path}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_visitors_assertion_is_no_401_of_the_callers() {
+    let bed = Bed::new().await;
+    for (name, status, code) in [
+        ("porter", 422, "api.assertion"),
+        ("caller", 503, "assertion.keys_unavailable"),
+        ("reader", 403, "api.scope"),
+    ] {
+        for method in ["GET", "POST"] {
+            let name = format!("{name}.internal");
+            let answer = bed.ask(ask(method, "/bridge/chat", &[&name], &[])).await;
+            assert_eq!((answer.status, answer.code().as_str()), (status, code));
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod backup;
+mod bots;
 mod check;
 mod clients;
 mod demo;
@@ -86,6 +87,13 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// The bots that services call an app as: made, listed, rotated.
+    Bots {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: bots::Bots,
+    },
     /// Services that may call the api listener, and bearers for them.
     Clients {
         #[command(subcommand)]
@@ -119,6 +127,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Bots { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),

@@ -1,8 +1,9 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
 //! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
 //! (`api`), certificates that follow their files (`certificates`), keys that change by themselves
-//! (`keys`), the ops listener (`ops`), what systemd hands over and is told (`systemd`), reload and
-//! drain (`serve`). What does not: deciding anything about a request.
+//! (`keys`), what services need beside their requests (`services`), the ops listener (`ops`), what
+//! systemd hands over and is told (`systemd`), reload and drain (`serve`). What does not: deciding
+//! anything about a request.
 
 mod accept;
 mod api;
@@ -11,6 +12,7 @@ mod keys;
 mod ops;
 mod road;
 mod serve;
+mod services;
 mod systemd;
 mod wire;
 

@@ -6,10 +6,14 @@
 mod support;
 
 mod bearers;
+mod bots;
 mod certificates;
 mod commands;
 mod limits;
 mod secrets;
+mod service;
+mod service_socket;
+mod visitors;
 
 /// An endpoint that needs the scope users:read or admin.
 const CLIENTS: &str = "/api/v1/clients";

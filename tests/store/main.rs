@@ -6,6 +6,7 @@ mod accounts;
 mod archive;
 mod bed;
 mod births;
+mod bots;
 mod claims;
 mod endings;
 mod keys;
@@ -112,6 +113,11 @@ suite! {
         what_is_sealed_is_counted_by_kind_and_key
         what_is_sealed_otherwise_comes_in_pages
         a_seal_is_replaced_only_while_it_is_what_was_read;
+    bots:
+        a_bot_is_put_on_record_once
+        a_token_is_written_to_what_was_read_and_told
+        one_of_many_new_tokens_stands
+        a_bots_token_is_resealed_like_everything_else;
     locks:
         a_lock_excludes_and_is_given_back
         a_lock_excludes_across_replicas

@@ -106,6 +106,7 @@ pub const TABLES: &[Table] = &[
     Table::left_out("claims"),
     Table::kept("signing_keys"),
     Table::kept("secrets"),
+    Table::kept("bots"),
 ];
 
 /// The table of this name.

@@ -9,6 +9,7 @@
 
 mod accounts;
 pub(super) mod archive;
+mod bots;
 mod claims;
 mod error;
 mod keys;
@@ -31,10 +32,12 @@ use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
     Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
-    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
-    UserFilter, UserState, Which,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredBot, StoredKey,
+    Tombstone, User, UserFilter, UserState, Which,
 };
-use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use crate::types::{
+    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId,
+};
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Pool};
 use lock::Locks;
@@ -308,6 +311,26 @@ impl Store for PostgresStore {
 
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         bounded(keys::secret_or_insert(&self.pool, name, sealed)).await
+    }
+
+    async fn bots(&self) -> Result<Vec<StoredBot>> {
+        bounded(async { bots::all(&self.client().await?).await }).await
+    }
+
+    async fn bot(&self, app: &AppId, name: &BotName) -> Result<Option<StoredBot>> {
+        bounded(async { bots::of_name(&self.client().await?, app, name).await }).await
+    }
+
+    async fn begin_bot(&self, bot: &StoredBot) -> Result<StoredBot> {
+        bounded(bots::begin(&self.pool, bot)).await
+    }
+
+    async fn save_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<StoredBot> {
+        bounded(bots::save(&self.pool, &self.channel, bot, now)).await
+    }
+
+    async fn remove_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<()> {
+        bounded(bots::remove(&self.pool, &self.channel, bot, now)).await
     }
 
     async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {

@@ -10,6 +10,7 @@
 
 mod accounts;
 pub(super) mod archive;
+mod bots;
 mod claims;
 mod error;
 mod keys;
@@ -30,10 +31,12 @@ use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
     Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
-    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
-    UserFilter, UserState, Which,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredBot, StoredKey,
+    Tombstone, User, UserFilter, UserState, Which,
 };
-use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use crate::types::{
+    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId,
+};
 use async_trait::async_trait;
 use lock::Locks;
 use rusqlite::{Connection, TransactionBehavior};
@@ -366,6 +369,30 @@ impl Store for SqliteStore {
         let (name, sealed) = (name.to_owned(), sealed.to_vec());
         self.write(move |db| keys::secret_or_insert(db, &name, &sealed))
             .await
+    }
+
+    async fn bots(&self) -> Result<Vec<StoredBot>> {
+        self.read(bots::all).await
+    }
+
+    async fn bot(&self, app: &AppId, name: &BotName) -> Result<Option<StoredBot>> {
+        let (app, name) = (app.clone(), name.clone());
+        self.read(move |db| bots::of_name(db, &app, &name)).await
+    }
+
+    async fn begin_bot(&self, bot: &StoredBot) -> Result<StoredBot> {
+        let bot = bot.clone();
+        self.write(move |db| bots::begin(db, &bot)).await
+    }
+
+    async fn save_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<StoredBot> {
+        let bot = bot.clone();
+        self.write_log(move |db| bots::save(db, &bot, now)).await
+    }
+
+    async fn remove_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<()> {
+        let bot = bot.clone();
+        self.write_log(move |db| bots::remove(db, &bot, now)).await
     }
 
     async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
