@@ -9,6 +9,7 @@
 mod api;
 mod api_model;
 mod apps;
+mod audiences;
 mod clients;
 mod files;
 mod findings;

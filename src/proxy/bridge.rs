@@ -9,6 +9,7 @@ use crate::identity;
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
 use crate::keys::ring::Ring;
+use crate::keys::session_token;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::types::{AppId, Clock};
@@ -16,9 +17,6 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
-
-/// The `iss` of the bridge cookie.
-const TOKEN_ISSUER: &str = "auth-manager";
 
 /// What a bridge is made of.
 pub struct Parts {
@@ -93,7 +91,7 @@ impl Bridge {
 
     /// The `iss` of the bridge cookie.
     pub fn token_issuer(&self) -> &'static str {
-        TOKEN_ISSUER
+        session_token::ISSUER
     }
 
     /// The app of this id.

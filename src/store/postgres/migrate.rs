@@ -19,6 +19,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0002_key_kinds",
         sql: include_str!("migrations/0002_key_kinds.sql"),
     },
+    Migration {
+        version: 3,
+        name: "0003_revoked_tokens",
+        sql: include_str!("migrations/0003_revoked_tokens.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

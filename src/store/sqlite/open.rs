@@ -26,6 +26,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0002_key_kinds",
         sql: include_str!("migrations/0002_key_kinds.sql"),
     },
+    Migration {
+        version: 3,
+        name: "0003_revoked_tokens",
+        sql: include_str!("migrations/0003_revoked_tokens.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.
