@@ -3,6 +3,7 @@
 
 use super::{ConfigFile, EX_CONFIG};
 use crate::config::{AppConfig, Config, StoreConfig};
+use crate::identity::orders::{Desk, Terms};
 use crate::keys::master::MasterKey;
 use crate::runtime;
 use crate::store::Store;
@@ -17,6 +18,7 @@ pub(super) struct Stage {
     pub(super) config: Config,
     pub(super) store: Arc<dyn Store>,
     pub(super) now: Timestamp,
+    terms: Terms,
 }
 
 /// Runs a job on the configured store, which must exist.
@@ -43,6 +45,7 @@ pub(super) fn on_store(
         }
         let store = runtime::store_of(&config.store).await?;
         let stage = Stage {
+            terms: runtime::terms_of(&config),
             config,
             store,
             now: SystemClock.now(),
@@ -80,6 +83,15 @@ impl Stage {
             let ids: Vec<_> = self.config.apps.iter().map(|app| app.id.as_str()).collect();
             format!("there is no app {id}; configured: {}", ids.join(", "))
         })
+    }
+
+    /// Where orders are taken.
+    pub(super) fn desk(&self) -> Desk<'_> {
+        Desk {
+            store: &*self.store,
+            terms: &self.terms,
+            now: self.now,
+        }
     }
 
     /// The master key and its predecessors.

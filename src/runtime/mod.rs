@@ -15,4 +15,4 @@ mod wire;
 
 pub use keys::schedule_of;
 pub use serve::{Options, serve};
-pub use wire::{StartError, driver_of, master_of, must_open, schema_of, store_of};
+pub use wire::{StartError, driver_of, master_of, must_open, schema_of, store_of, terms_of};

@@ -3,8 +3,9 @@
 use super::certificates::Certificates;
 use crate::apps::mattermost::Mattermost;
 use crate::config::{
-    AppConfig, AppKind, Config, IssuerConfig, JwksSource, KeysConfig, StoreConfig,
+    AppConfig, AppKind, Config, IssuerConfig, JwksSource, KeysConfig, LinkPolicy, StoreConfig,
 };
+use crate::identity::orders::{Term, Terms};
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
 use crate::keys::rewrap::Census;
@@ -143,6 +144,20 @@ pub fn master_of(config: &KeysConfig) -> Result<MasterKey, StartError> {
         master = master.with_next(read(next)?);
     }
     Ok(master)
+}
+
+/// What orders about people depend on.
+#[must_use]
+pub fn terms_of(config: &Config) -> Terms {
+    let term = |app: &AppConfig| {
+        let AppKind::Mattermost(mattermost) = &app.kind;
+        let term = Term {
+            tombstone: app.session.tombstone,
+            adopts: mattermost.link != LinkPolicy::Never,
+        };
+        (app.id.clone(), term)
+    };
+    config.apps.iter().map(term).collect()
 }
 
 /// A client without a certificate of its own.

@@ -15,6 +15,7 @@
 //! neither renewed nor carried over, and is ended (`EndReason::Expired`) by whoever comes across
 //! it, so that its app session is revoked like any other's.
 
+mod claims;
 mod error;
 mod migrate;
 mod model;
@@ -26,6 +27,7 @@ mod signal;
 pub mod sqlite;
 mod turns;
 
+pub use claims::{Claim, Claimed, KeptAnswer};
 pub use error::StoreError;
 pub use model::*;
 pub use postgres::{PostgresOptions, PostgresStore};
@@ -71,6 +73,17 @@ pub trait Store: Send + Sync {
         reason: &str,
         now: Timestamp,
     ) -> Result<Option<(User, Vec<Session>)>>;
+
+    /// As [`Self::set_user_state`], only if the user is still as `read`: attributes and state, not
+    /// the epoch, which the end of any session raises. `StoreError::Changed` otherwise, and when the
+    /// user is gone.
+    async fn set_user_state_if(
+        &self,
+        read: &User,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(User, Vec<Session>)>;
 
     // ---- accounts ----------------------------------------------------------------------------
 
@@ -145,8 +158,8 @@ pub trait Store: Send + Sync {
 
     /// Ends live sessions: marks them, sets tombstones for every sid they ever had when the reason
     /// asks for it (`EndReason::tombstones`), raises the epoch of their users (the global one for
-    /// `Which::All`) and appends one log entry a session (`Revoked::All` alone for `Which::All`), in
-    /// one transaction. `Which::Sid` also means the session that has moved on from that sid; when
+    /// `Which::All` and `Which::App`) and appends one log entry a session (`Revoked::All` alone for
+    /// `Which::All`), in one transaction. `Which::Sid` also means the session that has moved on from that sid; when
     /// none lives (a birth may be under way) it sets its tombstone all the same and appends
     /// `Revoked::Sid`. `Which::User` and `Which::Sid` raise the epoch even when nothing lives.
     /// Gives the sessions that were live.
@@ -239,14 +252,29 @@ pub trait Store: Send + Sync {
     /// appended to the log.
     async fn reseal(&self, records: &[Resealed]) -> Result<u64>;
 
+    // ---- requests that must not act twice ----------------------------------------------------
+
+    /// Claims the right to carry out a request under its idempotency key, or says why not. An entry
+    /// older than `claim.keep` is as if there were none; one without an answer that is older than
+    /// `claim.lease` is taken over: who held it is dead. Of a client's answered entries the newest
+    /// `claim.most` stay.
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed>;
+
+    /// Keeps the answer of a request that was claimed; nothing happens when another took it over.
+    async fn keep_answer(&self, claim: &Claim, answer: &KeptAnswer) -> Result<()>;
+
+    /// Gives up a claim: the request was refused and did nothing, so that it may be sent again.
+    async fn give_up_claim(&self, claim: &Claim) -> Result<()>;
+
     // ---- the rest ------------------------------------------------------------------------------
 
     /// A lock across replicas, for single flight; waits at most `wait` (`StoreError::Busy` then).
     /// It is given back when the guard is dropped, and when the holder dies.
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard>;
 
-    /// Forgets what no longer matters: tombstones and revoked tokens past their time, sessions ended or expired and
-    /// log entries older than `keep` (never the newest entry). Bounded work a call: call again
+    /// Forgets what no longer matters: tombstones, idempotency keys and revoked tokens past their
+    /// time, sessions ended or expired and log entries older than `keep` (never the newest entry).
+    /// Bounded work a call: call again
     /// while it gives more than 0. Gives the number of rows removed.
     async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64>;
 

@@ -4,8 +4,9 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, EndReason, KeyKind, KeyState, Result, Revocation, Revoked, SealCount,
-    Sealed, SealedAt, SealedKind, Session, StoreError, StoredKey, Tombstone, User, UserState,
+    Account, AccountState, EndReason, KeptAnswer, KeyKind, KeyState, Result, Revocation, Revoked,
+    SealCount, Sealed, SealedAt, SealedKind, Session, StoreError, StoredKey, Tombstone, User,
+    UserState, claims,
 };
 use crate::types::{
     AccountId, AppId, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
@@ -176,6 +177,26 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
         };
         entry
     }
+}
+
+pub(super) const CLAIM: &str = "fingerprint, claimed_at, stands_until, status, etag, body";
+
+pub(super) fn claim(row: &impl Columns) -> Result<claims::Entry> {
+    let answer = match row.int_or_null(3)? {
+        Some(status) => Some(KeptAnswer {
+            status: u16::try_from(status)
+                .map_err(|_| StoreError::Inconsistent("a status is none".into()))?,
+            etag: row.text_or_null(4)?,
+            body: row.text_or_null(5)?.unwrap_or_default(),
+        }),
+        None => None,
+    };
+    Ok(claims::Entry {
+        fingerprint: row.bytes(0)?,
+        claimed_at: Timestamp(row.int(1)?),
+        stands_until: Timestamp(row.int(2)?),
+        answer,
+    })
 }
 
 pub(super) const KEY: &str = "id, kind, state, sealed, public, created_at, state_since";

@@ -163,6 +163,28 @@ impl Store for KeyStore {
         not_ours()
     }
 
+    async fn set_user_state_if(
+        &self,
+        _: &User,
+        _: UserState,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<(User, Vec<Session>)> {
+        not_ours()
+    }
+
+    async fn claim(&self, _: &Claim, _: Timestamp) -> Result<Claimed> {
+        not_ours()
+    }
+
+    async fn keep_answer(&self, _: &Claim, _: &KeptAnswer) -> Result<()> {
+        not_ours()
+    }
+
+    async fn give_up_claim(&self, _: &Claim) -> Result<()> {
+        not_ours()
+    }
+
     async fn account(&self, _: &AppId, _: UserId) -> Result<Option<Account>> {
         not_ours()
     }

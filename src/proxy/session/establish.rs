@@ -159,11 +159,9 @@ async fn make(bridge: &Arc<Bridge>, site: &Arc<Site>, wish: Wish) -> Result<Arc<
         bridge.sessions.denied.set(issuer, subject, true);
         return Err(Code::AccessDisabled.into());
     }
-    // One sign-in of a person at a time, on all replicas: two would make two accounts.
-    let name = format!("sign-in/{app}/{}", user.id);
     let _lock = bridge
         .store
-        .lock(&name, site.config.session.other_wait)
+        .lock(&identity::turn(app, &user), site.config.session.other_wait)
         .await?;
     if let Some(live) = stored(bridge, site, &wish, now).await? {
         return Ok(live);

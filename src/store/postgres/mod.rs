@@ -8,6 +8,7 @@
 //! values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod claims;
 mod error;
 mod keys;
 mod lock;
@@ -28,10 +29,10 @@ pub use pool::PostgresOptions;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Resealed, Result,
-    Revocation, Schema, SealCount, SealHead, Sealed, SealedAt, SealedKind, SeenUser, Session,
-    SessionFilter, Store, StoreError, StoredKey, TokenFacts, TokenQuestion, Tombstone, User,
-    UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
+    Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, TokenFacts,
+    TokenQuestion, Tombstone, User, UserFilter, UserState, Which,
 };
 use crate::types::{
     AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
@@ -126,11 +127,29 @@ impl Store for PostgresStore {
             &self.pool,
             &self.channel,
             id,
-            state,
-            reason,
+            None,
+            (state, reason),
             now,
         ))
         .await
+    }
+
+    async fn set_user_state_if(
+        &self,
+        read: &User,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(User, Vec<Session>)> {
+        let set = users::set_state(
+            &self.pool,
+            &self.channel,
+            read.id,
+            Some(read),
+            (state, reason),
+            now,
+        );
+        bounded(set).await?.ok_or(StoreError::Changed)
     }
 
     async fn account(&self, app: &AppId, user: UserId) -> Result<Option<Account>> {
@@ -299,6 +318,18 @@ impl Store for PostgresStore {
 
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         bounded(keys::secret_or_insert(&self.pool, name, sealed)).await
+    }
+
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
+        bounded(claims::claim(&self.pool, claim, now)).await
+    }
+
+    async fn keep_answer(&self, claim: &Claim, answer: &KeptAnswer) -> Result<()> {
+        bounded(claims::keep(&self.pool, claim, answer)).await
+    }
+
+    async fn give_up_claim(&self, claim: &Claim) -> Result<()> {
+        bounded(claims::give_up(&self.pool, claim)).await
     }
 
     async fn seals(&self) -> Result<Vec<SealCount>> {

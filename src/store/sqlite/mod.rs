@@ -9,6 +9,7 @@
 //! SQLite's values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod claims;
 mod error;
 mod keys;
 mod lock;
@@ -27,10 +28,10 @@ pub(super) use open::MIGRATIONS;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Resealed, Result,
-    Revocation, Schema, SealCount, SealHead, Sealed, SealedAt, SealedKind, SeenUser, Session,
-    SessionFilter, Store, StoreError, StoredKey, TokenFacts, TokenQuestion, Tombstone, User,
-    UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
+    Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, TokenFacts,
+    TokenQuestion, Tombstone, User, UserFilter, UserState, Which,
 };
 use crate::types::{
     AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
@@ -191,6 +192,18 @@ impl Store for SqliteStore {
     ) -> Result<Option<(User, Vec<Session>)>> {
         let reason = reason.to_owned();
         self.write_log(move |db| users::set_state(db, id, state, &reason, now))
+            .await
+    }
+
+    async fn set_user_state_if(
+        &self,
+        read: &User,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(User, Vec<Session>)> {
+        let (read, reason) = (read.clone(), reason.to_owned());
+        self.write_log(move |db| users::set_state_if(db, &read, state, &reason, now))
             .await
     }
 
@@ -364,6 +377,22 @@ impl Store for SqliteStore {
         let (name, sealed) = (name.to_owned(), sealed.to_vec());
         self.write(move |db| keys::secret_or_insert(db, &name, &sealed))
             .await
+    }
+
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
+        let claim = claim.clone();
+        self.write(move |db| claims::claim(db, &claim, now)).await
+    }
+
+    async fn keep_answer(&self, claim: &Claim, answer: &KeptAnswer) -> Result<()> {
+        let (claim, answer) = (claim.clone(), answer.clone());
+        self.write(move |db| claims::keep(db, &claim, &answer))
+            .await
+    }
+
+    async fn give_up_claim(&self, claim: &Claim) -> Result<()> {
+        let claim = claim.clone();
+        self.write(move |db| claims::give_up(db, &claim)).await
     }
 
     async fn seals(&self) -> Result<Vec<SealCount>> {
