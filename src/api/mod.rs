@@ -35,6 +35,7 @@ mod finish;
 pub mod granted;
 mod keys;
 mod metadata;
+mod oauth;
 pub mod problem;
 mod rate;
 pub mod registry;
@@ -64,7 +65,9 @@ fn open() -> Routes {
 
 /// Served to known callers, within `listen.api.timeout` and `listen.api.body`.
 fn resources() -> Routes {
-    Router::new().merge(clients::routes())
+    Router::new()
+        .merge(clients::routes())
+        .merge(oauth::routes())
 }
 
 /// Served to known callers for as long as it takes.
@@ -91,5 +94,7 @@ fn assemble(api: Arc<Api>, resources: Routes, streams: Routes) -> Router {
         .with_state(api)
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,10 @@
 //! What endpoints share; made once by `runtime`.
 
 use super::registry::Clients;
-use crate::config::ApiListener;
+use crate::config::{ApiListener, AudienceConfig};
+use crate::identity::Visitors;
 use crate::keys::master::MasterKey;
+use crate::keys::pairwise::PairwiseKey;
 use crate::keys::ring::Ring;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
@@ -23,6 +25,12 @@ pub struct Api {
     pub master: Arc<ArcSwap<MasterKey>>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
+    /// Whom tokens are exchanged for; replaced on a reload.
+    pub audiences: ArcSwap<Vec<AudienceConfig>>,
+    /// What the road knows of visitors.
+    pub visitors: Arc<dyn Visitors>,
+    /// What pairwise subjects are made with.
+    pub pairwise: PairwiseKey,
     /// The listener's own settings.
     pub listener: ApiListener,
     /// How long others may keep our public keys: less than a new one is announced.

@@ -838,9 +838,9 @@ fn audiences_are_services_and_say_what_they_are_told() {
     let config = house.services("", "").unwrap_or_else(|e| panic!("{e}"));
     let audience = &config.audiences[0];
     assert_eq!(audience.scopes, ["read", "write"]);
-    assert_eq!(audience.lifetime, std::time::Duration::from_secs(300));
-    assert_eq!(audience.subject, super::SubjectKind::Shared);
-    assert_eq!(audience.claims, [super::AudienceClaim::Email]);
+    assert_eq!(audience.lifetime, Duration::from_secs(300));
+    assert_eq!(audience.subject, SubjectKind::Shared);
+    assert_eq!(audience.claims, [AudienceClaim::Email]);
     let id = "[[audiences]]\nid = \"https://reports.internal\"";
     for bad in [
         "*",

@@ -1,5 +1,6 @@
 //! What every station may use: the bridge's shared state, made once by `runtime`.
 
+use super::assertion::ReplayTable;
 use super::forward::Tunnels;
 use super::route::{Site, Sites};
 use super::session::Sessions;
@@ -8,7 +9,9 @@ use crate::config::{Limits, PortalConfig};
 use crate::identity;
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
+use crate::keys::pairwise::PairwiseKey;
 use crate::keys::ring::Ring;
+use crate::keys::seal::SealError;
 use crate::keys::session_token;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
@@ -64,6 +67,8 @@ pub struct Bridge {
     pub tunnels: Arc<Tunnels>,
     /// Work beside requests: waited for at the end.
     pub tasks: TaskTracker,
+    /// Assertions that clients passed on.
+    pub(super) passed_on: ReplayTable,
     root: Arc<PasswordRoot>,
     keeper: Notify,
 }
@@ -84,6 +89,7 @@ impl Bridge {
             sessions: Sessions::default(),
             tunnels: Arc::new(Tunnels::default()),
             tasks: TaskTracker::new(),
+            passed_on: super::vouch::passed_on(),
             root: parts.root,
             keeper: Notify::new(),
         })
@@ -101,6 +107,14 @@ impl Bridge {
             .iter()
             .find(|s| s.config.id == *app)
             .cloned()
+    }
+
+    /// The key of pairwise subjects.
+    ///
+    /// # Errors
+    /// When the crypto library refuses.
+    pub fn pairwise(&self) -> Result<PairwiseKey, SealError> {
+        PairwiseKey::of(&self.root)
     }
 
     /// What ensuring an account of this app needs.

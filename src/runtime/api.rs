@@ -49,6 +49,11 @@ impl ApiServer {
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
+            audiences: ArcSwap::from_pointee(config.audiences.clone()),
+            visitors: Arc::new(bridge.clone()),
+            pairwise: bridge
+                .pairwise()
+                .map_err(|e| StartError::new("pairwise subjects", e))?,
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
@@ -74,10 +79,12 @@ impl ApiServer {
         Ok(Self { api, server })
     }
 
-    /// Takes the clients of a new configuration. The listener itself changes with a restart.
+    /// Takes the clients and audiences of a new configuration. The listener itself changes with a restart.
     pub(super) fn reload(&self, config: &Config) {
         let clients = Clients::new(&config.clients, &self.api.listener);
         self.api.clients.store(Arc::new(clients));
+        let audiences = Arc::new(config.audiences.clone());
+        self.api.audiences.store(audiences);
     }
 }
 

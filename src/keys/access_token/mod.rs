@@ -24,6 +24,9 @@ pub mod fuzz;
 /// Longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 8192;
 
+/// Length of a hidden session's name.
+const HIDDEN: usize = 64;
+
 /// Why an exchanged token was not minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
@@ -40,6 +43,8 @@ pub enum MintError {
 pub enum Origin {
     /// A session of ours.
     Session(SessionId),
+    /// A session of ours under a name that only its audience sees ([`super::pairwise`]).
+    Hidden(String),
     /// A sign-in that had no session at the app: whatever is revoked of the person afterwards ends
     /// it.
     SignIn {
@@ -160,6 +165,7 @@ impl AccessClaims {
 pub fn mint(ring: &Ring, new: &NewAccessToken<'_>) -> Result<String, MintError> {
     let (sid, am_origin) = match new.origin {
         Origin::Session(id) => (Some(id.to_string()), None),
+        Origin::Hidden(name) => (Some(name.clone()), None),
         Origin::SignIn { app, epoch } => {
             let epoch = [epoch.user, epoch.global];
             let app = app.clone();
@@ -222,7 +228,11 @@ pub fn verify(
 fn read(payload: &[u8]) -> Option<AccessClaims> {
     let claims: Claims = serde_json::from_slice(payload).ok()?;
     let origin = match (&claims.sid, &claims.am_origin) {
-        (Some(sid), None) => Origin::Session(sid.parse().ok()?),
+        (Some(sid), None) => match sid.parse() {
+            Ok(id) => Origin::Session(id),
+            Err(_) if sid.len() == HIDDEN => Origin::Hidden(sid.clone()),
+            Err(_) => return None,
+        },
         (None, Some(sign_in)) => Origin::SignIn {
             app: sign_in.app.clone(),
             epoch: Epoch {

@@ -58,7 +58,8 @@ fn check(ring: &Ring, token: &str) -> Result<AccessClaims, TokenError> {
 #[test]
 fn a_minted_token_verifies_and_says_what_it_was_minted_with() {
     let ring = ring_of(&master(), &[(AccessToken, Signing)]);
-    for origin in [session(), sign_in()] {
+    let hidden = Origin::Hidden("h".repeat(64));
+    for origin in [session(), hidden, sign_in()] {
         let claims = check(&ring, &token(&ring, &origin, &about()).unwrap()).unwrap();
         assert_eq!(claims.id(), TokenId([5; 16]));
         assert_eq!(claims.audience(), "https://files.internal");
