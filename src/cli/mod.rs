@@ -15,6 +15,7 @@ mod out;
 mod person;
 mod serve;
 mod sessions;
+mod smoke;
 mod stage;
 mod users;
 
@@ -80,6 +81,9 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Walk the whole road of a running instance as a browser does: door, session, API, socket, and
+    /// what must be refused.
+    Smoke(smoke::Smoke),
     /// Bring the store's tables up to date (`serve` does it too).
     Migrate(migrate::Migrate),
     /// Show everything on this machine: a door that plays Pomerium, the bridge, a stand-in app.
@@ -99,6 +103,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Smoke(smoke) => smoke.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),
     }

@@ -119,6 +119,8 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let store = sections::store(&root.table("store"));
     let keys = sections::keys(&root.table("keys"));
     let portal = sections::portal(&root.table("portal"));
+    let instance = proxy.as_ref().map(|proxy| proxy.address);
+    let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
     let limits = sections::limits(&root.table("limits"));
 
     let issuer_tables = root.tables("issuers", "id");
@@ -219,6 +221,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         clients: services,
         audiences: receivers,
         portal,
+        traces,
         limits,
         insecure: problems.insecure(),
     })

@@ -33,6 +33,8 @@ pub struct Config {
     pub audiences: Vec<AudienceConfig>,
     /// What visitors' pages say.
     pub portal: PortalConfig,
+    /// Where traces go; `None`: none are made.
+    pub traces: Option<TracesConfig>,
     /// Limits of the bridge as a whole.
     pub limits: Limits,
     /// Active `insecure_…` settings, as key paths: listed at start and in `/readyz`.
@@ -101,8 +103,10 @@ pub enum StoreConfig {
         url: SecretText,
         /// Connections of the pool. Default 8.
         max_connections: usize,
-        /// Authorities of the server's certificate; `None`: public ones. TLS follows `sslmode` of
-        /// the URL.
+        /// Whether the connection must be TLS: `sslmode` of the URL demands it, or `ca` is set. The
+        /// server's name is verified then.
+        tls: bool,
+        /// Authorities of the server's certificate; `None`: public ones.
         ca: Option<PathBuf>,
     },
 }
@@ -343,6 +347,21 @@ pub struct PortalConfig {
     pub organisation: String,
     /// Whom to ask: a text or an e-mail address. Default: none.
     pub contact: String,
+}
+
+/// `[telemetry.traces]`.
+#[derive(Debug, Clone)]
+pub struct TracesConfig {
+    /// The collector's OTLP/HTTP address, path included.
+    pub endpoint: Url,
+    /// Authorities of an `https://` collector; `None`: public ones.
+    pub ca: Option<PathBuf>,
+    /// Value of the header `Authorization`, when the collector wants one.
+    pub authorization: Option<SecretSource>,
+    /// One of so many requests is traced. Default 1: each.
+    pub one_in: u64,
+    /// This replica's name among the others. Default: the proxy listener's address.
+    pub instance: String,
 }
 
 /// `[limits]`.

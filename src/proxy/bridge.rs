@@ -15,6 +15,7 @@ use crate::keys::seal::SealError;
 use crate::keys::session_token;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::types::{AppId, Clock};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Where a request's time went.
+    pub traces: Traces,
 }
 
 /// The shared state.
@@ -61,6 +64,8 @@ pub struct Bridge {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Where a request's time went.
+    pub traces: Traces,
     /// Live sessions.
     pub sessions: Sessions,
     /// Open sockets.
@@ -86,6 +91,7 @@ impl Bridge {
             portal: ArcSwap::from_pointee(parts.portal),
             limits: parts.limits,
             metrics: parts.metrics,
+            traces: parts.traces,
             sessions: Sessions::default(),
             tunnels: Arc::new(Tunnels::default()),
             tasks: TaskTracker::new(),
