@@ -30,3 +30,6 @@ pub(super) fn routes() -> Routes {
         .merge(revoke::routes())
         .merge(exchange::routes())
 }
+
+#[cfg(test)]
+mod tests;
