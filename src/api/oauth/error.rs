@@ -7,10 +7,12 @@ use crate::error::{Code, Refusal};
 use axum::response::{IntoResponse, Json, Response};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// OAuth's words for what is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OauthWord)]
 pub(super) enum Word {
     InvalidRequest,
     InvalidScope,
@@ -82,11 +84,16 @@ impl From<Problem> for Refused {
     }
 }
 
-#[derive(Serialize)]
-struct Body {
+/// A refusal in OAuth's words (RFC 6749 §5.2).
+#[derive(Serialize, ToSchema)]
+#[schema(as = OauthRefusal)]
+pub(super) struct Body {
     error: Word,
+    /// For people.
     error_description: &'static str,
+    /// Why the visitor does not come in, where that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     code: Option<&'static str>,
 }
 

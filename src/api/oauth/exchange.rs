@@ -7,13 +7,13 @@
 //! certificate if it showed one, and ends with what it came from.
 
 use super::GRANT;
-use super::error::{Refused, Word};
+use super::error::{Body, Refused, Word};
 use super::form::Form;
 use super::token::Token;
 use crate::api::Routes;
 use crate::api::caller::Caller;
 use crate::api::granted::{Exchange, Granted};
-use crate::api::problem::Problem;
+use crate::api::problem::{Document, Problem};
 use crate::api::state::Api;
 use crate::config::{AudienceClaim, AudienceConfig, SubjectKind};
 use crate::error::{Code, Refusal};
@@ -28,6 +28,7 @@ use axum::routing::post;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::{OpenApi, ToSchema};
 
 /// Where it is.
 pub(crate) const PATH: &str = "/api/v1/oauth/exchange";
@@ -35,20 +36,70 @@ pub(crate) const PATH: &str = "/api/v1/oauth/exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-/// RFC 8693 §2.2.1.
-#[derive(Serialize)]
+/// An exchanged token (RFC 8693 §2.2.1).
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExchangedToken)]
 struct Answer {
+    /// A JWT in the form of RFC 9068.
     access_token: String,
+    /// `urn:ietf:params:oauth:token-type:access_token`.
     issued_token_type: &'static str,
+    /// `Bearer`; with `cnf` it is bound to the client's certificate all the same.
     token_type: &'static str,
+    /// In seconds.
     expires_in: u64,
+    /// What it allows.
     scope: String,
 }
+
+/// Its part of the document.
+#[derive(OpenApi)]
+#[openapi(paths(exchange))]
+pub(crate) struct Documented;
 
 pub(super) fn routes() -> Routes {
     Routes::new().route(PATH, post(exchange))
 }
 
+/// What is traded (RFC 8693 §2.1).
+#[derive(ToSchema)]
+#[schema(as = ExchangeForm)]
+#[expect(dead_code, reason = "read by hand: see `form`")]
+struct ExchangeForm {
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`.
+    grant_type: String,
+    /// The visitor's assertion, or the app's session cookie.
+    subject_token: String,
+    /// `urn:ietf:params:oauth:token-type:jwt` for the assertion, `…:access_token` for the cookie.
+    subject_token_type: String,
+    /// One of the client's audiences; here or as `resource`.
+    #[schema(nullable = false)]
+    audience: Option<String>,
+    /// The same.
+    #[schema(nullable = false)]
+    resource: Option<String>,
+    /// Words with blanks between; cut to what the audience allows. Without it: all of that.
+    #[schema(nullable = false)]
+    scope: Option<String>,
+    /// `urn:ietf:params:oauth:token-type:access_token`.
+    #[schema(nullable = false)]
+    requested_token_type: Option<String>,
+    /// The calling client.
+    #[schema(nullable = false)]
+    client_id: Option<String>,
+}
+
+/// What a visitor brought, for a token of another audience.
+#[utoipa::path(
+    post, path = "/api/v1/oauth/exchange", tag = "oauth", operation_id = "exchange_token",
+    request_body(content = ExchangeForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The token (RFC 8693 §2.2.1).", body = Answer),
+        (status = 400, description = "Refused (RFC 6749 §5.2, RFC 8693 §2.2.2).",
+         content((Body = "application/json"), (Document<'_> = "application/problem+json"))),
+    ),
+    security(("certificate" = ["exchange"]), ("bearer" = ["exchange"])),
+)]
 async fn exchange(
     caller: Granted<Exchange>,
     State(api): State<Arc<Api>>,

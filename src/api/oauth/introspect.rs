@@ -5,13 +5,13 @@
 //! the text could be read or not. What remains to be measured is whether we signed a text, which its
 //! holder can tell from our public keys, and whether a row was there, which is a few microseconds.
 
-use super::error::Refused;
+use super::error::{Body, Refused};
 use super::form::Form;
 use super::token::{Token, nothing};
 use crate::api::Routes;
 use crate::api::caller::Caller;
 use crate::api::granted::{Granted, Introspect};
-use crate::api::problem::Problem;
+use crate::api::problem::{Document, Problem};
 use crate::api::state::Api;
 use crate::error::Code;
 use crate::identity::Visitor;
@@ -24,6 +24,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use utoipa::{OpenApi, ToSchema};
 
 /// Where it is.
 pub(crate) const PATH: &str = "/oauth2/introspect";
@@ -31,10 +32,41 @@ pub(crate) const PATH: &str = "/oauth2/introspect";
 /// An answer as a JWT (RFC 9701 §4).
 const SIGNED: &str = "application/token-introspection+jwt";
 
+/// Its part of the document.
+#[derive(OpenApi)]
+#[openapi(paths(introspect))]
+pub(crate) struct Documented;
+
 pub(super) fn routes() -> Routes {
     Routes::new().route(PATH, post(introspect))
 }
 
+/// What is asked about a token (RFC 7662 §2.1).
+#[derive(ToSchema)]
+#[schema(as = TokenForm)]
+#[expect(dead_code, reason = "read by hand: see `form`")]
+pub(super) struct TokenForm {
+    /// A session's cookie or an exchanged token.
+    token: String,
+    /// Not needed: what it is shows.
+    #[schema(nullable = false)]
+    token_type_hint: Option<String>,
+}
+
+/// Whose a token is, and whether it is good for the caller.
+///
+/// Everything else, whatever the reason, is `{"active": false}`.
+#[utoipa::path(
+    post, path = "/oauth2/introspect", tag = "oauth", operation_id = "introspect",
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The token's members (RFC 7662 §2.2); signed (RFC 9701) on its Accept.",
+         content((Object = "application/json"), (String = "application/token-introspection+jwt"))),
+        (status = 400, description = "No token, or no form.",
+         content((Body = "application/json"), (Document<'_> = "application/problem+json"))),
+    ),
+    security(("certificate" = ["introspect"]), ("bearer" = ["introspect"])),
+)]
 async fn introspect(
     caller: Granted<Introspect>,
     State(api): State<Arc<Api>>,

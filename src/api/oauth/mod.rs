@@ -20,9 +20,18 @@ pub(super) use introspect::PATH as INTROSPECT;
 pub(super) use revoke::PATH as REVOKE;
 
 use super::Routes;
+use utoipa::OpenApi;
 
 /// The one grant that there is.
 pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// Its part of the document.
+pub(super) fn documented() -> utoipa::openapi::OpenApi {
+    let mut all = introspect::Documented::openapi();
+    all.merge(revoke::Documented::openapi());
+    all.merge(exchange::Documented::openapi());
+    all
+}
 
 pub(super) fn routes() -> Routes {
     Routes::new()

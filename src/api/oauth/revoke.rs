@@ -5,12 +5,13 @@
 //! admin; a session is ended by the latter, and only at a host that it may speak for. What is no
 //! token of ours, or no longer, is answered as if it had been taken back (RFC 7009 §2.2).
 
-use super::error::{Refused, Word};
+use super::error::{Body, Refused, Word};
 use super::form::Form;
+use super::introspect::TokenForm;
 use super::token::Token;
 use crate::api::Routes;
 use crate::api::granted::{Granted, RevokeTokens};
-use crate::api::problem::Problem;
+use crate::api::problem::{Document, Problem};
 use crate::api::state::Api;
 use crate::types::Scope;
 use axum::extract::State;
@@ -18,14 +19,34 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::StatusCode;
 use std::sync::Arc;
+use utoipa::OpenApi;
 
 /// Where it is.
 pub(crate) const PATH: &str = "/oauth2/revoke";
+
+/// Its part of the document.
+#[derive(OpenApi)]
+#[openapi(paths(revoke))]
+pub(crate) struct Documented;
 
 pub(super) fn routes() -> Routes {
     Routes::new().route(PATH, post(revoke))
 }
 
+/// Takes a token back, or ends the session of a cookie.
+#[utoipa::path(
+    post, path = "/oauth2/revoke", tag = "oauth", operation_id = "revoke_token",
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "It is worth nothing, now or before."),
+        (status = 400, description = "No token, or another client's.",
+         content((Body = "application/json"), (Document<'_> = "application/problem+json"))),
+    ),
+    security(
+        ("certificate" = ["introspect", "exchange", "sessions", "admin"]),
+        ("bearer" = ["introspect", "exchange", "sessions", "admin"]),
+    ),
+)]
 async fn revoke(
     caller: Granted<RevokeTokens>,
     State(api): State<Arc<Api>>,

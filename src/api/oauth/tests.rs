@@ -1,5 +1,6 @@
 //! The endpoints before a road of our own, so that every way to say no can be had.
 
+use crate::api::state::Apps;
 use crate::api::testing::Road;
 use crate::api::{Api, Clients, router};
 use crate::config::{ApiListener, AudienceConfig, ClientConfig, SubjectKind};
@@ -38,6 +39,14 @@ struct Bed {
     road: Arc<Road>,
     clock: Arc<ManualClock>,
     router: Router,
+}
+
+struct NoApps;
+
+impl Apps for NoApps {
+    fn context(&self, _: &AppId) -> Option<crate::identity::Context> {
+        None
+    }
 }
 
 struct Answer {
@@ -134,6 +143,8 @@ impl Bed {
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            terms: ArcSwap::default(),
+            apps: Arc::new(NoApps),
             audiences: ArcSwap::from_pointee(vec![
                 audience(FILES, SubjectKind::Shared),
                 audience(HIDDEN, SubjectKind::Pairwise),
