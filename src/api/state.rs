@@ -1,5 +1,6 @@
 //! What endpoints share; made once by `runtime`.
 
+use super::bearer::Bearers;
 use super::registry::Clients;
 use crate::config::{ApiListener, AudienceConfig};
 use crate::identity;
@@ -33,6 +34,8 @@ pub struct Api {
     pub visitors: Arc<dyn Visitors>,
     /// What pairwise subjects are made with.
     pub pairwise: PairwiseKey,
+    /// Who signs callers' tokens.
+    pub bearers: Bearers,
     /// What orders depend on; replaced on a reload.
     pub terms: ArcSwap<Terms>,
     /// The apps that are served now.

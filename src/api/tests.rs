@@ -83,6 +83,7 @@ impl Bed {
             audiences: ArcSwap::default(),
             visitors: Arc::new(Road::default()),
             pairwise: PairwiseKey::of(&PasswordRoot::from_bytes([1; 32])).unwrap(),
+            bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),
             listener,

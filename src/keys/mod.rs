@@ -11,7 +11,7 @@
 //! - [`session_token`]: the bridge cookie; [`access_token`]: exchanged tokens, whose subjects may be
 //!   [`pairwise`]; [`answer`]: signed answers about both. `compact`: how all of them are written.
 //!
-//! What does not live here: keys of others (JWKS of an issuer: `proxy/assertion`), certificates
+//! What does not live here: keys of others (`jwks`), certificates
 //! (`tls`), files of secrets that are not keys (`config`).
 //!
 //! Invariant: a secret leaves this module only as a `secrecy` or `zeroize` type, and no key is

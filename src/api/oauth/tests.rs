@@ -1,5 +1,6 @@
 //! The endpoints before a road of our own, so that every way to say no can be had.
 
+use crate::api::bearer::Bearers;
 use crate::api::state::Apps;
 use crate::api::testing::Road;
 use crate::api::{Api, Clients, router};
@@ -143,6 +144,7 @@ impl Bed {
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            bearers: Bearers::new(Vec::new(), listener.audience.clone(), clock.clone()),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),
             audiences: ArcSwap::from_pointee(vec![
