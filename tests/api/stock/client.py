@@ -42,7 +42,7 @@ class Service:
         head = jwt.get_unverified_header(token)
         if head["typ"].lower() != "at+jwt":
             raise jwt.InvalidTokenError("not an access token")
-        key = next(k for k in jwt.PyJWKSet.from_dict(keys.json()).keys if k.key_id == head["kid"])
+        key = find(keys.json(), head)
         return jwt.decode(
             token,
             key.key,
@@ -76,7 +76,7 @@ class Service:
         keys = self.http.get(self.metadata()["jwks_uri"], timeout=30).json()
         head = jwt.get_unverified_header(answer["body"])
         assert head["typ"] == "token-introspection+jwt", head
-        key = next(k for k in jwt.PyJWKSet.from_dict(keys).keys if k.key_id == head["kid"])
+        key = find(keys, head)
         claims = jwt.decode(
             answer["body"],
             key.key,
@@ -99,6 +99,13 @@ class Service:
         if "scope" in order:
             form["scope"] = order["scope"]
         return self.post("token_endpoint", form)
+
+
+def find(keys, head):
+    for key in jwt.PyJWKSet.from_dict(keys).keys:
+        if key.key_id == head["kid"]:
+            return key
+    raise jwt.InvalidKeyError("no such key")
 
 
 def resolve(issuer, address):
