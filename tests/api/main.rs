@@ -10,6 +10,7 @@ mod certificates;
 mod commands;
 mod limits;
 mod secrets;
+mod tokens;
 
 /// An endpoint that needs the scope users:read or admin.
 const CLIENTS: &str = "/api/v1/clients";
