@@ -49,6 +49,7 @@ mod finish;
 pub mod granted;
 mod keys;
 mod metadata;
+mod oauth;
 pub mod openapi;
 pub mod problem;
 mod rate;
@@ -95,6 +96,7 @@ fn resources() -> Routes {
         .merge(signing_keys::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
+        .merge(oauth::routes())
 }
 
 /// Served to known callers for as long as it takes.
@@ -121,5 +123,7 @@ fn assemble(api: Arc<Api>, resources: Routes, streams: Routes) -> Router {
         .with_state(api)
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,10 @@
 //! The router as a whole, without a network: who is let in, and what everybody else is told.
 
+use super::testing::{self, NoRoad};
 use super::*;
 use crate::config::{ApiListener, ClientConfig};
-use crate::keys::{master::MasterKey, random, rotation};
+use crate::keys::pairwise::PairwiseKey;
+use crate::keys::{PasswordRoot, master::MasterKey, random, rotation};
 use crate::store::SqliteStore;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Peer, PeerName};
@@ -29,33 +31,6 @@ fn client(id: &str, scopes: &[&str]) -> ClientConfig {
         scopes: scopes.iter().map(|s| s.parse().unwrap()).collect(),
         hosts: Vec::new(),
         audiences: Vec::new(),
-    }
-}
-
-/// No road: what goes along it is tried over the whole bridge (`tests/api`).
-struct NoRoad;
-
-#[async_trait::async_trait]
-impl Road for NoRoad {
-    async fn call(&self, who: AppCaller, request: Request<apps::Streamed>) -> apps::Called {
-        let text = format!("{} {} {}", who.client(), who.app(), request.uri().path());
-        let body = Body::from(text).map_err(Into::into).boxed_unsync();
-        apps::Called {
-            rule: None,
-            answer: Ok(http::Response::new(body)),
-        }
-    }
-
-    async fn introduce(
-        &self,
-        who: Introducer,
-        _: visitors::Introduction,
-    ) -> Result<visitors::Introduced, crate::error::Refusal> {
-        let code = match who.may_have_cookies() {
-            true => crate::error::Code::AssertionExpired,
-            false => crate::error::Code::AssertionKeysUnavailable,
-        };
-        Err(code.into())
     }
 }
 
@@ -108,6 +83,9 @@ impl Bed {
             master: Arc::new(ArcSwap::from_pointee(master)),
             road: Arc::new(NoRoad),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            audiences: ArcSwap::default(),
+            visitors: Arc::new(testing::Road::default()),
+            pairwise: PairwiseKey::of(&PasswordRoot::from_bytes([1; 32])).unwrap(),
             bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),

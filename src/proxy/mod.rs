@@ -41,6 +41,7 @@ mod bridge;
 pub mod refuse;
 pub mod service;
 mod visit;
+mod vouch;
 
 pub use body::Body;
 pub use bridge::{Bridge, Parts};

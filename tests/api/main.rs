@@ -13,6 +13,7 @@ mod limits;
 mod secrets;
 mod service;
 mod service_socket;
+mod tokens;
 mod visitors;
 
 /// An endpoint that needs the scope users:read or admin.

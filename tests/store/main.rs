@@ -22,6 +22,7 @@ mod schema;
 mod sealed;
 mod sessions;
 mod sqlite;
+mod tokens;
 
 macro_rules! suite {
     ($($file:ident: $($case:ident)*;)*) => {
@@ -118,6 +119,10 @@ suite! {
         a_token_is_written_to_what_was_read_and_told
         one_of_many_new_tokens_stands
         a_bots_token_is_resealed_like_everything_else;
+    tokens:
+        what_stands_behind_a_token_is_read_at_once
+        nothing_stands_behind_an_invented_token
+        a_revoked_token_is_so_everywhere_until_it_expires;
     locks:
         a_lock_excludes_and_is_given_back
         a_lock_excludes_across_replicas

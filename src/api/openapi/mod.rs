@@ -12,7 +12,9 @@ mod complete;
 use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
-use super::{Routes, accounts, clients, keys, metadata, sessions, signing_keys, users, visitors};
+use super::{
+    Routes, accounts, clients, keys, metadata, oauth, sessions, signing_keys, users, visitors,
+};
 use crate::error::Code;
 use axum::Router;
 use axum::body::Bytes;
@@ -59,6 +61,7 @@ pub(super) fn routes() -> Routes {
         (name = "sessions", description = "Who is signed in."),
         (name = "keys", description = "Our signing keys."),
         (name = "clients", description = "Who may call."),
+        (name = "oauth", description = "Whose a token is, and another one for it."),
         (name = "discovery", description = "What there is."),
     ),
 )]
@@ -74,7 +77,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 9] {
+fn parts() -> [utoipa::openapi::OpenApi; 10] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -85,6 +88,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 9] {
         visitors::Documented::openapi(),
         keys::Documented::openapi(),
         metadata::Documented::openapi(),
+        oauth::documented(),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use crate::store::*;
 use crate::types::{
-    AppId, BotName, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId,
+    AppId, BotName, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -308,6 +308,14 @@ impl Store for KeyStore {
     }
 
     async fn last_seen(&self, _: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
+        not_ours()
+    }
+
+    async fn token_facts(&self, _: &TokenQuestion) -> Result<TokenFacts> {
+        not_ours()
+    }
+
+    async fn revoke_token(&self, _: TokenId, _: Timestamp) -> Result<()> {
         not_ours()
     }
 

@@ -22,6 +22,7 @@ mod row;
 mod sealed;
 mod sessions;
 mod thread;
+mod tokens;
 mod users;
 
 pub(super) use open::MIGRATIONS;
@@ -32,10 +33,10 @@ use super::{
     Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
     Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
     SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredBot, StoredKey,
-    Tombstone, User, UserFilter, UserState, Which,
+    TokenFacts, TokenQuestion, Tombstone, User, UserFilter, UserState, Which,
 };
 use crate::types::{
-    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId,
+    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
 };
 use async_trait::async_trait;
 use lock::Locks;
@@ -335,6 +336,15 @@ impl Store for SqliteStore {
     async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
         let ids = ids.to_vec();
         self.read(move |db| sessions::last_seen(db, &ids)).await
+    }
+
+    async fn token_facts(&self, about: &TokenQuestion) -> Result<TokenFacts> {
+        let about = *about;
+        self.read(move |db| tokens::facts(db, &about)).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, until: Timestamp) -> Result<()> {
+        self.write(move |db| tokens::revoke(db, token, until)).await
     }
 
     async fn revocations_after(&self, number: i64, limit: u32) -> Result<Vec<Revocation>> {
