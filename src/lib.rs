@@ -11,7 +11,7 @@
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
 //! sessions, `identity/` decides what must be made, `store/` remembers, `keys/` signs and seals,
-//! `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
+//! `audit/` accounts for it, `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
 pub mod error;
@@ -23,6 +23,9 @@ pub mod config;
 pub mod keys;
 pub mod store;
 pub mod tls;
+
+// Who did what: rests on store and keys.
+pub mod audit;
 
 // What it is for.
 pub mod apps;

@@ -333,16 +333,26 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("config", &["types"]),
     ("store", &["telemetry", "types"]),
     ("keys", &["store", "types"]),
+    ("audit", &["error", "keys", "store", "telemetry", "types"]),
     ("portal", &["error", "types"]),
     ("apps", &["config", "error", "types"]),
     (
         "identity",
-        &["apps", "error", "keys", "store", "telemetry", "types"],
+        &[
+            "apps",
+            "audit",
+            "error",
+            "keys",
+            "store",
+            "telemetry",
+            "types",
+        ],
     ),
     (
         "proxy",
         &[
             "apps",
+            "audit",
             "config",
             "error",
             "identity",

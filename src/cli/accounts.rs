@@ -315,7 +315,13 @@ async fn unlink(stage: &Stage, who: &str, app: &AppId, dry_run: bool) -> anyhow:
     let which = Which::User(user.id, Some(app.clone()));
     let ended = stage
         .store
-        .end_sessions(&which, EndReason::AccountGone, stage.now, stage.now)
+        .end_sessions(
+            &which,
+            EndReason::AccountGone,
+            stage.now,
+            stage.now,
+            &stage.by(),
+        )
         .await?;
     print(format!(
         "{name} has lost the account {remote} of {app}; {} ended",
@@ -324,7 +330,7 @@ async fn unlink(stage: &Stage, who: &str, app: &AppId, dry_run: bool) -> anyhow:
 }
 
 async fn save(stage: &Stage, account: &Account) -> anyhow::Result<()> {
-    match stage.store.save_account(account).await {
+    match stage.store.save_account(account, &stage.by()).await {
         Ok(_) => Ok(()),
         Err(StoreError::Changed) => {
             bail!("the bridge wrote the account meanwhile: look at it and try again")

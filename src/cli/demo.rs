@@ -2,6 +2,7 @@
 //! Pomerium, the app a stand-in unless a real server is named; the bridge between them is the real
 //! one, with its real configuration file.
 
+use super::operator;
 use crate::config::Config;
 use crate::demo::door::{self, Door, DoorOptions, Minter, Scheme};
 use crate::demo::mattermost::{Options as StandInOptions, StandIn};
@@ -231,8 +232,10 @@ async fn disable_denis(config: &Config) -> anyhow::Result<()> {
         at: now,
     };
     let user = store.saw_user(&seen).await?;
+    let by = runtime::audit_of(config, Arc::new(SystemClock)).by(operator::operator());
+    let (state, why) = (UserState::Disabled, "disabled for the demo");
     store
-        .set_user_state(user.id, UserState::Disabled, "disabled for the demo", now)
+        .set_user_state(user.id, state, why, now, &by.by())
         .await?;
     Ok(())
 }

@@ -102,7 +102,7 @@ async fn rotate(stage: &Stage, at_once: bool, dry_run: bool) -> anyhow::Result<(
             return print("there is no key yet: the first would be made, and would sign at once");
         }
         Err(RingError::NoSigningKey) => {
-            let ring = rotation::ensure(store, &master, now).await?;
+            let ring = rotation::ensure(store, &master, now, &stage.by()).await?;
             return print(format!(
                 "{} is the first key, and signs",
                 ring.signing().id()
@@ -121,7 +121,7 @@ async fn rotate(stage: &Stage, at_once: bool, dry_run: bool) -> anyhow::Result<(
             ));
         }
         Rotation::Announce => {
-            let kid = rotation::announce(store, &master, now).await?;
+            let kid = rotation::announce(store, &master, now, &stage.by()).await?;
             if !at_once {
                 return print(format!(
                     "{kid} is announced. A running bridge lets it sign from {}; then the former one \
@@ -142,7 +142,7 @@ async fn rotate(stage: &Stage, at_once: bool, dry_run: bool) -> anyhow::Result<(
     if dry_run {
         return print(format!("{kid} would sign from now on"));
     }
-    rotation::promote(store, &master, &kid, now).await?;
+    rotation::promote(store, &master, &kid, now, &stage.by()).await?;
     print(format!(
         "{kid} signs from now on; the former one only verifies"
     ))
@@ -176,6 +176,6 @@ async fn revoke(stage: &Stage, beginning: &str, dry_run: bool) -> anyhow::Result
         return print(format!("{kid} ({}) would be revoked{then}", key.state));
     }
     stage.as_owner()?;
-    rotation::revoke(&*stage.store, &stage.master()?, kid, stage.now).await?;
+    rotation::revoke(&*stage.store, &stage.master()?, kid, stage.now, &stage.by()).await?;
     print(format!("{kid} is revoked{then}"))
 }

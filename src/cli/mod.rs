@@ -2,14 +2,16 @@
 //! what only an operator asks (`check`, `init`). What does not: anything that a running bridge does.
 //!
 //! Beside the commands: `stage` is what a command stands on, `person` finds whom an operator means,
-//! `out` prints.
+//! `operator` who runs it, `out` prints.
 
 mod accounts;
+mod audit;
 mod check;
 mod demo;
 mod init;
 mod keys;
 mod migrate;
+mod operator;
 mod out;
 mod person;
 mod serve;
@@ -79,6 +81,13 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Who did what: look, export, and prove that nothing was changed.
+    Audit {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: audit::Audit,
+    },
     /// Bring the store's tables up to date (`serve` does it too).
     Migrate(migrate::Migrate),
     /// Show everything on this machine: a door that plays Pomerium, the bridge, a stand-in app.
@@ -98,6 +107,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Audit { file, what } => what.run(&file),
         Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),
     }

@@ -262,7 +262,13 @@ async fn revoke(
     }
     let ended = stage
         .store
-        .end_sessions(&which, EndReason::Revoked, stage.now + stands, stage.now)
+        .end_sessions(
+            &which,
+            EndReason::Revoked,
+            stage.now + stands,
+            stage.now,
+            &stage.by(),
+        )
         .await?;
     print(format!("{} ended", count(ended.len(), "session")))
 }

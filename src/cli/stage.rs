@@ -1,15 +1,15 @@
 //! What a command stands on: the configuration, the store, the time. The store is opened as the
 //! bridge does it; a running bridge notices what is written there by its revocation log.
 
-use super::{ConfigFile, EX_CONFIG};
+use super::{ConfigFile, EX_CONFIG, operator};
+use crate::audit::{Audit, Witness};
 use crate::config::{AppConfig, Config, StoreConfig};
 use crate::keys::master::MasterKey;
 use crate::runtime;
-use crate::store::Store;
+use crate::store::{By, Store};
 use crate::types::{AppId, Clock as _, SystemClock, Timestamp};
 use anyhow::{Context as _, bail};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::sync::Arc;
 
 /// See the module.
@@ -17,6 +17,7 @@ pub(super) struct Stage {
     pub(super) config: Config,
     pub(super) store: Arc<dyn Store>,
     pub(super) now: Timestamp,
+    audit: Audit,
 }
 
 /// Runs a job on the configured store, which must exist.
@@ -43,6 +44,7 @@ pub(super) fn on_store(
         }
         let store = runtime::store_of(&config.store).await?;
         let stage = Stage {
+            audit: runtime::audit_of(&config, Arc::new(SystemClock)),
             config,
             store,
             now: SystemClock.now(),
@@ -87,6 +89,16 @@ impl Stage {
         Ok(runtime::master_of(&self.config.keys)?)
     }
 
+    /// Whoever runs this: whom the audit trail names.
+    pub(super) fn witness(&self) -> Witness {
+        self.audit.by(operator::operator())
+    }
+
+    /// The same, for the store.
+    pub(super) fn by(&self) -> By {
+        self.witness().by()
+    }
+
     /// Refuses to leave files behind that the bridge could not open: lock files belong to who
     /// makes them.
     pub(super) fn as_owner(&self) -> anyhow::Result<()> {
@@ -105,6 +117,6 @@ pub(super) fn foreign_owner(store: &StoreConfig) -> Option<u32> {
         return None;
     };
     let owner = std::fs::metadata(path).ok()?.uid();
-    let me = std::fs::metadata(Path::new("/proc/self")).ok()?.uid();
+    let me = operator::uid()?;
     (owner != me).then_some(owner)
 }

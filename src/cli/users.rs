@@ -165,7 +165,7 @@ async fn set(stage: &Stage, change: &Change, state: UserState) -> anyhow::Result
     }
     let done = stage
         .store
-        .set_user_state(user.id, state, &change.reason, stage.now)
+        .set_user_state(user.id, state, &change.reason, stage.now, &stage.by())
         .await?;
     let (_, ended) = done.context("the person is gone meanwhile")?;
     print(match state {

@@ -9,6 +9,7 @@ pub use ensure::{ensure, open_session, update};
 pub use memo::{Asserted, Memo};
 
 use crate::apps::{AppError, Connector, Profile, Strategy};
+use crate::audit::Witness;
 use crate::error::{Code, Refusal};
 use crate::keys::derive::PasswordRoot;
 use crate::store::Store;
@@ -32,6 +33,8 @@ pub struct Context {
     pub root: Arc<PasswordRoot>,
     /// Its counters.
     pub metrics: AppMetrics,
+    /// Whom the records of the audit trail say it is done for.
+    pub witness: Witness,
 }
 
 /// An account that is theirs and settled, with what a login needs.

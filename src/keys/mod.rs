@@ -7,6 +7,7 @@
 //! - [`phc`]: a password hash in the text form that Mattermost stores.
 //! - [`ring`]: our own signing keys, a snapshot; [`rotation`]: how they change in the store.
 //! - [`session_token`]: the bridge cookie.
+//! - [`audit`]: what signs the audit trail's checkpoints.
 //!
 //! What does not live here: keys of others (JWKS of an issuer: `proxy/assertion`), certificates
 //! (`tls`), files of secrets that are not keys (`config`).
@@ -14,6 +15,7 @@
 //! Invariant: a secret leaves this module only as a `secrecy` or `zeroize` type, and no key is
 //! used for two purposes (subkeys are derived with HKDF, RFC 5869).
 
+pub mod audit;
 pub mod derive;
 pub mod master;
 pub mod phc;
@@ -25,6 +27,7 @@ pub mod session_token;
 #[cfg(test)]
 mod testing;
 
+pub use audit::{AuditKey, AuditKeyError, AuditPublicKey, Statement, StatementError};
 pub use derive::{PasswordRoot, PasswordRootError};
 pub use master::{FileAccess, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::NoRandomness;

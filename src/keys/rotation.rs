@@ -8,7 +8,7 @@
 use super::master::MasterKey;
 use super::ring::{self, Ring, RingError, thumbprint};
 use super::seal::Purpose;
-use crate::store::{KeyState, Store, StoredKey};
+use crate::store::{By, KeyState, Store, StoredKey};
 use crate::types::{KeyId, Timestamp};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use std::time::Duration;
@@ -70,13 +70,14 @@ pub async fn ensure(
     store: &dyn Store,
     master: &MasterKey,
     now: Timestamp,
+    by: &By,
 ) -> Result<Ring, RingError> {
     match Ring::load(store, master).await {
         Err(RingError::NoSigningKey) => {}
         other => return other,
     }
     let _turn = store.lock(LOCK, WAIT).await?;
-    ensure_signing(store, master, now).await?;
+    ensure_signing(store, master, now, by).await?;
     Ring::load(store, master).await
 }
 
@@ -88,9 +89,10 @@ pub async fn announce(
     store: &dyn Store,
     master: &MasterKey,
     now: Timestamp,
+    by: &By,
 ) -> Result<KeyId, RingError> {
     let _turn = store.lock(LOCK, WAIT).await?;
-    add(store, master, KeyState::Announced, now).await
+    add(store, master, KeyState::Announced, now, by).await
 }
 
 /// Lets an announced key sign and retires the one that signed.
@@ -102,6 +104,7 @@ pub async fn promote(
     master: &MasterKey,
     kid: &KeyId,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     let _turn = store.lock(LOCK, WAIT).await?;
     let keys = store.signing_keys().await?;
@@ -110,9 +113,9 @@ pub async fn promote(
         return Err(wrong_state(key, "only an announced key can be promoted"));
     }
     // The new one first: two that sign are fine for a moment, none is not.
-    put(store, key, KeyState::Signing, key.sealed.clone(), now).await?;
+    put(store, key, KeyState::Signing, key.sealed.clone(), now, by).await?;
     for former in keys.iter().filter(|key| key.state == KeyState::Signing) {
-        retire_stored(store, master, former, now).await?;
+        retire_stored(store, master, former, now, by).await?;
     }
     Ok(())
 }
@@ -127,12 +130,13 @@ pub async fn retire(
     master: &MasterKey,
     kid: &KeyId,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     let _turn = store.lock(LOCK, WAIT).await?;
     let keys = store.signing_keys().await?;
     let key = find(&keys, kid)?;
     match key.state {
-        KeyState::Announced => retire_stored(store, master, key, now).await,
+        KeyState::Announced => retire_stored(store, master, key, now, by).await,
         KeyState::Signing => Err(wrong_state(
             key,
             "promote another key, that retires this one",
@@ -153,15 +157,16 @@ pub async fn revoke(
     master: &MasterKey,
     kid: &KeyId,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     let _turn = store.lock(LOCK, WAIT).await?;
     let keys = store.signing_keys().await?;
     let key = find(&keys, kid)?;
     if key.state != KeyState::Revoked {
         // Revoked before replaced: after a crash in between, the next start makes a new key.
-        put(store, key, KeyState::Revoked, Vec::new(), now).await?;
+        put(store, key, KeyState::Revoked, Vec::new(), now, by).await?;
     }
-    ensure_signing(store, master, now).await
+    ensure_signing(store, master, now, by).await
 }
 
 /// Seals anew, under the current master key, what a former one sealed. Gives how many keys.
@@ -172,6 +177,7 @@ pub async fn rewrap(
     store: &dyn Store,
     master: &MasterKey,
     now: Timestamp,
+    by: &By,
 ) -> Result<usize, RingError> {
     let _turn = store.lock(LOCK, WAIT).await?;
     let mut count = 0;
@@ -186,7 +192,7 @@ pub async fn rewrap(
                 sealed,
                 ..key.clone()
             };
-            store.put_signing_key(&anew, now).await?;
+            store.put_signing_key(&anew, now, by).await?;
             count += 1;
         }
     }
@@ -198,6 +204,7 @@ async fn ensure_signing(
     store: &dyn Store,
     master: &MasterKey,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     let keys = store.signing_keys().await?;
     let in_state = |state| keys.iter().find(move |key| key.state == state);
@@ -205,9 +212,11 @@ async fn ensure_signing(
         return Ok(());
     }
     if let Some(key) = in_state(KeyState::Announced) {
-        return put(store, key, KeyState::Signing, key.sealed.clone(), now).await;
+        return put(store, key, KeyState::Signing, key.sealed.clone(), now, by).await;
     }
-    add(store, master, KeyState::Signing, now).await.map(drop)
+    add(store, master, KeyState::Signing, now, by)
+        .await
+        .map(drop)
 }
 
 async fn add(
@@ -215,9 +224,10 @@ async fn add(
     master: &MasterKey,
     state: KeyState,
     now: Timestamp,
+    by: &By,
 ) -> Result<KeyId, RingError> {
     let key = generate(master, state, now)?;
-    store.put_signing_key(&key, now).await?;
+    store.put_signing_key(&key, now, by).await?;
     Ok(key.id)
 }
 
@@ -248,10 +258,11 @@ async fn retire_stored(
     master: &MasterKey,
     key: &StoredKey,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     ring::open(key, master)?;
     let sealed = master.seal(Purpose::RetiredKey(&key.id), &key.public)?;
-    put(store, key, KeyState::Retired, sealed, now).await
+    put(store, key, KeyState::Retired, sealed, now, by).await
 }
 
 async fn put(
@@ -260,6 +271,7 @@ async fn put(
     state: KeyState,
     sealed: Vec<u8>,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     let changed = StoredKey {
         state,
@@ -267,7 +279,7 @@ async fn put(
         state_since: now,
         ..key.clone()
     };
-    Ok(store.put_signing_key(&changed, now).await?)
+    Ok(store.put_signing_key(&changed, now, by).await?)
 }
 
 fn find<'a>(keys: &'a [StoredKey], kid: &KeyId) -> Result<&'a StoredKey, RingError> {
@@ -293,14 +305,15 @@ const WAIT: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::testing::{KeyStore, master};
+    use crate::keys::testing::{KeyStore, master, nobody};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
     async fn replicas_that_start_at_once_make_one_key() {
         let (store, master) = (KeyStore::default(), master());
-        let start = || ensure(&store, &master, Timestamp(1));
+        let by = nobody();
+        let start = || ensure(&store, &master, Timestamp(1), &by);
         let (a, b, c) = tokio::join!(start(), start(), start());
         let a = a.unwrap();
         assert_eq!(a.epoch(), b.unwrap().epoch());
@@ -311,12 +324,16 @@ mod tests {
     #[tokio::test]
     async fn a_rotation_announces_waits_and_promotes() {
         let (store, master) = (KeyStore::default(), master());
-        let ring = ensure(&store, &master, Timestamp(0)).await.unwrap();
+        let ring = ensure(&store, &master, Timestamp(0), &nobody())
+            .await
+            .unwrap();
         let old = ring.signing().id().clone();
         let signature = ring.sign(b"x").unwrap();
         assert_eq!(ring.rotation(Timestamp(10), HOUR), Rotation::Announce);
 
-        let new = announce(&store, &master, Timestamp(10)).await.unwrap();
+        let new = announce(&store, &master, Timestamp(10), &nobody())
+            .await
+            .unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
         assert_eq!(*ring.signing().id(), old);
         assert!(ring.jwks().contains(new.as_str()));
@@ -328,7 +345,9 @@ mod tests {
         assert_eq!(ring.rotation(Timestamp(3609), HOUR), waits);
         assert_eq!(ring.rotation(until, HOUR), Rotation::Promote(new.clone()));
 
-        promote(&store, &master, &new, until).await.unwrap();
+        promote(&store, &master, &new, until, &nobody())
+            .await
+            .unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
         assert_eq!(*ring.signing().id(), new);
         assert_eq!(store.state(&old), KeyState::Retired);
@@ -336,44 +355,62 @@ mod tests {
         assert_eq!(ring.outlived(until + HOUR, HOUR).count(), 0);
         let later = until + HOUR + Duration::from_secs(1);
         assert_eq!(ring.outlived(later, HOUR).collect::<Vec<_>>(), [&old]);
-        assert!(promote(&store, &master, &old, until).await.is_err());
+        assert!(
+            promote(&store, &master, &old, until, &nobody())
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]
     async fn revoking_the_key_that_signs_puts_another_in_its_place() {
         let (store, master) = (KeyStore::default(), master());
-        let ring = ensure(&store, &master, Timestamp(0)).await.unwrap();
+        let ring = ensure(&store, &master, Timestamp(0), &nobody())
+            .await
+            .unwrap();
         let first = ring.signing().id().clone();
-        let refused = retire(&store, &master, &first, Timestamp(1)).await;
+        let refused = retire(&store, &master, &first, Timestamp(1), &nobody()).await;
         assert!(matches!(refused, Err(RingError::State { .. })));
 
-        revoke(&store, &master, &first, Timestamp(1)).await.unwrap();
+        revoke(&store, &master, &first, Timestamp(1), &nobody())
+            .await
+            .unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
         let second = ring.signing().id().clone();
         assert_ne!(first, second);
         assert!(ring.key(first.as_str()).is_none());
         assert!(store.keys.lock()[0].sealed.is_empty());
 
-        let announced = announce(&store, &master, Timestamp(2)).await.unwrap();
-        revoke(&store, &master, &second, Timestamp(3))
+        let announced = announce(&store, &master, Timestamp(2), &nobody())
+            .await
+            .unwrap();
+        revoke(&store, &master, &second, Timestamp(3), &nobody())
             .await
             .unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
         assert_eq!(*ring.signing().id(), announced);
         let unknown = KeyId::new("none").unwrap();
-        let refused = revoke(&store, &master, &unknown, Timestamp(3)).await;
+        let refused = revoke(&store, &master, &unknown, Timestamp(3), &nobody()).await;
         assert!(matches!(refused, Err(RingError::Unknown(_))));
     }
 
     #[tokio::test]
     async fn a_planted_key_is_not_vouched_for_by_a_promotion() {
         let (store, master) = (KeyStore::default(), master());
-        ensure(&store, &master, Timestamp(0)).await.unwrap();
-        let new = announce(&store, &master, Timestamp(1)).await.unwrap();
+        ensure(&store, &master, Timestamp(0), &nobody())
+            .await
+            .unwrap();
+        let new = announce(&store, &master, Timestamp(1), &nobody())
+            .await
+            .unwrap();
         let planted =
             crate::keys::testing::stored(&crate::keys::testing::master(), KeyState::Signing, 1);
         store.keys.lock().push(planted.0.clone());
-        assert!(promote(&store, &master, &new, Timestamp(2)).await.is_err());
+        assert!(
+            promote(&store, &master, &new, Timestamp(2), &nobody())
+                .await
+                .is_err()
+        );
         assert_eq!(store.state(&planted.0.id), KeyState::Signing);
         assert!(Ring::load(&store, &master).await.is_err());
     }
@@ -381,16 +418,30 @@ mod tests {
     #[tokio::test]
     async fn a_new_master_key_takes_over_the_ring() {
         let (store, old) = (KeyStore::default(), master());
-        ensure(&store, &old, Timestamp(0)).await.unwrap();
-        let new = announce(&store, &old, Timestamp(1)).await.unwrap();
-        promote(&store, &old, &new, Timestamp(2)).await.unwrap();
+        ensure(&store, &old, Timestamp(0), &nobody()).await.unwrap();
+        let new = announce(&store, &old, Timestamp(1), &nobody())
+            .await
+            .unwrap();
+        promote(&store, &old, &new, Timestamp(2), &nobody())
+            .await
+            .unwrap();
 
         let fresh = master();
         let lost = Ring::load(&store, &fresh).await.unwrap_err().to_string();
         assert!(lost.contains("the master key changed"), "{lost}");
         let both = fresh.clone().with_previous(old);
-        assert_eq!(rewrap(&store, &both, Timestamp(3)).await.unwrap(), 2);
-        assert_eq!(rewrap(&store, &both, Timestamp(3)).await.unwrap(), 0);
+        assert_eq!(
+            rewrap(&store, &both, Timestamp(3), &nobody())
+                .await
+                .unwrap(),
+            2
+        );
+        assert_eq!(
+            rewrap(&store, &both, Timestamp(3), &nobody())
+                .await
+                .unwrap(),
+            0
+        );
         assert_eq!(
             *Ring::load(&store, &fresh).await.unwrap().signing().id(),
             new

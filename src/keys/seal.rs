@@ -22,6 +22,8 @@ pub enum Purpose<'a> {
     RetiredKey(&'a KeyId),
     /// The root of the derived app passwords.
     PasswordRoot,
+    /// The seed of the audit trail's keys.
+    AuditSeed,
     /// The token of the bot that provisions an app.
     BotToken(&'a AppId),
 }
@@ -46,6 +48,7 @@ impl Purpose<'_> {
                 push_part(&mut to, id.as_str().as_bytes());
             }
             Self::PasswordRoot => push_part(&mut to, b"password-root"),
+            Self::AuditSeed => push_part(&mut to, b"audit-seed"),
             Self::BotToken(app) => {
                 push_part(&mut to, b"bot-token");
                 push_part(&mut to, app.as_str().as_bytes());
@@ -238,6 +241,7 @@ mod tests {
             Purpose::SigningKey(&kid),
             Purpose::RetiredKey(&kid),
             Purpose::PasswordRoot,
+            Purpose::AuditSeed,
             Purpose::BotToken(&chat),
             Purpose::BotToken(&notes),
         ];

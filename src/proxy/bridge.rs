@@ -4,6 +4,7 @@ use super::forward::Tunnels;
 use super::route::{Site, Sites};
 use super::session::Sessions;
 use crate::apps::AppSession;
+use crate::audit::{Audit, Witness};
 use crate::config::{Limits, PortalConfig};
 use crate::identity;
 use crate::keys::derive::PasswordRoot;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Who did what.
+    pub audit: Arc<Audit>,
 }
 
 /// The shared state.
@@ -60,6 +63,8 @@ pub struct Bridge {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// Live sessions.
     pub sessions: Sessions,
     /// Open sockets.
@@ -83,6 +88,7 @@ impl Bridge {
             portal: ArcSwap::from_pointee(parts.portal),
             limits: parts.limits,
             metrics: parts.metrics,
+            audit: parts.audit,
             sessions: Sessions::default(),
             tunnels: Arc::new(Tunnels::default()),
             tasks: TaskTracker::new(),
@@ -105,8 +111,8 @@ impl Bridge {
             .cloned()
     }
 
-    /// What ensuring an account of this app needs.
-    pub fn identity(&self, site: &Site) -> identity::Context {
+    /// What ensuring an account of this app needs, for whoever it is done for.
+    pub fn identity(&self, site: &Site, witness: Witness) -> identity::Context {
         identity::Context {
             store: self.store.clone(),
             app: site.config.id.clone(),
@@ -115,6 +121,7 @@ impl Bridge {
             strategy: site.strategy.clone(),
             root: self.root.clone(),
             metrics: site.metrics.clone(),
+            witness,
         }
     }
 

@@ -1,11 +1,12 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
-//! running bridge (`wire`), accepting connections (`accept`), the ops listener (`ops`), reload and
-//! drain (`serve`). What does not: deciding anything about a request.
+//! running bridge (`wire`), accepting connections (`accept`), the ops listener (`ops`), what the audit trail
+//! says of the configuration (`account`), reload and drain (`serve`). What does not: deciding anything about a request.
 
 mod accept;
+mod account;
 mod ops;
 mod serve;
 mod wire;
 
 pub use serve::{Options, serve};
-pub use wire::{StartError, driver_of, master_of, schema_of, store_of};
+pub use wire::{StartError, audit_of, driver_of, master_of, schema_of, store_of};

@@ -1,9 +1,11 @@
 //! A running bridge: listeners, background work, reload on SIGHUP, drain on SIGTERM.
 
 use super::accept::{self, ListenerTls, ProxyServer};
+use super::account;
 use super::ops;
 use super::wire::{self, StartError};
 use crate::apps::Severity;
+use crate::audit::Kind;
 use crate::config::{Config, ProxyTls};
 use crate::keys::rotation;
 use crate::keys::rotation::Rotation;
@@ -66,6 +68,12 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics).await?;
     let background = TaskTracker::new();
     let end = CancellationToken::new();
+    let replica = wire::replica_of(&config.audit);
+    let keeper = account::keeper(&bridge, &config, &replica).await?;
+    account::configuration(&bridge, &config, Kind::ConfigStarted, &replica)
+        .await
+        .map_err(|e| StartError::new("the audit trail", e))?;
+    background.spawn(keeper.run(end.clone()));
 
     for source in issuers.sources.values() {
         // A start with the issuer away is a start all the same: it says so, and tries on.
@@ -127,7 +135,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
-                reload(&path, &bridge, &issuers, &clock);
+                reload(&path, &bridge, &issuers, &clock, &replica).await;
                 refresh_tls(&server, files.as_ref(), &config, true);
             }
             () = tokio::time::sleep(LOOK) => refresh_tls(&server, files.as_ref(), &config, false),
@@ -220,11 +228,12 @@ fn refresh_tls(
 
 /// Reads the configuration again: apps, pages and rules change at once; listeners, store and keys
 /// need a restart, and say so.
-fn reload(
+async fn reload(
     path: &std::path::Path,
     bridge: &Arc<Bridge>,
     issuers: &wire::Issuers,
     clock: &Arc<dyn Clock>,
+    replica: &str,
 ) {
     let config = match Config::load(path) {
         Ok(config) => config,
@@ -235,6 +244,12 @@ fn reload(
     };
     match wire::sites_of(&config, issuers, &bridge.metrics, clock) {
         Ok(sites) => {
+            // On record first, or not at all.
+            let recorded = account::configuration(bridge, &config, Kind::ConfigReloaded, replica);
+            if let Err(error) = recorded.await {
+                tracing::error!(%error, "the new configuration can't be recorded in the audit trail: nothing changed");
+                return;
+            }
             // The new rules first: whoever is cut comes back at once and must meet them.
             let sites = Arc::new(sites);
             let formers = bridge.sites.swap(sites.clone());
@@ -360,7 +375,8 @@ async fn rotate(bridge: Arc<Bridge>, announce: Duration, end: CancellationToken)
         let Rotation::Promote(kid) = bridge.ring.load().rotation(now, announce) else {
             continue;
         };
-        match rotation::promote(&*bridge.store, &bridge.master, &kid, now).await {
+        let by = bridge.audit.bridge();
+        match rotation::promote(&*bridge.store, &bridge.master, &kid, now, &by).await {
             Ok(()) => tracing::info!(%kid, "a new key signs from now on"),
             Err(error) => tracing::error!(%kid, %error, "the announced key could not be promoted"),
         }

@@ -1,8 +1,9 @@
 //! From a checked configuration to the shared state. The registry of apps is here: one line a kind.
 
 use crate::apps::mattermost::Mattermost;
+use crate::audit::{self, Audit};
 use crate::config::{
-    AppConfig, AppKind, Config, IssuerConfig, JwksSource, KeysConfig, StoreConfig,
+    AppConfig, AppKind, AuditConfig, Config, IssuerConfig, JwksSource, KeysConfig, StoreConfig,
 };
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
@@ -129,6 +130,27 @@ pub fn master_of(config: &KeysConfig) -> Result<MasterKey, StartError> {
         master = master.with_previous(read(former)?);
     }
     Ok(master)
+}
+
+/// Where everything that must be accounted for begins.
+#[must_use]
+pub fn audit_of(config: &Config, clock: Arc<dyn Clock>) -> Audit {
+    let settings = audit::Settings {
+        email: config.audit.email,
+        client_address: config.audit.client_address,
+        replica: replica_of(&config.audit),
+    };
+    Audit::new(clock, settings)
+}
+
+/// How this replica is called in the audit trail.
+pub(super) fn replica_of(config: &AuditConfig) -> String {
+    let named = config.replica.clone();
+    named.unwrap_or_else(|| {
+        std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map(|name| name.trim().to_owned())
+            .unwrap_or_default()
+    })
 }
 
 fn client_tls(ca: Option<&PathBuf>) -> Result<rustls::ClientConfig, StartError> {
@@ -288,7 +310,8 @@ pub(super) async fn bridge_of(
     let store = store_of(&config.store).await?;
     let master = Arc::new(master_of(&config.keys)?);
     let unsealed = |e: &dyn std::fmt::Display| StartError::new("keys", e.to_string());
-    let ring = rotation::ensure(&*store, &master, clock.now())
+    let audit = Arc::new(audit_of(config, clock.clone()));
+    let ring = rotation::ensure(&*store, &master, clock.now(), &audit.bridge())
         .await
         .map_err(|e| unsealed(&e))?;
     let root = PasswordRoot::load(&*store, &master)
@@ -306,6 +329,7 @@ pub(super) async fn bridge_of(
         portal: config.portal.clone(),
         limits: config.limits.clone(),
         metrics,
+        audit,
     });
     Ok((bridge, issuers))
 }

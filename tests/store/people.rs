@@ -1,6 +1,6 @@
 //! Shadow users.
 
-use crate::bed::{Bed, T0, at, issuer, seen, subject};
+use crate::bed::{Bed, T0, at, by, issuer, seen, subject};
 use auth_manager::store::{EndReason, Revoked, Session, User, UserFilter, UserState};
 use auth_manager::types::{GroupName, UserId};
 
@@ -60,7 +60,7 @@ pub(crate) async fn users_are_found_by_state_and_search(bed: Bed) {
     let alice = bed.person("alice").await;
     let bob = bed.person("bob").await;
     bed.a
-        .set_user_state(bob.id, UserState::Disabled, "left", T0)
+        .set_user_state(bob.id, UserState::Disabled, "left", T0, &by())
         .await
         .unwrap();
     let find = async |filter: UserFilter| -> Vec<UserId> {
@@ -190,7 +190,7 @@ pub(crate) async fn nobody_is_none(bed: Bed) {
     );
     let set = bed
         .a
-        .set_user_state(nobody, UserState::Disabled, "", T0)
+        .set_user_state(nobody, UserState::Disabled, "", T0, &by())
         .await;
     assert_eq!(set.unwrap(), None);
     assert_eq!(bed.a.newest_revocation().await.unwrap(), 0);
@@ -199,7 +199,7 @@ pub(crate) async fn nobody_is_none(bed: Bed) {
 
 async fn set(bed: &Bed, id: UserId, state: UserState, seconds: i64) -> (User, Vec<Session>) {
     bed.a
-        .set_user_state(id, state, "why", at(seconds))
+        .set_user_state(id, state, "why", at(seconds), &by())
         .await
         .unwrap()
         .unwrap()

@@ -8,11 +8,18 @@ use crate::store::{Result, StoreError};
 use deadpool_postgres::Pool;
 
 /// The schema's steps, in order.
-pub(in crate::store) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "0001_initial",
-    sql: include_str!("migrations/0001_initial.sql"),
-}];
+pub(in crate::store) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "0001_initial",
+        sql: include_str!("migrations/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "0002_audit",
+        sql: include_str!("migrations/0002_audit.sql"),
+    },
+];
 
 /// The version of the tables; `None` when there are none. Changes nothing.
 pub(super) async fn version(pool: &Pool, schema: &str) -> Result<Option<i64>> {

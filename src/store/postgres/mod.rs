@@ -18,6 +18,7 @@ mod purge;
 mod revocations;
 mod row;
 mod sessions;
+mod trail;
 mod users;
 
 pub(super) use migrate::MIGRATIONS;
@@ -26,9 +27,9 @@ pub use pool::PostgresOptions;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, EndReason, Epoch, LockGuard, Renewal, Result, Revocation,
-    Schema, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
-    UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, By, Draft, EndReason, Epoch, LockGuard, Renewal, Result,
+    Revocation, Schema, SealKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
+    Tombstone, TrailFilter, TrailHead, TrailRecord, TrailSeal, User, UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -116,6 +117,7 @@ impl Store for PostgresStore {
         state: UserState,
         reason: &str,
         now: Timestamp,
+        by: &By,
     ) -> Result<Option<(User, Vec<Session>)>> {
         bounded(users::set_state(
             &self.pool,
@@ -124,6 +126,7 @@ impl Store for PostgresStore {
             state,
             reason,
             now,
+            by,
         ))
         .await
     }
@@ -144,16 +147,22 @@ impl Store for PostgresStore {
         bounded(accounts::begin(&self.pool, app, user, now)).await
     }
 
-    async fn save_account(&self, account: &Account) -> Result<Account> {
-        bounded(accounts::save(&self.pool, account)).await
+    async fn save_account(&self, account: &Account, by: &By) -> Result<Account> {
+        bounded(accounts::save(&self.pool, account, by)).await
     }
 
     async fn epoch(&self, user: UserId) -> Result<Epoch> {
         bounded(async { users::epoch(&self.client().await?, user).await }).await
     }
 
-    async fn birth(&self, session: &Session, epoch: Epoch, now: Timestamp) -> Result<Birth> {
-        bounded(sessions::birth(&self.pool, session, epoch, now)).await
+    async fn birth(
+        &self,
+        session: &Session,
+        epoch: Epoch,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<Birth> {
+        bounded(sessions::birth(&self.pool, session, epoch, now, by)).await
     }
 
     async fn renew(
@@ -223,6 +232,7 @@ impl Store for PostgresStore {
         reason: EndReason,
         tombstone_until: Timestamp,
         now: Timestamp,
+        by: &By,
     ) -> Result<Vec<Session>> {
         let until = tombstone_until;
         bounded(sessions::end(
@@ -232,6 +242,7 @@ impl Store for PostgresStore {
             reason,
             until,
             now,
+            by,
         ))
         .await
     }
@@ -276,8 +287,8 @@ impl Store for PostgresStore {
         bounded(keys::ring(&self.pool)).await
     }
 
-    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp) -> Result<()> {
-        bounded(keys::put(&self.pool, &self.channel, key, now)).await
+    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp, by: &By) -> Result<()> {
+        bounded(keys::put(&self.pool, &self.channel, key, now, by)).await
     }
 
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -286,6 +297,34 @@ impl Store for PostgresStore {
 
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         bounded(keys::secret_or_insert(&self.pool, name, sealed)).await
+    }
+
+    async fn append_trail(&self, drafts: &[Draft]) -> Result<TrailHead> {
+        bounded(trail::append_alone(&self.pool, drafts)).await
+    }
+
+    async fn trail_head(&self) -> Result<TrailHead> {
+        bounded(async { trail::head(&self.client().await?).await }).await
+    }
+
+    async fn trail(&self, filter: &TrailFilter) -> Result<Vec<TrailRecord>> {
+        bounded(trail::page(&self.pool, filter)).await
+    }
+
+    async fn put_checkpoint(&self, number: i64, token: &str) -> Result<()> {
+        bounded(trail::put_checkpoint(&self.pool, number, token)).await
+    }
+
+    async fn trail_seals(&self, kind: SealKind, after: i64, limit: u32) -> Result<Vec<TrailSeal>> {
+        bounded(trail::seals(&self.pool, kind, after, limit)).await
+    }
+
+    async fn newest_trail_seal(&self, kind: SealKind) -> Result<Option<TrailSeal>> {
+        bounded(async { trail::newest_seal(&self.client().await?, kind).await }).await
+    }
+
+    async fn prune_trail(&self, number: i64, anchor: &str, by: &By) -> Result<u64> {
+        bounded(trail::prune(&self.pool, number, anchor, by)).await
     }
 
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {

@@ -15,11 +15,18 @@ use std::time::{Duration, Instant};
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The schema's steps, in order.
-pub(in crate::store) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "0001_initial",
-    sql: include_str!("migrations/0001_initial.sql"),
-}];
+pub(in crate::store) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "0001_initial",
+        sql: include_str!("migrations/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "0002_audit",
+        sql: include_str!("migrations/0002_audit.sql"),
+    },
+];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.
 /// SQLite gives `-wal` and `-shm` the mode of the file.
@@ -155,8 +162,8 @@ mod tests {
         let mut db = memory().unwrap();
         let mut known = MIGRATIONS.to_vec();
         known.push(Migration {
-            version: 2,
-            name: "0002_broken",
+            version: MIGRATIONS.len() as i64 + 1,
+            name: "broken",
             sql: "CREATE TABLE half (a TEXT); CREATE TABLE half (a TEXT);",
         });
         assert!(matches!(

@@ -93,6 +93,18 @@ words! {
 }
 
 words! {
+    /// What the audit trail's keeper could not do.
+    AuditTrouble {
+        /// Write denials.
+        Append = "append",
+        /// Read and sign the end.
+        Sign = "sign",
+        /// Write a checkpoint to its folder.
+        File = "file",
+    }
+}
+
+words! {
     /// What the store did not do.
     StoreTrouble {
         /// It does not answer.
