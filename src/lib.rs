@@ -10,8 +10,9 @@
 //! (session and CSRF) → `swap` → `forward` → `filter`.
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
-//! sessions, `identity/` decides what must be made, `store/` remembers, `keys/` signs and seals,
-//! `audit/` accounts for it, `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
+//! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers,
+//! `keys/` signs and seals, `audit/` accounts for it, `portal/` is what a visitor sees, `runtime/` wires
+//! everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
 pub mod error;
@@ -28,6 +29,7 @@ pub mod tls;
 pub mod audit;
 
 // What it is for.
+pub mod api;
 pub mod apps;
 pub mod identity;
 pub mod portal;

@@ -196,6 +196,42 @@ const GUARDS: &[Guard] = &[
         "orphans::sweep",
         &["t36_a_session_lost_between_login_and_birth_is_ended_later"],
     ),
+    (
+        "every credential that is shown is good",
+        "src/api/caller.rs",
+        "refused(shown, \"the certificate is no client's\")",
+        &["who_proves_nothing_gets_one_answer_whatever_is_wrong"],
+    ),
+    (
+        "credentials name the same client",
+        "src/api/caller.rs",
+        "certificate and bearer are of different clients",
+        &["who_proves_nothing_gets_one_answer_whatever_is_wrong"],
+    ),
+    (
+        "what a static bearer carries",
+        "src/api/caller.rs",
+        "scopes.retain(Scope::allows_static_bearer)",
+        &["a_static_bearer_reaches_hooks_alone_even_if_more_is_configured"],
+    ),
+    (
+        "the scope of an endpoint",
+        "src/api/granted.rs",
+        "Err(lacks(P::ANY_OF))",
+        &["scopes_decide_and_none_implies_another"],
+    ),
+    (
+        "both credentials for changes of admin",
+        "src/api/granted.rs",
+        "P::ADMIN_CHANGE && api.listener.require_both",
+        &["changes_of_admin_may_need_both_credentials"],
+    ),
+    (
+        "how often a client may ask",
+        "src/api/admit.rs",
+        "caller.take_turn(",
+        &["t40_who_asks_too_often_waits_and_others_do_not"],
+    ),
 ];
 
 fn sources(folder: &str) -> Vec<(String, String)> {
@@ -312,8 +348,10 @@ fn t20_what_a_station_makes_nobody_else_can() {
         ("src/proxy/session/mod.rs", "Bound {"),
         ("src/proxy/session/csrf.rs", "Intended("),
         ("src/proxy/swap/mod.rs", "UpstreamRequest("),
+        ("src/api/caller.rs", "Caller("),
+        ("src/api/granted.rs", "Granted {"),
     ] {
-        let sources = sources("src/proxy");
+        let sources = sources("src");
         let (_, text) = sources.iter().find(|(name, _)| name == file).expect(file);
         let refused = text.split("```compile_fail").skip(1);
         let forged = refused.filter_map(|rest| rest.split("```").next());
@@ -321,6 +359,18 @@ fn t20_what_a_station_makes_nobody_else_can() {
             forged.into_iter().any(|code| code.contains(made)),
             "{file}: {made}"
         );
+    }
+}
+
+#[test]
+fn every_endpoint_of_the_api_asks_for_a_scope() {
+    // What everybody may read.
+    const OPEN: [&str; 2] = ["src/api/keys.rs", "src/api/metadata.rs"];
+    for (name, text) in shipped() {
+        if name.starts_with("src/api/") && text.contains(".route(") && !OPEN.contains(&&*name) {
+            let asks = text.contains("Granted<") || text.contains(".require(");
+            assert!(asks, "{name}: an endpoint that no scope guards");
+        }
     }
 }
 
@@ -336,6 +386,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("audit", &["error", "keys", "store", "telemetry", "types"]),
     ("portal", &["error", "types"]),
     ("apps", &["config", "error", "types"]),
+    (
+        "api",
+        &[
+            "apps",
+            "audit",
+            "config",
+            "error",
+            "identity",
+            "keys",
+            "store",
+            "telemetry",
+            "tls",
+            "types",
+        ],
+    ),
     (
         "identity",
         &[

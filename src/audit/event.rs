@@ -7,7 +7,7 @@
 
 use super::Settings;
 use crate::store::Draft;
-use crate::types::{AppId, Timestamp, UserId};
+use crate::types::{AppId, ClientId, Timestamp, UserId};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ pub enum Actor {
     /// A visitor who has no shadow user, or none that is known here.
     Stranger,
     /// A client of the API, by its configured id.
-    Client(String),
+    Client(ClientId),
     /// Whoever ran a command on the bridge's machine.
     Operator {
         /// The user the command ran as: number and, if it has one, name.
@@ -137,7 +137,7 @@ impl ActorForm {
         let (what, id, via, login) = match actor {
             Actor::Visitor(user) => ("visitor", Some(user.to_string()), None, None),
             Actor::Stranger => ("visitor", None, None, None),
-            Actor::Client(id) => ("client", Some(plain(id)), Some("api"), None),
+            Actor::Client(id) => ("client", Some(plain(id.as_str())), Some("api"), None),
             Actor::Operator { user, login } => (
                 "operator",
                 Some(plain(user)),

@@ -170,6 +170,8 @@ impl Witness {
             KeyState::Retired => Kind::KeyRetired,
             KeyState::Revoked => Kind::KeyRevoked,
         };
-        self.event(kind).detail("kid", after.id.as_str())
+        self.event(kind)
+            .detail("kid", after.id.as_str())
+            .detail("for", after.kind.as_str())
     }
 }

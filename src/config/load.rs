@@ -3,7 +3,7 @@
 use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
-use super::{AppConfig, Config, Fingerprint, apps, sections};
+use super::{AppConfig, Config, Fingerprint, api, apps, clients, sections};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -115,6 +115,8 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         .set(root.insecure("insecure_secret_permissions"));
     let listen = root.table("listen");
     let proxy = sections::proxy(&listen.table("proxy"));
+    let api_table = listen.table("api");
+    let api = api::api(&api_table);
     let ops = sections::ops(&listen.table("ops"));
     let store = sections::store(&root.table("store"));
     let keys = sections::keys(&root.table("keys"));
@@ -174,13 +176,40 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         }
     }
 
+    if let Some(api) = &api {
+        api::not_an_app(&api_table, api, &apps);
+    }
+    let issuer_tables = root.tables("api_issuers", "id");
+    let mut api_issuers = Vec::new();
+    let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+    for table in &issuer_tables {
+        api_issuers.extend(api::api_issuer(table, &issuers));
+        unique(table, "id", &mut ids);
+        unique(table, "issuer", &mut names);
+    }
+    let around = clients::Around {
+        api: api.as_ref(),
+        issuers: &api_issuers,
+        apps: &apps,
+        complete: apps.len() == app_tables.len() && api_issuers.len() == issuer_tables.len(),
+    };
+    let mut services = Vec::new();
+    let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
+    for table in &root.tables("clients", "id") {
+        services.extend(clients::client(table, &around, &mut taken));
+        unique(table, "id", &mut ids);
+    }
+
     Some(Config {
         proxy: proxy?,
+        api,
         ops,
         store: store?,
         keys: keys?,
         issuers,
         apps,
+        api_issuers,
+        clients: services,
         portal,
         audit,
         limits,

@@ -1,12 +1,15 @@
 //! The configuration: one TOML file (and `apps.d/*.toml` beside it), checked as a whole before
 //! anything is bound. What lives here: the checked form (`model.rs`), the raw form (`reader.rs`,
-//! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`), loading
+//! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`, `api.rs`, `clients.rs`), loading
 //! (`load.rs`), mistakes (`problem.rs`), the file that `init` writes (`init.rs`). What does not:
 //! what is in keys and certificates (`keys/`, `tls/`), asking peers (`cli/check`).
 //!
 //! Everything below is valid by construction: an unsafe or contradictory file has no `Config`.
 
+mod api;
+mod api_model;
 mod apps;
+mod clients;
 mod files;
 mod findings;
 mod init;
@@ -21,6 +24,7 @@ mod suggest;
 mod tests;
 pub mod units;
 
+pub use api_model::*;
 pub use init::{Init, write_default};
 pub use model::*;
 pub use problem::{ConfigError, ConfigErrors};

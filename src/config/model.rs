@@ -1,5 +1,6 @@
-//! The checked form of the configuration.
+//! The checked form of the configuration; that of the api listener is in `api_model.rs`.
 
+use super::{ApiIssuerConfig, ApiListener, ClientConfig};
 use crate::types::{AppId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use url::Url;
 pub struct Config {
     /// Where Pomerium reaches us.
     pub proxy: ProxyListener,
+    /// Where services reach us; `None`: not served.
+    pub api: Option<ApiListener>,
     /// Health and metrics.
     pub ops: OpsListener,
     /// Where state lives.
@@ -23,6 +26,10 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// Apps; never empty; hosts are unique.
     pub apps: Vec<AppConfig>,
+    /// Who signs the tokens of services.
+    pub api_issuers: Vec<ApiIssuerConfig>,
+    /// Services; no two share a credential.
+    pub clients: Vec<ClientConfig>,
     /// What visitors' pages say.
     pub portal: PortalConfig,
     /// The audit trail.

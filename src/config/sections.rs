@@ -106,7 +106,7 @@ fn proxy_tls(table: &Table<'_>) -> Option<ProxyTls> {
     })
 }
 
-fn address(table: &Table<'_>, key: &'static str) -> Option<SocketAddr> {
+pub(super) fn address(table: &Table<'_>, key: &'static str) -> Option<SocketAddr> {
     table.parsed(
         key,
         str::parse,
@@ -243,7 +243,8 @@ pub(super) fn issuer(table: &Table<'_>) -> Option<IssuerConfig> {
     })
 }
 
-fn jwks(issuer: &Table<'_>) -> Option<JwksSource> {
+/// `jwks`: where an issuer's keys come from.
+pub(super) fn jwks(issuer: &Table<'_>) -> Option<JwksSource> {
     let http_allowed = issuer.insecure("insecure_http_jwks");
     issuer.require(
         "jwks",

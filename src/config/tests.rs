@@ -26,7 +26,12 @@ impl House {
         for name in ["server.pem", "server-key.pem", "ca.pem", "app-ca.pem"] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
-        for name in ["pomerium-ca.pem", "postgres-ca.pem"] {
+        for name in [
+            "pomerium-ca.pem",
+            "postgres-ca.pem",
+            "clients-ca.pem",
+            "clients.crl",
+        ] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
         for name in ["master.key", "master-2025.key", "bot.token"] {
@@ -207,11 +212,13 @@ fn the_annotated_file_shows_every_key_and_no_other() {
         })
         // The two stores exclude each other; an inline table can't be continued.
         .filter(|line| !line.starts_with("sqlite") && !line.starts_with("jwks.ca"))
+        .filter(|line| *line != "address = \"off\"")
         .map(|line| format!("{line}\n"))
         .collect();
     let uncommented = uncommented
         .replace("jwks.json\" }", "jwks.json\", ca = \"certs/ca.pem\" }")
-        .replace("http://127.0.0.1:8065", "https://127.0.0.1:8065");
+        .replace("http://127.0.0.1:8065", "https://127.0.0.1:8065")
+        .replace("[listen.api]", "[listen.api]\naddress = \"0.0.0.0:8444\"");
     let source = Source {
         name: "annotated".into(),
         text: uncommented,
@@ -220,6 +227,10 @@ fn the_annotated_file_shows_every_key_and_no_other() {
     let config = result.unwrap_or_else(|e| panic!("{e}"));
     assert!(matches!(config.store, StoreConfig::Postgres { .. }));
     assert!(!format!("{config:?}").contains("geheim"));
+    let api = config.api.unwrap();
+    assert_eq!(api.audience, "https://auth-manager.internal:8444");
+    assert_eq!((api.body, api.rate, api.burst), (1 << 20, 50, 200));
+    assert_eq!((config.clients.len(), config.api_issuers.len()), (2, 1));
     for (section, key) in known {
         let shown = ANNOTATED.contains(&format!("{key} = "))
             || ANNOTATED.contains(&format!("[{}", [section.as_str(), key].join(".")))
@@ -592,6 +603,185 @@ fn what_init_writes_loads() {
     assert_eq!(errors.0[0].key, "store.sqlite", "{errors}");
 }
 
+/// A served api, an issuer of tokens and a client of each kind.
+const SERVICES: &str = r#"
+[listen.api]
+address = "127.0.0.1:8444"
+issuer = "https://api.internal"
+[listen.api.tls]
+certificate = "/etc/auth-manager/certs/server.pem"
+key = "/etc/auth-manager/certs/server-key.pem"
+client_ca = "/etc/auth-manager/certs/ca.pem"
+[[api_issuers]]
+id = "services"
+issuer = "https://id.internal/"
+jwks = { file = "/etc/auth-manager/certs/app-ca.pem" }
+[[clients]]
+id = "one"
+certificate_names = ["One.internal", "spiffe://x/one"]
+scopes = ["admin", "proxy:chat"]
+hosts = ["chat.example.com"]
+audiences = ["https://reports.internal"]
+[[clients]]
+id = "two"
+bearer = { issuer = "services", sub = "two" }
+scopes = ["introspect"]
+[[clients]]
+id = "hook"
+static_bearer_sha256 = ["2C26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
+scopes = ["hooks"]
+"#;
+
+impl House {
+    fn services(&self, from: &str, to: &str) -> Result<Config, ConfigErrors> {
+        let text = with_store(&format!("{MINIMAL}{SERVICES}"));
+        assert!(text.contains(from), "{from:?}");
+        self.load(&text.replace(from, to))
+    }
+
+    fn service_mistake(&self, from: &str, to: &str, key: &str) {
+        let errors = self.services(from, to).expect_err(to).0;
+        assert_eq!(errors.len(), 1, "{to}: {errors:#?}");
+        assert_eq!(errors[0].key, key, "{to}");
+        assert!(
+            !errors[0].remedy.is_empty() && errors[0].line.is_some(),
+            "{to}"
+        );
+        assert!(!errors[0].to_string().contains("geheim"), "{to}");
+    }
+}
+
+#[test]
+fn the_api_listener_is_off_by_default_and_checked_when_it_is_on() {
+    let house = House::new();
+    assert!(house.load(&with_store(MINIMAL)).unwrap().api.is_none());
+    let off = house.services("address = \"127.0.0.1:8444\"", "address = \"off\"");
+    assert!(off.unwrap().api.is_none());
+    let config = house
+        .services("x/one", "x/one")
+        .unwrap_or_else(|e| panic!("{e}"));
+    let api = config.api.unwrap();
+    assert_eq!(
+        (api.issuer.as_str(), api.audience.as_str()),
+        ("https://api.internal", "https://api.internal")
+    );
+    assert!(!api.require_both);
+    let one = &config.clients[0];
+    assert_eq!(one.dns_names, ["one.internal"]);
+    assert_eq!(one.uri_names, ["spiffe://x/one"]);
+    assert_eq!(
+        config.clients[2].static_bearer_sha256[0][..3],
+        [0x2c, 0x26, 0xb4]
+    );
+    let issuer = "issuer = \"https://api.internal\"";
+    for bad in [
+        "https://api.internal/",
+        "https://api.internal/x",
+        "http://api.internal",
+        "api",
+    ] {
+        house.service_mistake(issuer, &format!("issuer = \"{bad}\""), "listen.api.issuer");
+    }
+    // An assertion for an app's visitors would fit.
+    house.service_mistake(
+        issuer,
+        "issuer = \"https://chat.example.com\"",
+        "listen.api.issuer",
+    );
+    let aud = format!("{issuer}\naudience = \"chat.example.com\"");
+    house.service_mistake(issuer, &aud, "listen.api.audience");
+    house.service_mistake(issuer, "", "listen.api.issuer");
+    let last = "client_ca = \"/etc/auth-manager/certs/ca.pem\"\n[[api";
+    let crl = format!("client_crl = \"/etc/auth-manager/certs/none.crl\"\n{last}");
+    house.service_mistake(last, &crl, "listen.api.tls.client_crl");
+    // Without an authority no certificate counts.
+    house.service_mistake(last, "[[api", "clients[one].certificate_names");
+    let both = format!("{issuer}\nrequire_both = true");
+    house.service_mistake(issuer, &both, "clients[one].scopes");
+    let plain = "[listen.api]\naddress = \"0.0.0.0:8444\"\nissuer = \"https://a.b\"\n";
+    let errors = house
+        .load(&with_store(&format!("{MINIMAL}{plain}")))
+        .unwrap_err();
+    assert_eq!(errors.0[0].key, "listen.api.address", "{errors}");
+    let allowed = format!("{MINIMAL}{plain}insecure_plain_http = true\n");
+    let config = house.load(&with_store(&allowed)).unwrap();
+    assert_eq!(config.insecure, ["listen.api.insecure_plain_http"]);
+}
+
+#[test]
+fn issuers_of_callers_tokens_are_not_those_of_people() {
+    let house = House::new();
+    let jwks = "jwks = { file = \"/etc/auth-manager/certs/app-ca.pem\" }";
+    let people = "jwks = { url = \"https://chat.example.com/.well-known/pomerium/jwks.json\" }";
+    house.service_mistake(jwks, people, "api_issuers[services].jwks");
+    for (key, value) in [
+        ("algorithms", "[\"HS256\"]"),
+        ("algorithms", "[\"none\"]"),
+        ("algorithms", "[]"),
+        ("max_lifetime", "\"61m\""),
+        ("profile", "\"id-token\""),
+        ("typ", "\"\""),
+    ] {
+        let text = format!("{jwks}\n{key} = {value}");
+        house.service_mistake(jwks, &text, &format!("api_issuers[services].{key}"));
+    }
+    let own = format!("{jwks}\nprofile = \"client-assertion\"\ntyp = \"JWT\"");
+    house.service_mistake(jwks, &own, "api_issuers[services].typ");
+}
+
+#[test]
+fn clients_prove_who_they_are_and_may_do_what_exists() {
+    let house = House::new();
+    let hash = "[\"2C26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"]";
+    for (from, to, key) in [
+        ("id = \"one\"", "id = \"One\"", "clients[One].id"),
+        ("id = \"two\"", "id = \"one\"", "clients[one].id"),
+        (
+            "\"spiffe://x/one\"",
+            "\"*.internal\"",
+            "clients[one].certificate_names",
+        ),
+        ("\"admin\"", "\"Admin\"", "clients[one].scopes"),
+        ("\"introspect\"", "", "clients[two].scopes"),
+        ("proxy:chat", "proxy:talk", "clients[one].scopes"),
+        (
+            "[\"chat.example.com\"]\naud",
+            "[\"*\"]\naud",
+            "clients[one].hosts",
+        ),
+        (
+            "[\"https://reports.internal\"]",
+            "[\"*\"]",
+            "clients[one].audiences",
+        ),
+        (
+            "issuer = \"services\"",
+            "issuer = \"pomerium\"",
+            "clients[two].bearer.issuer",
+        ),
+        (
+            "bearer = { issuer = \"services\", sub = \"two\" }\n",
+            "",
+            "clients[two]",
+        ),
+        (hash, "[\"geheim\"]", "clients[hook].static_bearer_sha256"),
+        (
+            "[\"hooks\"]",
+            "[\"hooks\", \"introspect\"]",
+            "clients[hook].scopes",
+        ),
+        ("[\"hooks\"]", "[\"admin\"]", "clients[hook].scopes"),
+        // One credential, two clients.
+        (
+            "bearer = {",
+            "certificate_names = [\"ONE.internal\"]\nbearer = {",
+            "clients[two].certificate_names",
+        ),
+    ] {
+        house.service_mistake(from, to, key);
+    }
+}
+
 /// Keys and values near enough to real ones to get past the first check.
 fn line() -> impl Strategy<Value = String> {
     let key = prop_oneof![
@@ -619,6 +809,10 @@ fn line() -> impl Strategy<Value = String> {
             "base_path",
             "mattermost",
             "machine_routes",
+            "clients",
+            "api",
+            "scopes",
+            "static_bearer_sha256",
             "team",
             "postgres",
         ])
@@ -647,7 +841,9 @@ fn line() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_panics_or_loads(lines in prop::collection::vec(line(), 0..20), noise in "\\PC{0,20}") {
-        for text in [lines.join("\n"), format!("{MINIMAL}\n{}", lines.join("\n")), noise] {
+        // Files that no machine has.
+        let minimal = with_store(MINIMAL).replace("/auth-manager", "/none/such");
+        for text in [lines.join("\n"), format!("{minimal}\n{}", lines.join("\n")), noise] {
             let source = Source { name: "x".into(), text };
             let (result, _) = examine(&source, &[], Problems::new(Path::new("/nonexistent")));
             let errors = result.unwrap_err();

@@ -138,6 +138,18 @@ codes! {
     AppBadAnswer = "app.bad_answer", BAD_GATEWAY, Warn, AppUnavailable, "The app's answer could not be used.";
     RouteBlocked = "route.blocked", FORBIDDEN, Info, Plain, "This function is switched off: your organisation's sign-in takes its place.";
     IdentityField = "identity.field", FORBIDDEN, Info, Plain, "Name and e-mail address are managed by your organisation's sign-in.";
+    // the api listener
+    ApiUnauthenticated = "api.unauthenticated", UNAUTHORIZED, Warn, Plain, "The caller did not prove who it is.";
+    ApiScope = "api.scope", FORBIDDEN, Warn, Plain, "The caller's scopes do not cover this.";
+    ApiBothNeeded = "api.both_needed", FORBIDDEN, Warn, Plain, "This needs both a client certificate and a bearer token.";
+    ApiNotFound = "api.not_found", NOT_FOUND, Info, Plain, "There is no such resource.";
+    ApiMethod = "api.method", METHOD_NOT_ALLOWED, Info, Plain, "The resource does not have this method.";
+    ApiMalformed = "api.malformed", BAD_REQUEST, Info, Plain, "The request can't be read.";
+    ApiMediaType = "api.media_type", UNSUPPORTED_MEDIA_TYPE, Info, Plain, "The body is of another media type than it must be.";
+    ApiInvalid = "api.invalid", UNPROCESSABLE_ENTITY, Info, Plain, "The request says something that can't be done.";
+    ApiTooLarge = "api.too_large", PAYLOAD_TOO_LARGE, Warn, Plain, "The request body is too large.";
+    ApiRate = "api.rate", TOO_MANY_REQUESTS, Warn, Plain, "The caller asks too often.";
+    ApiTimeout = "api.timeout", REQUEST_TIMEOUT, Warn, Plain, "The request took too long.";
     // the bridge itself
     StoreUnavailable = "bridge.store_unavailable", SERVICE_UNAVAILABLE, Error, AppUnavailable, "The bridge's store does not answer.";
     RevocationsStale = "bridge.revocations_stale", SERVICE_UNAVAILABLE, Error, AppUnavailable, "The bridge can't tell what was revoked.";

@@ -9,7 +9,7 @@
 use super::master::MasterKey;
 use super::push_part;
 use super::random::{self, NoRandomness};
-use super::ring::thumbprint;
+use super::ring::Scheme;
 use super::seal::{OpenError, Purpose, SealError};
 use crate::store::{Store, StoreError};
 use crate::types::{IssuerId, KeyId, Subject};
@@ -175,7 +175,7 @@ pub struct AuditPublicKey {
 impl AuditPublicKey {
     fn new(public: [u8; 32]) -> Option<Self> {
         Some(Self {
-            id: KeyId::new(thumbprint(&public)).ok()?,
+            id: KeyId::new(Scheme::Ed25519.thumbprint(&public)?).ok()?,
             verifier: ParsedPublicKey::new(&ED25519, public).ok()?,
             public,
         })

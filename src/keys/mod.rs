@@ -5,7 +5,8 @@
 //! - [`seal`]: authenticated encryption, bound to what is sealed and where it belongs.
 //! - [`mod@derive`]: app passwords that are computed, never stored.
 //! - [`phc`]: a password hash in the text form that Mattermost stores.
-//! - [`ring`]: our own signing keys, a snapshot; [`rotation`]: how they change in the store.
+//! - [`ring`]: our own signing keys of every kind, a snapshot; [`rotation`]: how they change in the
+//!   store.
 //! - [`session_token`]: the bridge cookie.
 //! - [`audit`]: what signs the audit trail's checkpoints.
 //!

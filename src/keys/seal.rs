@@ -6,6 +6,7 @@
 
 use super::master::{MasterKey, MasterKeyId};
 use super::push_part;
+use crate::store::KeyKind;
 use crate::types::{AppId, KeyId, SessionId};
 use aws_lc_rs::aead::{Aad, Nonce};
 use zeroize::Zeroizing;
@@ -15,11 +16,11 @@ use zeroize::Zeroizing;
 pub enum Purpose<'a> {
     /// The app's token and CSRF values of a session.
     Session(&'a SessionId, &'a AppId),
-    /// The private half of a signing key.
-    SigningKey(&'a KeyId),
+    /// The private half of a signing key of some kind.
+    SigningKey(KeyKind, &'a KeyId),
     /// The public half of a signing key that signs no more: proves that the key was ours after
     /// its private half is gone.
-    RetiredKey(&'a KeyId),
+    RetiredKey(KeyKind, &'a KeyId),
     /// The root of the derived app passwords.
     PasswordRoot,
     /// The seed of the audit trail's keys.
@@ -39,13 +40,15 @@ impl Purpose<'_> {
                 push_part(&mut to, &id.0);
                 push_part(&mut to, app.as_str().as_bytes());
             }
-            Self::SigningKey(id) => {
+            Self::SigningKey(kind, id) => {
                 push_part(&mut to, b"signing-key");
                 push_part(&mut to, id.as_str().as_bytes());
+                push_kind(&mut to, *kind);
             }
-            Self::RetiredKey(id) => {
+            Self::RetiredKey(kind, id) => {
                 push_part(&mut to, b"retired-key");
                 push_part(&mut to, id.as_str().as_bytes());
+                push_kind(&mut to, *kind);
             }
             Self::PasswordRoot => push_part(&mut to, b"password-root"),
             Self::AuditSeed => push_part(&mut to, b"audit-seed"),
@@ -55,6 +58,13 @@ impl Purpose<'_> {
             }
         }
         to
+    }
+}
+
+/// Keys of sessions were sealed before there were kinds: theirs goes without saying.
+fn push_kind(to: &mut Vec<u8>, kind: KeyKind) {
+    if kind != KeyKind::Session {
+        push_part(to, kind.as_str().as_bytes());
     }
 }
 
@@ -238,8 +248,11 @@ mod tests {
             Purpose::Session(&one, &chat),
             Purpose::Session(&two, &chat),
             Purpose::Session(&one, &notes),
-            Purpose::SigningKey(&kid),
-            Purpose::RetiredKey(&kid),
+            Purpose::SigningKey(KeyKind::Session, &kid),
+            Purpose::SigningKey(KeyKind::AccessToken, &kid),
+            Purpose::SigningKey(KeyKind::Introspection, &kid),
+            Purpose::RetiredKey(KeyKind::Session, &kid),
+            Purpose::RetiredKey(KeyKind::AccessToken, &kid),
             Purpose::PasswordRoot,
             Purpose::AuditSeed,
             Purpose::BotToken(&chat),

@@ -53,8 +53,8 @@ pub struct Bridge {
     pub store: Arc<dyn Store>,
     /// The apps.
     pub sites: ArcSwap<Sites>,
-    /// Our signing keys.
-    pub ring: ArcSwap<Ring>,
+    /// Our signing keys; the api publishes them, too.
+    pub ring: Arc<ArcSwap<Ring>>,
     /// Wraps everything at rest.
     pub master: Arc<MasterKey>,
     /// What pages say.
@@ -83,7 +83,7 @@ impl Bridge {
             clock: parts.clock,
             store: parts.store,
             sites: ArcSwap::from_pointee(parts.sites),
-            ring: ArcSwap::from_pointee(parts.ring),
+            ring: Arc::new(ArcSwap::from_pointee(parts.ring)),
             master: parts.master,
             portal: ArcSwap::from_pointee(parts.portal),
             limits: parts.limits,

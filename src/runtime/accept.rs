@@ -1,12 +1,12 @@
-//! Accepting connections: limits, TLS, the peer's name, HTTP, drain.
-//!
-//! The proxy listener is a tower service below hyper's connections, so that a layer can stand in
-//! front of the road without the road knowing.
+//! Accepting connections: limits, TLS, the peer's name, HTTP, drain. What is served on them is a
+//! [`Door`]'s: the road (`road.rs`) or the api (`api.rs`), each a tower service below hyper's
+//! connections.
 
 use crate::proxy::edge::{Patient, Turn};
-use crate::proxy::{self, Body, Bridge};
-use crate::tls::{PinnedNames, peer};
-use http::{Request, Response, StatusCode};
+use crate::tls::{Peer, PinnedNames, peer};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,7 +16,6 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,49 +32,44 @@ const HEADERS: usize = 1000;
 const STREAMS: u32 = 256;
 const RESETS: usize = 64;
 
-/// The road as a tower service.
-#[derive(Clone)]
-pub(super) struct Road {
-    pub bridge: Arc<Bridge>,
-    /// Whose turn it is on this connection.
-    pub turn: Turn,
+/// What a listener serves.
+pub(super) trait Door: Send + Sync + 'static {
+    /// Of its answers.
+    type Body: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    /// Answers the requests of one connection.
+    type Service: tower::Service<
+            Request<Incoming>,
+            Response = Response<Self::Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static;
+
+    /// The service for a connection of this peer; `turn` must be told of heads and answers.
+    fn service(&self, peer: Option<Arc<Peer>>, turn: Turn) -> Self::Service;
 }
 
-impl tower::Service<Request<Incoming>> for Road {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Self { bridge, turn } = self.clone();
-        turn.request();
-        Box::pin(async move {
-            let answer = proxy::handle(bridge, request).await;
-            // After a 101 no head ever comes again.
-            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-                turn.answered();
-            }
-            Ok(answer)
-        })
-    }
-}
-
-/// TLS of the listener: replaced as a whole on reload.
+/// TLS of a listener: replaced as a whole on reload.
 pub(super) struct ListenerTls {
     pub acceptor: TlsAcceptor,
-    /// `None` only with `insecure_no_client_certificate`.
+    /// Whom the connection itself must be from; `None` when that is not asked here.
     pub pinned: Option<PinnedNames>,
+    /// Cancelled when connections that were let in by this must be asked again.
+    pub over: CancellationToken,
 }
 
-/// The proxy listener's settings.
-pub(super) struct ProxyServer {
-    pub bridge: Arc<Bridge>,
-    pub tls: Option<arc_swap::ArcSwap<ListenerTls>>,
+/// A listener and its settings.
+pub(super) struct Server<D> {
+    /// For the log.
+    pub name: &'static str,
+    pub door: D,
+    pub tls: Option<ArcSwap<ListenerTls>>,
     pub http2: bool,
+    /// Oldest age of a connection, so that who comes over it is asked again.
+    pub age: Option<Duration>,
     pub head: usize,
     pub head_timeout: Duration,
     pub connections: Arc<Semaphore>,
@@ -85,7 +79,7 @@ pub(super) struct ProxyServer {
     pub drain: CancellationToken,
 }
 
-impl ProxyServer {
+impl<D: Door> Server<D> {
     /// Accepts until told to stop.
     pub(super) async fn run(self: Arc<Self>, listener: TcpListener) {
         loop {
@@ -117,9 +111,11 @@ impl ProxyServer {
     async fn connection(&self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            return self.http(stream, self.http2).await;
+            let never = CancellationToken::new();
+            return self.http(stream, self.http2, None, never).await;
         };
         let tls = tls.load_full();
+        let listener = self.name;
         let peer_address = stream.peer_addr().ok();
         let shaken = tokio::time::timeout(HANDSHAKE, tls.acceptor.accept(stream)).await;
         let stream = match shaken {
@@ -127,33 +123,42 @@ impl ProxyServer {
             // Pomerium shows a refused certificate only as `connection_termination`
             // (recordings/pomerium, difference 31): the reason is said here or nowhere.
             Ok(Err(error)) => {
-                tracing::warn!(?peer_address, %error, "TLS with a peer failed");
+                tracing::warn!(listener, ?peer_address, %error, "TLS with a peer failed");
                 return;
             }
             Err(_) => {
-                tracing::warn!(?peer_address, "TLS with a peer took 10 s");
+                tracing::warn!(listener, ?peer_address, "TLS with a peer took 10 s");
                 return;
             }
         };
         let (_, session) = stream.get_ref();
-        if let Some(pinned) = &tls.pinned {
-            let chain = session.peer_certificates().unwrap_or_default();
-            if let Err(error) = peer::admitted(chain, pinned) {
-                tracing::warn!(?peer_address, %error, "a peer with another name was turned away");
+        let chain = session.peer_certificates().unwrap_or_default();
+        if let Some(pinned) = &tls.pinned
+            && let Err(error) = peer::admitted(chain, pinned)
+        {
+            tracing::warn!(listener, ?peer_address, %error, "a peer with another name was turned away");
+            return;
+        }
+        let peer = match Peer::of(chain) {
+            Ok(peer) => peer.map(Arc::new),
+            Err(error) => {
+                tracing::warn!(listener, ?peer_address, %error, "a peer was turned away");
                 return;
             }
-        }
+        };
         let h2 = session.alpn_protocol() == Some(b"h2");
-        self.http(stream, h2).await;
+        self.http(stream, h2, peer, tls.over.clone()).await;
     }
 
-    async fn http(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, h2: bool) {
+    async fn http(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        h2: bool,
+        peer: Option<Arc<Peer>>,
+        over: CancellationToken,
+    ) {
         let turn = Turn::default();
-        let road = Road {
-            bridge: self.bridge.clone(),
-            turn: turn.clone(),
-        };
-        let service = TowerToHyperService::new(road);
+        let service = TowerToHyperService::new(self.door.service(peer, turn.clone()));
         let ended = if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder
@@ -163,11 +168,9 @@ impl ProxyServer {
                 .max_local_error_reset_streams(RESETS)
                 .max_header_list_size(u32::try_from(self.head).unwrap_or(u32::MAX))
                 .keep_alive_interval(Duration::from_secs(60));
-            self.drive(
-                builder.serve_connection(TokioIo::new(stream), service),
-                |c| c.graceful_shutdown(),
-            )
-            .await
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            self.drive(connection, over, |c| c.graceful_shutdown())
+                .await
         } else {
             let mut builder = http1::Builder::new();
             // The patience below takes the place of hyper's own header timeout.
@@ -179,23 +182,39 @@ impl ProxyServer {
             let connection = builder
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
-            self.drive(connection, |c| c.graceful_shutdown()).await
+            self.drive(connection, over, |c| c.graceful_shutdown())
+                .await
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended in an error");
         }
     }
 
-    async fn drive<C>(&self, connection: C, shut_down: impl Fn(Pin<&mut C>)) -> hyper::Result<()>
+    /// Runs a connection to its end: the peer's, the drain's, a new trust's, or that of old age.
+    async fn drive<C>(
+        &self,
+        connection: C,
+        over: CancellationToken,
+        shut_down: impl Fn(Pin<&mut C>),
+    ) -> hyper::Result<()>
     where
         C: Future<Output = hyper::Result<()>>,
     {
         let mut connection = pin!(connection);
+        let old = async {
+            match self.age {
+                Some(age) => tokio::time::sleep(age).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             ended = &mut connection => return ended,
-            () = self.drain.cancelled() => shut_down(connection.as_mut()),
+            () = self.drain.cancelled() => {}
+            () = over.cancelled() => {}
+            () = old => {}
         }
+        shut_down(connection.as_mut());
         connection.await
     }
 }

@@ -1,10 +1,13 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
-//! running bridge (`wire`), accepting connections (`accept`), the ops listener (`ops`), what the audit trail
-//! says of the configuration (`account`), reload and drain (`serve`). What does not: deciding anything about a request.
+//! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
+//! (`api`), the ops listener (`ops`), what the audit trail says of the configuration (`account`),
+//! reload and drain (`serve`). What does not: deciding anything about a request.
 
 mod accept;
 mod account;
+mod api;
 mod ops;
+mod road;
 mod serve;
 mod wire;
 

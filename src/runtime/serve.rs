@@ -1,7 +1,8 @@
 //! A running bridge: listeners, background work, reload on SIGHUP, drain on SIGTERM.
 
-use super::accept::{self, ListenerTls, ProxyServer};
+use super::accept::{self, ListenerTls, Server};
 use super::account;
+use super::api::ApiServer;
 use super::ops;
 use super::wire::{self, StartError};
 use crate::apps::Severity;
@@ -13,6 +14,7 @@ use crate::proxy::Bridge;
 use crate::proxy::assertion::{FetchError, KeySource};
 use crate::proxy::forward::Cut;
 use crate::proxy::session;
+use crate::store::KeyKind;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metrics::{FetchOutcome, Metrics};
 use crate::tls::{ClientCertificates, PinnedNames, Reloading, ServerFiles, TlsError};
@@ -34,6 +36,11 @@ use tokio_util::task::TaskTracker;
 const LOOK: Duration = Duration::from_secs(10);
 /// How often an app's settings are read.
 const FACTS: Duration = Duration::from_secs(600);
+
+/// TLS of a listener, read again when its files change.
+pub(super) type Files = Reloading<rustls::ServerConfig>;
+/// The proxy listener.
+type ProxyServer = Server<Arc<Bridge>>;
 
 /// How to run.
 pub struct Options {
@@ -108,6 +115,17 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     };
     let server = Arc::new(server_of(&config, &bridge, files.as_ref()));
     let draining = Arc::new(AtomicBool::new(false));
+    let api = match &config.api {
+        Some(listener) => {
+            let api = ApiServer::new(&config, listener, &bridge)?;
+            let bound = accept::bind("api", listener.address).await.map_err(|e| {
+                StartError::new(format!("listen.api.address {}", listener.address), e)
+            })?;
+            background.spawn(api.server.clone().run(bound));
+            Some(api)
+        }
+        None => None,
+    };
     if let Some(ops_address) = config.ops.address {
         let listener = accept::bind("ops", ops_address)
             .await
@@ -135,14 +153,22 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
-                reload(&path, &bridge, &issuers, &clock, &replica).await;
+                reload(&path, &bridge, api.as_ref(), &issuers, &clock, &replica).await;
                 refresh_tls(&server, files.as_ref(), &config, true);
+                if let Some(api) = &api {
+                    api.refresh_tls(true);
+                }
             }
-            () = tokio::time::sleep(LOOK) => refresh_tls(&server, files.as_ref(), &config, false),
+            () = tokio::time::sleep(LOOK) => {
+                refresh_tls(&server, files.as_ref(), &config, false);
+                if let Some(api) = &api {
+                    api.refresh_tls(false);
+                }
+            }
         }
     }
     draining.store(true, Ordering::Relaxed);
-    drain(&bridge, &server, config.limits.drain).await;
+    drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();
     let _ = tokio::time::timeout(Duration::from_secs(5), background.wait()).await;
@@ -151,17 +177,16 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     Ok(())
 }
 
-fn server_of(
-    config: &Config,
-    bridge: &Arc<Bridge>,
-    files: Option<&Reloading<rustls::ServerConfig>>,
-) -> ProxyServer {
+fn server_of(config: &Config, bridge: &Arc<Bridge>, files: Option<&Files>) -> ProxyServer {
     let tls = config.proxy.tls.as_ref().zip(files);
     let tls = tls.map(|(tls, files)| ArcSwap::from_pointee(listener_tls(tls, files.get())));
-    ProxyServer {
-        bridge: bridge.clone(),
+    Server {
+        name: "proxy",
+        door: bridge.clone(),
         tls,
         http2: config.proxy.http2,
+        // Pomerium keeps its connections for an hour and more, and all its visitors share them.
+        age: None,
         head: config.limits.head,
         head_timeout: config.limits.head_timeout,
         connections: Arc::new(Semaphore::new(config.limits.connections)),
@@ -170,7 +195,7 @@ fn server_of(
     }
 }
 
-fn tls_files(tls: &ProxyTls, http2: bool) -> Result<Reloading<rustls::ServerConfig>, StartError> {
+fn tls_files(tls: &ProxyTls, http2: bool) -> Result<Files, StartError> {
     let files = ServerFiles {
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
@@ -200,15 +225,11 @@ fn listener_tls(tls: &ProxyTls, config: Arc<rustls::ServerConfig>) -> ListenerTl
     ListenerTls {
         acceptor: TlsAcceptor::from(config),
         pinned,
+        over: CancellationToken::new(),
     }
 }
 
-fn refresh_tls(
-    server: &ProxyServer,
-    files: Option<&Reloading<rustls::ServerConfig>>,
-    config: &Config,
-    asked: bool,
-) {
+fn refresh_tls(server: &ProxyServer, files: Option<&Files>, config: &Config, asked: bool) {
     let (Some(files), Some(current), Some(tls)) = (files, &server.tls, &config.proxy.tls) else {
         return;
     };
@@ -231,6 +252,7 @@ fn refresh_tls(
 async fn reload(
     path: &std::path::Path,
     bridge: &Arc<Bridge>,
+    api: Option<&ApiServer>,
     issuers: &wire::Issuers,
     clock: &Arc<dyn Clock>,
     replica: &str,
@@ -261,9 +283,12 @@ async fn reload(
                         .judge_anew(&former.config.id, &bridge.tunnels);
                 }
             }
+            if let Some(api) = api {
+                api.reload(&config);
+            }
             bridge.portal.store(Arc::new(config.portal));
             tracing::info!(
-                "configuration read again: apps and pages are current; listeners, store, keys and issuers change with a restart"
+                "configuration read again: apps, clients and pages are current; listeners, store, keys and issuers change with a restart"
             );
         }
         Err(error) => {
@@ -282,14 +307,26 @@ async fn serve_ops(listener: TcpListener, ops: ops::Ops, end: CancellationToken)
 }
 
 /// Lets requests end, tells sockets to come back.
-async fn drain(bridge: &Arc<Bridge>, server: &ProxyServer, at_most: Duration) {
+async fn drain(
+    bridge: &Arc<Bridge>,
+    server: &ProxyServer,
+    api: Option<&ApiServer>,
+    at_most: Duration,
+) {
     tracing::info!(sockets = bridge.tunnels.open(), "draining");
     server.drain.cancel();
+    if let Some(api) = api {
+        api.server.drain.cancel();
+        api.server.tracker.close();
+    }
     bridge.tunnels.cut_all(Cut::Restart);
     server.tracker.close();
     bridge.tasks.close();
     let done = async {
         server.tracker.wait().await;
+        if let Some(api) = api {
+            api.server.tracker.wait().await;
+        }
         bridge.tasks.wait().await;
     };
     if tokio::time::timeout(at_most, done).await.is_err() {
@@ -372,13 +409,18 @@ async fn rotate(bridge: Arc<Bridge>, announce: Duration, end: CancellationToken)
             () = tokio::time::sleep(LOOK) => {}
         }
         let now = bridge.clock.now();
-        let Rotation::Promote(kid) = bridge.ring.load().rotation(now, announce) else {
-            continue;
-        };
-        let by = bridge.audit.bridge();
-        match rotation::promote(&*bridge.store, &bridge.master, &kid, now, &by).await {
-            Ok(()) => tracing::info!(%kid, "a new key signs from now on"),
-            Err(error) => tracing::error!(%kid, %error, "the announced key could not be promoted"),
+        for kind in KeyKind::ALL {
+            let next = bridge.ring.load().rotation(kind, now, announce);
+            let Rotation::Promote(kid) = next else {
+                continue;
+            };
+            let by = bridge.audit.bridge();
+            match rotation::promote(&*bridge.store, &bridge.master, &kid, now, &by).await {
+                Ok(()) => tracing::info!(%kid, %kind, "a new key signs from now on"),
+                Err(error) => {
+                    tracing::error!(%kid, %kind, %error, "the announced key could not be promoted");
+                }
+            }
         }
     }
 }

@@ -385,11 +385,30 @@ stored_words! {
     }
 }
 
+stored_words! {
+    /// What a signing key is for; never two things.
+    KeyKind {
+        /// The bridge's cookies.
+        Session = "session",
+        /// Exchanged tokens.
+        AccessToken = "access_token",
+        /// Signed answers about tokens.
+        Introspection = "introspection",
+    }
+}
+
+impl KeyKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Session, Self::AccessToken, Self::Introspection];
+}
+
 /// A signing key as it lies in the store.
 #[derive(Clone)]
 pub struct StoredKey {
     /// RFC 7638 thumbprint of the public key.
     pub id: KeyId,
+    /// What it is for. Never changes.
+    pub kind: KeyKind,
     /// Where it is in its life.
     pub state: KeyState,
     /// PKCS#8, sealed under the master key.

@@ -4,8 +4,9 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, EndReason, KeyState, Result, Revocation, Revoked, SealKind, Session,
-    StoreError, StoredKey, Tombstone, TrailHead, TrailRecord, TrailSeal, User, UserState, trail,
+    Account, AccountState, EndReason, KeyKind, KeyState, Result, Revocation, Revoked, SealKind,
+    Session, StoreError, StoredKey, Tombstone, TrailHead, TrailRecord, TrailSeal, User, UserState,
+    trail,
 };
 use crate::types::{
     AccountId, AppId, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
@@ -213,16 +214,17 @@ pub(super) fn trail_head(row: &impl Columns) -> Result<TrailHead> {
     })
 }
 
-pub(super) const KEY: &str = "id, state, sealed, public, created_at, state_since";
+pub(super) const KEY: &str = "id, kind, state, sealed, public, created_at, state_since";
 
 pub(super) fn key(row: &impl Columns) -> Result<StoredKey> {
     Ok(StoredKey {
         id: id(row.text(0)?, crate::types::KeyId::new)?,
-        state: word("key state", &row.text(1)?, KeyState::from_word)?,
-        sealed: row.bytes(2)?,
-        public: row.bytes(3)?,
-        created_at: Timestamp(row.int(4)?),
-        state_since: Timestamp(row.int(5)?),
+        kind: word("key kind", &row.text(1)?, KeyKind::from_word)?,
+        state: word("key state", &row.text(2)?, KeyState::from_word)?,
+        sealed: row.bytes(3)?,
+        public: row.bytes(4)?,
+        created_at: Timestamp(row.int(5)?),
+        state_since: Timestamp(row.int(6)?),
     })
 }
 

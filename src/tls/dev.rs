@@ -6,6 +6,7 @@ use crate::types::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    SignatureAlgorithm,
 };
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -80,6 +81,19 @@ impl DevAuthority {
     /// # Errors
     /// When a name can't stand in a certificate.
     pub fn issue(&self, usage: DevUsage, names: &[String]) -> Result<DevCertificate, TlsError> {
+        self.issue_of(&PKCS_ECDSA_P256_SHA256, usage, names)
+    }
+
+    /// As [`Self::issue`], with a key of another kind.
+    ///
+    /// # Errors
+    /// As [`Self::issue`].
+    pub fn issue_of(
+        &self,
+        kind: &'static SignatureAlgorithm,
+        usage: DevUsage,
+        names: &[String],
+    ) -> Result<DevCertificate, TlsError> {
         let common = names.first().map_or("auth-manager", String::as_str);
         let mut params = params(common, self.now, DAYS_825)?;
         params.use_authority_key_identifier_extension = true;
@@ -92,7 +106,7 @@ impl DevAuthority {
             .iter()
             .map(|name| san(name))
             .collect::<Result<_, _>>()?;
-        let key = key()?;
+        let key = KeyPair::generate_for(kind).map_err(failed)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
         Ok(DevCertificate {
             certificate: certificate.pem(),

@@ -20,7 +20,7 @@ pub mod reload;
 pub mod server;
 
 pub use client::ClientFiles;
-pub use peer::{PeerError, PeerName, PinnedNames};
+pub use peer::{Peer, PeerError, PeerName, PinnedNames};
 pub use pem::TlsError;
 pub use reload::Reloading;
 pub use server::{ClientCertificates, ServerFiles};

@@ -43,6 +43,33 @@ impl fmt::Display for PeerName {
     }
 }
 
+/// A peer whose certificate the handshake has checked: what it proves, and its thumbprint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Every name; the hash of its key comes last.
+    pub names: Vec<PeerName>,
+    /// SHA-256 of the certificate: `x5t#S256` of tokens that are bound to it (RFC 8705 §3.1).
+    pub thumbprint: [u8; 32],
+}
+
+impl Peer {
+    /// Who showed this chain, the leaf first; `None` when there was none.
+    ///
+    /// # Errors
+    /// When the certificate can't be read.
+    pub fn of(chain: &[CertificateDer<'_>]) -> Result<Option<Self>, PeerError> {
+        let Some(leaf) = chain.first() else {
+            return Ok(None);
+        };
+        let mut thumbprint = [0; 32];
+        thumbprint.copy_from_slice(digest(&SHA256, leaf).as_ref());
+        Ok(Some(Self {
+            names: names(leaf)?,
+            thumbprint,
+        }))
+    }
+}
+
 /// Why a peer is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {

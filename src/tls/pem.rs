@@ -2,7 +2,7 @@
 
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -96,6 +96,27 @@ pub fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
             .map_err(|error| content(path, format!("holds an unusable certificate: {error}")))?;
     }
     Ok(roots)
+}
+
+/// The revocation lists in `path`.
+///
+/// # Errors
+/// When the file can't be read or holds none.
+pub fn revocation_lists(
+    path: &Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let text = read(path)?;
+    let found: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| content(path, format!("is no PEM file: {error}")))?;
+    if found.is_empty() {
+        return Err(content(
+            path,
+            "holds no revocation list (a block that begins `-----BEGIN X509 CRL-----`); an \
+             authority that revoked nothing still signs an empty one",
+        ));
+    }
+    Ok(found)
 }
 
 pub(super) fn content(path: &Path, why: impl Into<String>) -> TlsError {

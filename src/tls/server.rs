@@ -24,6 +24,10 @@ pub enum ClientCertificates {
     Optional {
         /// The authorities that sign them.
         ca: PathBuf,
+        /// Their revocation lists. With them, who is on one is refused, and so is everybody whose
+        /// issuer has none here or one that is past its `nextUpdate`: a list that nobody renews
+        /// must not let a stolen key in (T11).
+        crl: Option<PathBuf>,
     },
     /// Nobody is served without one.
     Required {
@@ -56,11 +60,11 @@ impl ServerFiles {
             .with_safe_default_protocol_versions()?;
         let builder = match &self.clients {
             ClientCertificates::Ignored => builder.with_no_client_auth(),
-            ClientCertificates::Optional { ca } => {
-                builder.with_client_cert_verifier(verifier(ca, true)?)
+            ClientCertificates::Optional { ca, crl } => {
+                builder.with_client_cert_verifier(verifier(ca, crl.as_deref(), true)?)
             }
             ClientCertificates::Required { ca } => {
-                builder.with_client_cert_verifier(verifier(ca, false)?)
+                builder.with_client_cert_verifier(verifier(ca, None, false)?)
             }
         };
         let chain = pem::certificates(&self.certificate)?;
@@ -82,23 +86,34 @@ impl ServerFiles {
         let mut paths = vec![self.certificate.clone(), self.key.clone()];
         match &self.clients {
             ClientCertificates::Ignored => {}
-            ClientCertificates::Optional { ca } | ClientCertificates::Required { ca } => {
+            ClientCertificates::Optional { ca, crl } => {
                 paths.push(ca.clone());
+                paths.extend(crl.clone());
             }
+            ClientCertificates::Required { ca } => paths.push(ca.clone()),
         }
         paths
     }
 }
 
-fn verifier(ca: &Path, optional: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+fn verifier(
+    ca: &Path,
+    crl: Option<&Path>,
+    optional: bool,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let roots = Arc::new(pem::roots(ca)?);
     let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+    if let Some(crl) = crl {
+        builder = builder
+            .with_crls(pem::revocation_lists(crl)?)
+            .enforce_revocation_expiration();
+    }
     if optional {
         builder = builder.allow_unauthenticated();
     }
     builder
         .build()
-        .map_err(|error| pem::content(ca, format!("can't verify clients: {error}")))
+        .map_err(|error| pem::content(crl.unwrap_or(ca), format!("can't verify clients: {error}")))
 }
 
 pub(super) fn alpn(h2: bool) -> Vec<Vec<u8>> {

@@ -172,6 +172,7 @@ fn a_missing_or_foreign_client_certificate_is_refused() {
         let optional = ServerFiles {
             clients: ClientCertificates::Optional {
                 ca: paths.ca.clone(),
+                crl: None,
             },
             ..server(&paths)
         };
@@ -349,6 +350,56 @@ fn what_is_no_certificate_or_key_is_named_with_its_file() {
         ] {
             let said = files.load().map(drop).unwrap_err().to_string();
             assert!(said.contains(part), "{said}");
+        }
+    });
+}
+
+/// recordings/pomerium, difference 2: Pomerium may show a P-384 or an RSA certificate as well.
+#[test]
+fn client_certificates_of_every_usual_kind_are_let_in() {
+    with(|folder, paths| {
+        let authority = DevAuthority::new(SystemClock.now()).unwrap();
+        fs::write(&paths.ca, authority.certificate()).unwrap();
+        let of = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            path
+        };
+        let own = authority
+            .issue(DevUsage::Server, &text(&["bridge.test"]))
+            .unwrap();
+        let listener = ServerFiles {
+            certificate: of("s.pem", &own.certificate),
+            key: of("s-key.pem", &own.key),
+            ..server(&paths)
+        };
+        for algorithm in [
+            &rcgen::PKCS_ECDSA_P384_SHA384,
+            &rcgen::PKCS_RSA_SHA256,
+            &rcgen::PKCS_ED25519,
+        ] {
+            let shown = authority
+                .issue_of(algorithm, DevUsage::Client, &text(&["pomerium.test"]))
+                .unwrap();
+            let caller = ClientFiles {
+                identity: Some((of("c.pem", &shown.certificate), of("c-key.pem", &shown.key))),
+                ..client(&paths)
+            };
+            let done = handshake(
+                listener.load().unwrap(),
+                caller.load().unwrap(),
+                "bridge.test",
+            )
+            .unwrap();
+            let pinned = PinnedNames {
+                dns: text(&["pomerium.test"]),
+                ..PinnedNames::default()
+            };
+            assert!(
+                peer::admitted(done.peer(), &pinned).is_ok(),
+                "{algorithm:?}"
+            );
         }
     });
 }

@@ -127,6 +127,11 @@ text_id!(
     IssuerId, "issuer id", slug
 );
 text_id!(
+    /// A configured client of the api listener, for example `grafana`: a slug that never changes,
+    /// since tokens and audit records name it.
+    ClientId, "client id", slug
+);
+text_id!(
     /// The `sub` of an assertion: immutable, the only key that links a person (with the issuer).
     Subject, "sub", opaque
 );

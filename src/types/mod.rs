@@ -1,17 +1,19 @@
-//! Leaf types that import nothing of ours: identifiers, hosts, time, secrets.
+//! Leaf types that import nothing of ours: identifiers, hosts, scopes, time, secrets.
 //!
 //! No public signature of the house carries a bare `String` where one of these is meant, so that a
 //! session id can't be passed for a Pomerium `sid`, nor an e-mail for a subject.
 
 mod host;
 mod ids;
+mod scope;
 mod secret;
 mod time;
 
 pub use host::{HostName, InvalidHost};
 pub use ids::{
-    AccountId, AppId, GroupName, InvalidId, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject,
-    UserId,
+    AccountId, AppId, ClientId, GroupName, InvalidId, IssuerId, KeyId, RemoteId, SessionId, Sid,
+    Subject, UserId,
 };
+pub use scope::{InvalidScope, Scope};
 pub use secret::{AppToken, SecretText};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

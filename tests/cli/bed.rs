@@ -2,7 +2,8 @@
 
 use auth_manager::audit::{Audit, Settings};
 use auth_manager::demo::mattermost::{Options, StandIn};
-use auth_manager::keys::master::MasterKey;
+use auth_manager::keys::AuditKey;
+use auth_manager::keys::master::{FileAccess, MasterKey};
 use auth_manager::store::{
     Account, AccountState, Birth, By, SeenUser, Session, SqliteStore, Store as _, User,
 };
@@ -138,6 +139,14 @@ impl Bed {
         run(self.folder.path(), &all, input).await
     }
 
+    /// Makes the audit key, as a bridge that starts does.
+    pub(crate) async fn audit_key(&self) -> AuditKey {
+        let master = MasterKey::from_file(&self.path("master.key"), FileAccess::OwnerOnly);
+        AuditKey::load(&self.store().await, &master.unwrap())
+            .await
+            .unwrap()
+    }
+
     /// The store, past the binary.
     pub(crate) async fn store(&self) -> SqliteStore {
         SqliteStore::open(self.path("store.db")).await.unwrap()
@@ -236,7 +245,7 @@ pub(crate) async fn run(folder: &Path, arguments: &[&str], input: &str) -> Ended
 }
 
 /// Whom what is done past the binary is by.
-fn by() -> By {
+pub(crate) fn by() -> By {
     Audit::new(Arc::new(SystemClock), Settings::default()).bridge()
 }
 

@@ -217,7 +217,8 @@ async fn t17_a_cookie_found_good_is_no_longer_when_its_key_is_revoked() {
     let mut visitor = world.signed_in(alice()).await;
     visitor.me().await;
     let keys: serde_json::Value =
-        serde_json::from_str(&world.run(&["keys", "jwks"]).await).expect("JSON");
+        serde_json::from_str(&world.run(&["keys", "jwks", "--kind", "session"]).await)
+            .expect("JSON");
     let kid = keys["keys"][0]["kid"].as_str().expect("a key").to_owned();
     world.run(&["keys", "revoke", &kid]).await;
     crate::support::eventually("the end of the cookie", || {

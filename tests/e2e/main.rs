@@ -8,6 +8,7 @@ mod support;
 
 // The visitor.
 mod carry_over;
+mod companions;
 mod first_requests;
 mod heal;
 mod logout;
@@ -32,6 +33,7 @@ mod hostile;
 mod lockout;
 
 // The operator.
+mod audit;
 mod crash;
 mod orphans;
 mod reload;

@@ -114,6 +114,34 @@ async fn someone_who_loses_the_group_is_out_at_the_next_request_and_keeps_the_ac
     world.finish().await;
 }
 
+/// recordings/pomerium, difference 30: a service account can bear a person's id, without groups.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_account_with_a_persons_id_takes_nothing_from_them() {
+    let world = World::start().await;
+    let mut person = world.signed_in(alice()).await;
+    let mut socket = person.socket().await.expect("a socket");
+    socket.event("hello").await;
+    let before = world.mattermost.user("alice").expect("an account");
+    let mut machine = world.client(Person {
+        groups: Vec::new(),
+        ..alice()
+    });
+    assert_eq!(machine.get("/api/v4/users/me").await.status, 403);
+    assert_eq!(machine.open("/").await.status, 403);
+    assert!(machine.cookies.is_empty());
+
+    assert_eq!(person.me().await["username"], "alice");
+    let body = serde_json::json!({ "channel_id": world.town_square(), "message": "still here" });
+    assert_eq!(person.post("/api/v4/posts", &body).await.status, 201);
+    socket.event("posted").await;
+    let after = world.mattermost.user("alice").expect("still an account");
+    assert_eq!(
+        (after.delete_at, after.teams),
+        (before.delete_at, before.teams)
+    );
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_that_keeps_no_cookies_is_told_so_instead_of_being_sent_round() {
     let world = World::start().await;

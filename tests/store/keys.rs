@@ -1,7 +1,7 @@
 //! Sealed keys and secrets.
 
 use crate::bed::{Bed, at, by};
-use auth_manager::store::{KeyState, Revoked, StoredKey};
+use auth_manager::store::{KeyKind, KeyState, Revoked, StoredKey};
 use auth_manager::types::KeyId;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ pub(crate) async fn a_key_is_added_and_replaced(bed: Bed) {
     assert!(bed.a.signing_keys().await.unwrap().is_empty());
     let key = |id: &str, state, created| StoredKey {
         id: KeyId::new(id).unwrap(),
+        kind: KeyKind::Session,
         state,
         sealed: vec![0, 1, 255],
         public: vec![2],
@@ -50,6 +51,31 @@ pub(crate) async fn a_key_is_added_and_replaced(bed: Bed) {
             .all(|entry| entry.what == Revoked::Keys && entry.reason.is_none())
     );
     assert_eq!(log[2].at, at(20));
+}
+
+pub(crate) async fn a_key_keeps_its_kind(bed: Bed) {
+    for (at_second, kind) in (0..).zip(KeyKind::ALL) {
+        let key = StoredKey {
+            id: KeyId::new(kind.as_str()).unwrap(),
+            kind,
+            state: KeyState::Announced,
+            sealed: vec![1],
+            public: vec![2],
+            created_at: at(at_second),
+            state_since: at(at_second),
+        };
+        bed.a.put_signing_key(&key, at(0), &by()).await.unwrap();
+        let signing = StoredKey {
+            state: KeyState::Signing,
+            ..key
+        };
+        bed.b.put_signing_key(&signing, at(0), &by()).await.unwrap();
+    }
+    let kinds = bed.a.signing_keys().await.unwrap();
+    let kinds: Vec<_> = kinds.iter().map(|key| key.kind).collect();
+    assert_eq!(kinds, KeyKind::ALL);
+    bed.sql("UPDATE signing_keys SET kind = 'jewellery'").await;
+    assert!(bed.a.signing_keys().await.is_err());
 }
 
 pub(crate) async fn a_secret_is_written_once(bed: Bed) {

@@ -100,6 +100,7 @@ suite! {
         an_entry_before_the_wait_is_not_missed;
     keys:
         a_key_is_added_and_replaced
+        a_key_keeps_its_kind
         a_secret_is_written_once
         one_of_many_secrets_stands;
     locks:

@@ -201,6 +201,7 @@ pub(crate) async fn what_cannot_be_recorded_does_not_happen(bed: Bed) {
     assert!(bed.a.save_account(&unlinked, &by()).await.is_err());
     let stored = auth_manager::store::StoredKey {
         id: auth_manager::types::KeyId::new("k").unwrap(),
+        kind: auth_manager::store::KeyKind::Session,
         state: auth_manager::store::KeyState::Announced,
         sealed: vec![1],
         public: vec![2],

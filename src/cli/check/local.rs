@@ -163,7 +163,6 @@ async fn sealed(report: &mut Report, store: &dyn Store, master: &MasterKey) {
     let mut keys = 0;
     match Ring::load(store, master).await {
         Ok(ring) => keys = ring.keys().len(),
-        Err(RingError::NoSigningKey) => {}
         Err(RingError::Open {
             source: OpenError::UnknownKey(under),
             ..

@@ -9,7 +9,8 @@
 //! Whether the session still lives is not decided here.
 
 use super::ring::{Ring, RingError};
-use crate::types::{HostName, KeyId, SessionId, Timestamp, UserId};
+use crate::store::KeyKind;
+use crate::types::{HostName, SessionId, Timestamp, UserId};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::signature::Verifier;
 use serde::{Deserialize, Serialize};
@@ -129,11 +130,12 @@ pub fn mint(ring: &Ring, new: &NewToken<'_>) -> Result<String, MintError> {
         exp: new.expires_at,
     };
     let claims = serde_json::to_vec(&claims).map_err(|_| RingError::Crypto)?;
+    let key = ring.signing(KeyKind::Session)?;
     let mut token = String::with_capacity(512);
-    token.push_str(ring.signing().header());
+    token.push_str(key.header());
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-    let signature = ring.sign(token.as_bytes())?;
+    let signature = key.sign(token.as_bytes())?;
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);
     if token.len() > MAX_TOKEN {
@@ -158,7 +160,9 @@ pub fn verify(
     }
     let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
     let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-    let key = ring.key_by_header(header).ok_or(TokenError::UnknownKey)?;
+    let key = ring
+        .key_by_header(KeyKind::Session, header)
+        .ok_or(TokenError::UnknownKey)?;
 
     // This engine refuses padding and set trailing bits, so that there is one text for some bytes.
     let signature = URL_SAFE_NO_PAD
@@ -188,15 +192,6 @@ pub fn verify(
         return Err(TokenError::Expired);
     }
     Ok(claims)
-}
-
-/// The encoded header of what `kid` signs. Written by hand, since the order of its members must
-/// never change: it is compared as a text.
-pub(super) fn header(kid: &KeyId) -> String {
-    // The id is base64url: nothing needs escaping.
-    URL_SAFE_NO_PAD.encode(format!(
-        r#"{{"alg":"EdDSA","typ":"session+jwt","kid":"{kid}"}}"#
-    ))
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 use super::*;
-use crate::keys::testing::{master, ring_of};
+use crate::keys::testing::{Pair, master, ring_of};
+use crate::store::KeyKind::{AccessToken, Session};
 use crate::store::KeyState::{Announced, Retired, Revoked, Signing};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use proptest::prelude::*;
@@ -31,7 +32,7 @@ fn check(ring: &Ring, token: &str) -> Result<SessionClaims, TokenError> {
 
 #[test]
 fn a_minted_token_verifies_and_is_short() {
-    let ring = ring_of(&master(), &[Signing]);
+    let ring = ring_of(&master(), &[(Session, Signing)]);
     let token = token(&ring);
     assert!(token.len() < 512, "{}", token.len());
     let claims = check(&ring, &token).unwrap();
@@ -42,7 +43,7 @@ fn a_minted_token_verifies_and_is_short() {
 
 #[test]
 fn the_last_second_is_not_valid() {
-    let ring = ring_of(&master(), &[Signing]);
+    let ring = ring_of(&master(), &[(Session, Signing)]);
     let token = token(&ring);
     let at = |now| verify(&ring, &token, ISSUER, &host(), now);
     assert!(at(Timestamp(END.0 - 1)).is_ok());
@@ -51,7 +52,7 @@ fn the_last_second_is_not_valid() {
 
 #[test]
 fn another_issuer_or_host_is_refused() {
-    let ring = ring_of(&master(), &[Signing]);
+    let ring = ring_of(&master(), &[(Session, Signing)]);
     let token = token(&ring);
     let other = HostName::new("notes.example.com").unwrap();
     let (own, at) = (host(), |issuer, host| {
@@ -65,11 +66,13 @@ fn another_issuer_or_host_is_refused() {
 fn announced_and_retired_keys_verify_and_revoked_ones_do_not() {
     let master = master();
     for (state, accepted) in [(Announced, true), (Retired, true), (Revoked, false)] {
-        let stored = crate::keys::testing::stored(&master, state, 1);
-        let signing = crate::keys::testing::stored(&master, Signing, 2);
-        let former = crate::keys::testing::signed_by(&master, &stored);
-        let token = token(&former);
-        let ring = Ring::new(&[stored.0, signing.0], &master).unwrap();
+        let (pair, newer) = (Pair::new(Session), Pair::new(Session));
+        let token = token(&pair.signing(&master));
+        let keys = [
+            pair.stored(&master, state, 1),
+            newer.stored(&master, Signing, 2),
+        ];
+        let ring = Ring::new(&keys, &master).unwrap();
         assert_eq!(check(&ring, &token).is_ok(), accepted, "{state}");
         if !accepted {
             assert_eq!(check(&ring, &token), Err(TokenError::UnknownKey));
@@ -91,9 +94,10 @@ fn forged(pair: &Ed25519KeyPair, header: &str, payload: &str) -> String {
 #[test]
 fn only_our_own_header_and_claims_are_accepted_even_if_signed() {
     let master = master();
-    let (stored, pair) = crate::keys::testing::stored(&master, Signing, 1);
-    let kid = stored.id.clone();
-    let ring = Ring::new(&[stored], &master).unwrap();
+    let pair = Pair::new(Session);
+    let ring = pair.signing(&master);
+    let kid = ring.signing(Session).unwrap().id().clone();
+    let pair = Ed25519KeyPair::from_pkcs8(&pair.pkcs8).unwrap();
     let sid = SessionId([9; 32]);
     let sub = Uuid::from_u128(7);
     let header = format!(r#"{{"alg":"EdDSA","typ":"session+jwt","kid":"{kid}"}}"#);
@@ -137,8 +141,20 @@ fn only_our_own_header_and_claims_are_accepted_even_if_signed() {
 }
 
 #[test]
+fn a_key_of_another_kind_makes_no_cookie() {
+    let ring = ring_of(&master(), &[(Session, Signing), (AccessToken, Signing)]);
+    let good = token(&ring);
+    let rest = good.split_once('.').unwrap().1;
+    let other = ring.signing(AccessToken).unwrap();
+    let signed = format!("{}.{}", other.header(), rest.split_once('.').unwrap().0);
+    let signature = URL_SAFE_NO_PAD.encode(other.sign(signed.as_bytes()).unwrap());
+    let forged = format!("{signed}.{signature}");
+    assert_eq!(check(&ring, &forged), Err(TokenError::UnknownKey));
+}
+
+#[test]
 fn what_is_no_token_is_refused() {
-    let ring = ring_of(&master(), &[Signing]);
+    let ring = ring_of(&master(), &[(Session, Signing)]);
     let good = token(&ring);
     for (text, why) in [
         (String::new(), TokenError::Malformed),
@@ -164,7 +180,7 @@ fn what_is_no_token_is_refused() {
 
 #[test]
 fn no_single_byte_can_be_changed_or_cut() {
-    let ring = ring_of(&master(), &[Signing]);
+    let ring = ring_of(&master(), &[(Session, Signing)]);
     let good = token(&ring);
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
     for at in 0..good.len() {
@@ -188,7 +204,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_text_is_refused_without_a_panic(text in "\\PC{0,200}", cut in 0_usize..500) {
-        let ring = ring_of(&master(), &[Signing]);
+        let ring = ring_of(&master(), &[(Session, Signing)]);
         prop_assert!(check(&ring, &text).is_err());
         let mut mixed = token(&ring);
         mixed.insert_str(cut.min(mixed.len()), &text);

@@ -6,11 +6,10 @@ pub(in crate::keys) use store::KeyStore;
 
 use crate::keys::master::MasterKey;
 use crate::keys::random;
-use crate::keys::ring::{Ring, thumbprint};
+use crate::keys::ring::{Ring, Scheme};
 use crate::keys::seal::Purpose;
-use crate::store::{By, Change, Draft, KeyState, Scribe, StoredKey};
+use crate::store::{By, Change, Draft, KeyKind, KeyState, Scribe, StoredKey};
 use crate::types::{KeyId, Timestamp};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 
 /// Writes no record.
 struct Nobody;
@@ -30,46 +29,75 @@ pub(in crate::keys) fn master() -> MasterKey {
     MasterKey::from_bytes(&random::bytes::<32>().unwrap()).unwrap()
 }
 
-/// A stored key in some state, and its pair.
-pub(in crate::keys) fn stored(
-    master: &MasterKey,
-    state: KeyState,
-    since: i64,
-) -> (StoredKey, Ed25519KeyPair) {
-    let pair = Ed25519KeyPair::generate().unwrap();
-    (record(master, &pair, state, since), pair)
+/// A key of some kind, not yet in some state.
+pub(in crate::keys) struct Pair {
+    kind: KeyKind,
+    id: KeyId,
+    public: Vec<u8>,
+    /// The private half, to sign what the ring never would.
+    pub(in crate::keys) pkcs8: Vec<u8>,
 }
 
-/// A ring in which that pair signs.
-pub(in crate::keys) fn signed_by(master: &MasterKey, key: &(StoredKey, Ed25519KeyPair)) -> Ring {
-    Ring::new(&[record(master, &key.1, KeyState::Signing, 1)], master).unwrap()
+impl Pair {
+    pub(in crate::keys) fn new(kind: KeyKind) -> Self {
+        let scheme = Scheme::of(kind);
+        let (pkcs8, public) = scheme.generate().unwrap();
+        Self {
+            kind,
+            id: KeyId::new(scheme.thumbprint(&public).unwrap()).unwrap(),
+            public,
+            pkcs8: pkcs8.as_ref().to_vec(),
+        }
+    }
+
+    /// As it lies in the store.
+    pub(in crate::keys) fn stored(
+        &self,
+        master: &MasterKey,
+        state: KeyState,
+        since: i64,
+    ) -> StoredKey {
+        let sealed = match state {
+            KeyState::Announced | KeyState::Signing => {
+                master.seal(Purpose::SigningKey(self.kind, &self.id), &self.pkcs8)
+            }
+            KeyState::Retired => {
+                master.seal(Purpose::RetiredKey(self.kind, &self.id), &self.public)
+            }
+            KeyState::Revoked => Ok(Vec::new()),
+        };
+        StoredKey {
+            id: self.id.clone(),
+            kind: self.kind,
+            state,
+            sealed: sealed.unwrap(),
+            public: self.public.clone(),
+            created_at: Timestamp(since),
+            state_since: Timestamp(since),
+        }
+    }
+
+    /// A ring in which it signs.
+    pub(in crate::keys) fn signing(&self, master: &MasterKey) -> Ring {
+        Ring::new(&[self.stored(master, KeyState::Signing, 1)], master).unwrap()
+    }
+}
+
+/// A new key as it lies in the store.
+pub(in crate::keys) fn stored(
+    master: &MasterKey,
+    kind: KeyKind,
+    state: KeyState,
+    since: i64,
+) -> StoredKey {
+    Pair::new(kind).stored(master, state, since)
 }
 
 /// A ring of new keys.
-pub(in crate::keys) fn ring_of(master: &MasterKey, states: &[KeyState]) -> Ring {
+pub(in crate::keys) fn ring_of(master: &MasterKey, keys: &[(KeyKind, KeyState)]) -> Ring {
     let keys: Vec<_> = (1..)
-        .zip(states)
-        .map(|(since, state)| stored(master, *state, since).0)
+        .zip(keys)
+        .map(|(since, (kind, state))| stored(master, *kind, *state, since))
         .collect();
     Ring::new(&keys, master).unwrap()
-}
-
-fn record(master: &MasterKey, pair: &Ed25519KeyPair, state: KeyState, since: i64) -> StoredKey {
-    let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
-    let id = KeyId::new(thumbprint(&public)).unwrap();
-    let sealed = match state {
-        KeyState::Announced | KeyState::Signing => {
-            master.seal(Purpose::SigningKey(&id), pair.to_pkcs8().unwrap().as_ref())
-        }
-        KeyState::Retired => master.seal(Purpose::RetiredKey(&id), &public),
-        KeyState::Revoked => Ok(Vec::new()),
-    };
-    StoredKey {
-        id,
-        state,
-        sealed: sealed.unwrap(),
-        public: public.to_vec(),
-        created_at: Timestamp(since),
-        state_since: Timestamp(since),
-    }
 }

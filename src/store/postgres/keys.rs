@@ -37,13 +37,14 @@ pub(super) async fn put(
     run(
         &tx,
         &format!(
-            "INSERT INTO signing_keys ({KEY}) VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO signing_keys ({KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (id) DO UPDATE SET state = excluded.state, sealed = excluded.sealed,
                  public = excluded.public, created_at = excluded.created_at,
                  state_since = excluded.state_since"
         ),
         &[
             &key.id.as_str(),
+            &key.kind.as_str(),
             &key.state.as_str(),
             &key.sealed,
             &key.public,

@@ -16,8 +16,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 2,
-        name: "0002_audit",
-        sql: include_str!("migrations/0002_audit.sql"),
+        name: "0002_key_kinds",
+        sql: include_str!("migrations/0002_key_kinds.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "0003_audit",
+        sql: include_str!("migrations/0003_audit.sql"),
     },
 ];
 

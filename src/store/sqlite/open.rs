@@ -23,8 +23,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 2,
-        name: "0002_audit",
-        sql: include_str!("migrations/0002_audit.sql"),
+        name: "0002_key_kinds",
+        sql: include_str!("migrations/0002_key_kinds.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "0003_audit",
+        sql: include_str!("migrations/0003_audit.sql"),
     },
 ];
 
@@ -163,7 +168,7 @@ mod tests {
         let mut known = MIGRATIONS.to_vec();
         known.push(Migration {
             version: MIGRATIONS.len() as i64 + 1,
-            name: "broken",
+            name: "9999_broken",
             sql: "CREATE TABLE half (a TEXT); CREATE TABLE half (a TEXT);",
         });
         assert!(matches!(

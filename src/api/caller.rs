@@ -1,0 +1,213 @@
+//! [`Caller`]: the proof of who calls, made here alone, from what the connection and the request
+//! show.
+//!
+//! The rule: **every credential that is shown must be good, and all must name the same client.** A
+//! bad bearer beside a good certificate is not ignored: whoever sends it is wrong about something.
+//!
+//! A visitor's assertion (`X-Pomerium-Jwt-Assertion`) is not looked at: it says for whom a service
+//! speaks, never who the service is.
+//!
+//! ```compile_fail
+//! // Outsiders can't make one: there is no constructor, and the field is private.
+//! let forged = auth_manager::api::Caller(todo!());
+//! ```
+
+use super::problem::Problem;
+use super::registry::{Client, Holder};
+use super::state::Api;
+use crate::error::Code;
+use crate::tls::Peer;
+use crate::types::{ClientId, HostName, Scope};
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::extract::FromRequestParts;
+use http::header::{AUTHORIZATION, HeaderMap};
+use http::request::Parts;
+use http::{Extensions, HeaderValue};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Longest bearer in bytes.
+const LONGEST: usize = 8192;
+
+/// Who calls, and how that is known.
+#[derive(Clone)]
+pub struct Caller(Arc<Facts>);
+
+struct Facts {
+    client: Arc<Client>,
+    certificate: Option<Arc<Peer>>,
+    bearer: Option<Bearer>,
+    scopes: BTreeSet<Scope>,
+}
+
+/// Which kind of bearer a caller brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    /// A fixed text whose hash is configured.
+    Static,
+}
+
+impl Caller {
+    /// Which client.
+    #[must_use]
+    pub fn id(&self) -> &ClientId {
+        &self.0.client.config.id
+    }
+
+    /// What it may do now: its configured scopes, less what its bearer does not carry.
+    #[must_use]
+    pub fn scopes(&self) -> &BTreeSet<Scope> {
+        &self.0.scopes
+    }
+
+    /// The certificate it showed, if any; its thumbprint is what tokens are bound to (RFC 8705).
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Peer> {
+        self.0.certificate.as_deref()
+    }
+
+    /// The bearer it showed, if any.
+    #[must_use]
+    pub fn bearer(&self) -> Option<Bearer> {
+        self.0.bearer
+    }
+
+    /// Whether it may pass on assertions of visitors of this host.
+    #[must_use]
+    pub fn may_speak_for(&self, host: &HostName) -> bool {
+        self.0.client.config.hosts.contains(host)
+    }
+
+    /// The audiences it may exchange tokens for.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        &self.0.client.config.audiences
+    }
+
+    /// Whether it brought a certificate and a token, which changes of scope `admin` may demand.
+    #[must_use]
+    pub fn brought_both(&self) -> bool {
+        self.0.certificate.is_some() && self.0.bearer.is_some_and(|b| b != Bearer::Static)
+    }
+
+    /// Takes one request's worth of its allowance.
+    pub(super) fn take_turn(&self, now: Instant) -> Result<(), Duration> {
+        self.0.client.bucket.take(now)
+    }
+}
+
+/// Who and how, never a secret (T34).
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("id", self.id())
+            .field("certificate", &self.0.certificate.is_some())
+            .field("bearer", &self.0.bearer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// For endpoints that ask for their scope by hand. Without `admit` there is no caller.
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Problem::new(Code::ApiUnauthenticated, "a route without `admit`"))
+    }
+}
+
+/// Who sends a request, from the connection's certificate and the `Authorization` line.
+///
+/// # Errors
+/// One answer for everything that can be wrong; the reason is in the log.
+pub(super) async fn authenticate(
+    api: &Api,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Caller, Problem> {
+    let clients = api.clients.load();
+    let token = bearer_of(headers)?;
+    let shown = token.is_some();
+    let mut client: Option<Arc<Client>> = None;
+
+    let certificate = extensions.get::<Arc<Peer>>().cloned();
+    if let Some(peer) = &certificate {
+        match clients.of_certificate(peer) {
+            Holder::One(found) => client = Some(found),
+            Holder::Nobody => return refused(shown, "the certificate is no client's"),
+            Holder::Several => {
+                return refused(shown, "the certificate has names of several clients");
+            }
+        }
+    }
+
+    let mut bearer = None;
+    if let Some(token) = token {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, token).as_ref());
+        let Some(found) = clients.of_static(&hash) else {
+            return refused(shown, "the bearer is no client's");
+        };
+        bearer = Some(Bearer::Static);
+        if client
+            .as_ref()
+            .is_some_and(|other| !Arc::ptr_eq(other, &found))
+        {
+            return refused(shown, "certificate and bearer are of different clients");
+        }
+        client = Some(found);
+    }
+
+    let Some(client) = client else {
+        return refused(shown, "neither a certificate nor a bearer");
+    };
+    let mut scopes = client.config.scopes.clone();
+    if bearer == Some(Bearer::Static) {
+        // `config` has refused others already: twice is better than once too few.
+        scopes.retain(Scope::allows_static_bearer);
+    }
+    Ok(Caller(Arc::new(Facts {
+        client,
+        certificate,
+        bearer,
+        scopes,
+    })))
+}
+
+/// The one bearer of a request (RFC 6750 §2.1); never from its query or body.
+fn bearer_of(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let (line, more) = (lines.next(), lines.next());
+    if more.is_some() {
+        return refused(true, "several Authorization lines");
+    }
+    let Some(line) = line.map(HeaderValue::as_bytes) else {
+        return Ok(None);
+    };
+    let token = match line.split_at_checked("bearer ".len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token,
+        _ => return refused(true, "Authorization is of another scheme than Bearer"),
+    };
+    // b68token of RFC 6750 §2.1.
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b);
+    if token.is_empty() || token.len() > LONGEST || !token.iter().all(plain) {
+        return refused(
+            true,
+            "the bearer is empty, too long or of characters that none has",
+        );
+    }
+    Ok(Some(token))
+}
+
+/// The same body for every reason; `error` only where a bearer was shown (RFC 6750 §3.1).
+fn refused<T>(shown: bool, reason: &'static str) -> Result<T, Problem> {
+    let challenge = match shown {
+        true => "Bearer realm=\"auth-manager\", error=\"invalid_token\"",
+        false => "Bearer realm=\"auth-manager\"",
+    };
+    Err(Problem::new(Code::ApiUnauthenticated, reason).challenge(challenge))
+}

@@ -1,0 +1,70 @@
+//! `/api/v1/clients`: who may call, how each proves it, what each may do. Never a secret, nor what
+//! a secret could be guessed from: of a static bearer only that there is one.
+
+use super::Routes;
+use super::granted::{Granted, ReadClients};
+use super::registry::Client;
+use super::state::Api;
+use crate::types::{ClientId, HostName, IssuerId, Scope, Subject};
+use axum::Router;
+use axum::extract::State;
+use axum::response::Json;
+use axum::routing::get;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub(super) fn routes() -> Routes {
+    Router::new().route("/api/v1/clients", get(list))
+}
+
+/// A client as others see it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: ClientId,
+    scopes: BTreeSet<Scope>,
+    certificate_names: Vec<String>,
+    spki_sha256: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bearer: Option<ShownBearer>,
+    /// How many static bearers it has.
+    static_bearers: usize,
+    hosts: Vec<HostName>,
+    audiences: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownBearer {
+    issuer: IssuerId,
+    sub: Subject,
+}
+
+#[derive(Debug, Serialize)]
+struct List {
+    items: Vec<Shown>,
+}
+
+async fn list(_: Granted<ReadClients>, State(api): State<Arc<Api>>) -> Json<List> {
+    let clients = api.clients.load();
+    Json(List {
+        items: clients.iter().map(shown).collect(),
+    })
+}
+
+fn shown(client: &Client) -> Shown {
+    let config = &client.config;
+    let hex = |hash: &[u8; 32]| hash.iter().map(|b| format!("{b:02x}")).collect();
+    Shown {
+        id: config.id.clone(),
+        scopes: config.scopes.clone(),
+        certificate_names: [&config.dns_names[..], &config.uri_names[..]].concat(),
+        spki_sha256: config.spki_sha256.iter().map(hex).collect(),
+        bearer: config.bearer.as_ref().map(|bearer| ShownBearer {
+            issuer: bearer.issuer.clone(),
+            sub: bearer.sub.clone(),
+        }),
+        static_bearers: config.static_bearer_sha256.len(),
+        hosts: config.hosts.clone(),
+        audiences: config.audiences.clone(),
+    }
+}

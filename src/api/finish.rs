@@ -1,0 +1,168 @@
+//! The outermost layer: request id, panics, problem documents, headers, the log line.
+
+use super::caller::Caller;
+use super::problem::Problem;
+use crate::error::{Code, Level};
+use crate::telemetry::RequestId;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::header::{
+    self, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
+use http::{Method, StatusCode};
+use std::panic::AssertUnwindSafe;
+use tokio::time::Instant;
+
+/// Ties our lines to the caller's.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest path in a log line, in characters.
+const SHOWN: usize = 200;
+
+/// Marks an answer that is not ours (an app's, through the bridge): its body and content type stay.
+#[derive(Debug, Clone, Copy)]
+pub struct Verbatim;
+
+/// Wraps every request.
+pub(super) async fn finish(mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = RequestId::accept_or_generate(request.headers().get(REQUEST_ID));
+    let method = request.method().clone();
+    let path: String = request.uri().path().chars().take(SHOWN).collect();
+    request.extensions_mut().insert(id.clone());
+    let run = AssertUnwindSafe(next.run(request)).catch_unwind();
+    // The panic itself was logged by its hook, with its place.
+    let response = run
+        .await
+        .unwrap_or_else(|_| Problem::new(Code::Internal, "an endpoint panicked").into_response());
+    let mut response = tidy(response, &id);
+    protect(response.headers_mut(), &id);
+    log(&response, &method, &path, &id, began);
+    response
+}
+
+/// Makes a problem document of whatever is a refusal: ours, or one of the router and its
+/// extractors, which say theirs as plain text.
+fn tidy(response: Response, id: &RequestId) -> Response {
+    let status = response.status();
+    let extensions = response.extensions();
+    let problem = match extensions.get::<Problem>() {
+        Some(problem) => problem.clone(),
+        None if extensions.get::<Verbatim>().is_some() || !foreign(&response) => return response,
+        None => Problem::new(code_of(status), format!("the router answered {status}")),
+    };
+    let (mut parts, _) = response.into_parts();
+    parts.status = problem.code().status();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    let body = problem.document(id.as_str());
+    parts.extensions.insert(problem);
+    Response::from_parts(parts, body.into())
+}
+
+/// A refusal that no endpoint wrote: those are JSON.
+fn foreign(response: &Response) -> bool {
+    let status = response.status();
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let plain = content_type.is_none_or(|v| v.as_bytes().starts_with(b"text/plain"));
+    (status.is_client_error() || status.is_server_error()) && plain
+}
+
+fn code_of(status: StatusCode) -> Code {
+    match status {
+        StatusCode::NOT_FOUND => Code::ApiNotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::ApiMethod,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::ApiTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::ApiMediaType,
+        StatusCode::UNPROCESSABLE_ENTITY => Code::ApiInvalid,
+        status if status.is_client_error() => Code::ApiMalformed,
+        _ => Code::Internal,
+    }
+}
+
+/// Nothing is stored unless an endpoint says so; nothing is sniffed, framed or run.
+fn protect(headers: &mut HeaderMap, id: &RequestId) {
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(REQUEST_ID, id.header().clone());
+}
+
+/// One line a request. Never the query, a header or a body (T34).
+fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: Instant) {
+    let caller = response.extensions().get::<Caller>();
+    let client = caller.map(|caller| caller.id().as_str());
+    let method = method.as_str();
+    let status = response.status().as_u16();
+    let request_id = id.as_str();
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let Some(problem) = response.extensions().get::<Problem>() else {
+        tracing::info!(
+            client,
+            method,
+            path,
+            status,
+            millis,
+            request_id,
+            "api request"
+        );
+        return;
+    };
+    let (code, reason) = (problem.code().as_str(), problem.reason());
+    match problem.code().level() {
+        Level::Info => {
+            tracing::info!(
+                client,
+                method,
+                path,
+                status,
+                code,
+                reason,
+                millis,
+                request_id,
+                "api request refused"
+            );
+        }
+        Level::Warn => {
+            tracing::warn!(
+                client,
+                method,
+                path,
+                status,
+                code,
+                reason,
+                millis,
+                request_id,
+                "api request refused"
+            );
+        }
+        Level::Error => {
+            tracing::error!(
+                client,
+                method,
+                path,
+                status,
+                code,
+                reason,
+                millis,
+                request_id,
+                "api request refused"
+            );
+        }
+    }
+}

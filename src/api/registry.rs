@@ -1,0 +1,84 @@
+//! [`Clients`]: the configured clients, found by what proves them.
+
+use super::rate::Bucket;
+use crate::config::{ApiListener, ClientConfig};
+use crate::tls::{Peer, PeerName};
+use std::collections::HashMap;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// A client, and how often it may still ask.
+pub struct Client {
+    /// As configured.
+    pub config: ClientConfig,
+    pub(super) bucket: Bucket,
+}
+
+/// All clients; no two share a credential (`config` sees to it).
+#[derive(Default)]
+pub struct Clients {
+    all: Vec<Arc<Client>>,
+    by_name: HashMap<PeerName, Arc<Client>>,
+}
+
+/// Whose a certificate is.
+pub(super) enum Holder {
+    /// One client's.
+    One(Arc<Client>),
+    /// No client's.
+    Nobody,
+    /// Names of several clients stand in it.
+    Several,
+}
+
+impl Clients {
+    /// The clients of a configuration.
+    #[must_use]
+    pub fn new(configs: &[ClientConfig], listener: &ApiListener) -> Self {
+        let mut clients = Self::default();
+        for config in configs {
+            let client = Arc::new(Client {
+                config: config.clone(),
+                bucket: Bucket::new(listener.rate, listener.burst),
+            });
+            let dns = config.dns_names.iter().cloned().map(PeerName::Dns);
+            let uri = config.uri_names.iter().cloned().map(PeerName::Uri);
+            let spki = config.spki_sha256.iter().copied().map(PeerName::Spki);
+            for name in dns.chain(uri).chain(spki) {
+                clients.by_name.insert(name, client.clone());
+            }
+            clients.all.push(client);
+        }
+        clients
+    }
+
+    /// The clients, in the configuration's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.all.iter().map(Arc::as_ref)
+    }
+
+    /// Whose certificate it is: each name that is a client's must be the same client's.
+    pub(super) fn of_certificate(&self, peer: &Peer) -> Holder {
+        let mut found: Option<&Arc<Client>> = None;
+        for client in peer.names.iter().filter_map(|name| self.by_name.get(name)) {
+            match found {
+                Some(other) if !Arc::ptr_eq(other, client) => return Holder::Several,
+                _ => found = Some(client),
+            }
+        }
+        found.map_or(Holder::Nobody, |client| Holder::One(client.clone()))
+    }
+
+    /// Whose static bearer has this hash. Every hash is compared, each in constant time.
+    pub(super) fn of_static(&self, hash: &[u8; 32]) -> Option<Arc<Client>> {
+        let mut found = None;
+        for client in &self.all {
+            for known in &client.config.static_bearer_sha256 {
+                if bool::from(known.ct_eq(hash)) {
+                    found = Some(client.clone());
+                }
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,35 @@
+//! What endpoints share; made once by `runtime`.
+
+use super::registry::Clients;
+use crate::audit::Audit;
+use crate::config::ApiListener;
+use crate::keys::master::MasterKey;
+use crate::keys::ring::Ring;
+use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
+use crate::types::Clock;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shared state.
+pub struct Api {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is remembered.
+    pub store: Arc<dyn Store>,
+    /// Our signing keys: the bridge's own ring, replaced when they change.
+    pub ring: Arc<ArcSwap<Ring>>,
+    /// Wraps everything at rest.
+    pub master: Arc<MasterKey>,
+    /// Who may call; replaced on a reload.
+    pub clients: ArcSwap<Clients>,
+    /// The listener's own settings.
+    pub listener: ApiListener,
+    /// How long others may keep our public keys: less than a new one is announced.
+    pub jwks_age: Duration,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.
+    pub audit: Arc<Audit>,
+}

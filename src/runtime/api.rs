@@ -1,0 +1,183 @@
+//! What the api listener serves: the api's router, told who is at the other end.
+
+use super::accept::{Door, ListenerTls, Server};
+use super::serve::Files;
+use super::wire::StartError;
+use crate::api::{self, Api, Clients};
+use crate::config::{ApiListener, ApiTls, Config};
+use crate::proxy::Bridge;
+use crate::proxy::edge::Turn;
+use crate::tls::{ClientCertificates, Peer, Reloading, ServerFiles, TlsError};
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+/// Oldest age of a connection: certificates expire, and are looked at in the handshake only.
+const AGE: Duration = Duration::from_secs(3600);
+/// Longest time that others may keep our public keys.
+const JWKS_AGE: Duration = Duration::from_secs(300);
+
+/// The api listener while it runs.
+pub(super) struct ApiServer {
+    pub api: Arc<Api>,
+    pub server: Arc<Server<Router>>,
+    files: Option<Files>,
+}
+
+impl ApiServer {
+    /// The listener of a configuration that has one.
+    pub(super) fn new(
+        config: &Config,
+        listener: &ApiListener,
+        bridge: &Arc<Bridge>,
+    ) -> Result<Self, StartError> {
+        let api = Arc::new(Api {
+            clock: bridge.clock.clone(),
+            store: bridge.store.clone(),
+            ring: bridge.ring.clone(),
+            master: bridge.master.clone(),
+            clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
+            listener: listener.clone(),
+            // Whoever asked just before a key was announced must ask again before it signs.
+            jwks_age: JWKS_AGE.min(config.keys.announce / 2),
+            metrics: bridge.metrics.clone(),
+            audit: bridge.audit.clone(),
+        });
+        let files = match &listener.tls {
+            Some(tls) => Some(files(tls)?),
+            None => None,
+        };
+        let tls = files
+            .as_ref()
+            .map(|files| ArcSwap::from_pointee(tls_of(files)));
+        let server = Arc::new(Server {
+            name: "api",
+            door: api::router(api.clone()),
+            tls,
+            http2: true,
+            age: Some(AGE),
+            head: config.limits.head,
+            head_timeout: config.limits.head_timeout,
+            connections: Arc::new(Semaphore::new(listener.connections)),
+            tracker: TaskTracker::new(),
+            drain: CancellationToken::new(),
+        });
+        Ok(Self { api, server, files })
+    }
+
+    /// Takes the clients of a new configuration. The listener itself changes with a restart.
+    pub(super) fn reload(&self, config: &Config) {
+        let clients = Clients::new(&config.clients, &self.api.listener);
+        self.api.clients.store(Arc::new(clients));
+    }
+
+    /// Reads certificates, authorities and revocation lists again, when they changed or somebody
+    /// asks. Open connections are then asked to end after the request they carry: what let them in
+    /// may no longer hold.
+    pub(super) fn refresh_tls(&self, asked: bool) {
+        let (Some(files), Some(current)) = (&self.files, &self.server.tls) else {
+            return;
+        };
+        if !asked && !files.changed() {
+            return;
+        }
+        match files.reload() {
+            Ok(()) => {
+                let former = current.swap(Arc::new(tls_of(files)));
+                former.over.cancel();
+                tracing::info!(listener = "api", "certificates read again");
+            }
+            Err(error) => {
+                tracing::error!(listener = "api", %error, "the new certificates can't be used: the former ones stay");
+            }
+        }
+    }
+}
+
+fn files(tls: &ApiTls) -> Result<Files, StartError> {
+    let files = ServerFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        clients: match &tls.client_ca {
+            Some(ca) => ClientCertificates::Optional {
+                ca: ca.clone(),
+                crl: tls.client_crl.clone(),
+            },
+            None => ClientCertificates::Ignored,
+        },
+        h2: true,
+    };
+    Reloading::new(files.paths(), move || files.load())
+        .map_err(|e: TlsError| StartError::new("listen.api.tls", e))
+}
+
+fn tls_of(files: &Files) -> ListenerTls {
+    ListenerTls {
+        acceptor: TlsAcceptor::from(files.get()),
+        // Who it is decides what it may do: that is the api's to ask.
+        pinned: None,
+        over: CancellationToken::new(),
+    }
+}
+
+impl Door for Router {
+    type Body = Body;
+    type Service = Connection;
+
+    fn service(&self, peer: Option<Arc<Peer>>, turn: Turn) -> Connection {
+        Connection {
+            router: self.clone(),
+            peer,
+            turn,
+        }
+    }
+}
+
+/// The api for one connection.
+#[derive(Clone)]
+pub(super) struct Connection {
+    router: Router,
+    peer: Option<Arc<Peer>>,
+    turn: Turn,
+}
+
+impl Service<Request<Incoming>> for Connection {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let turn = self.turn.clone();
+        turn.request();
+        let mut request = request.map(Body::new);
+        // Nothing but the handshake says who the peer is.
+        if let Some(peer) = &self.peer {
+            request.extensions_mut().insert(peer.clone());
+        }
+        let answer = self.router.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                turn.answered();
+            }
+            Ok(answer)
+        })
+    }
+}
