@@ -21,7 +21,7 @@ pub struct Api {
     /// Our signing keys: the bridge's own ring, replaced when they change.
     pub ring: Arc<ArcSwap<Ring>>,
     /// Wraps everything at rest.
-    pub master: Arc<MasterKey>,
+    pub master: Arc<ArcSwap<MasterKey>>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
     /// The listener's own settings.

@@ -78,7 +78,7 @@ impl Bed {
             clock: Arc::new(SystemClock),
             store: Arc::new(store),
             ring: Arc::new(ArcSwap::from_pointee(ring)),
-            master: Arc::new(master),
+            master: Arc::new(ArcSwap::from_pointee(master)),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
             listener,
             jwks_age: Duration::from_secs(300),

@@ -17,7 +17,7 @@ use super::chain::{Fault, Hex, Linked, Mark, Walk};
 use super::checkpoints::Checkpoints;
 use super::verify::{Verdict, VerifyError};
 use crate::keys::{AuditKey, AuditPublicKey, Statement, StatementError};
-use crate::store::{SealKind, Store, TrailFilter, TrailHead, TrailRecord};
+use crate::store::{MarkKind, Store, TrailFilter, TrailHead, TrailRecord};
 use crate::types::Timestamp;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -157,7 +157,7 @@ pub async fn write(
         filter.after = walk.at().number;
         let page = store.trail(&filter).await?;
         let seals = store
-            .trail_seals(SealKind::Checkpoint, walk.at().number, PAGE)
+            .trail_marks(MarkKind::Checkpoint, walk.at().number, PAGE)
             .await?;
         if page.is_empty() {
             return Err(Fault::Removed(walk.at().number + 1).into());
@@ -206,14 +206,14 @@ async fn beginning(
     after: i64,
 ) -> Result<(TrailHead, Option<Behind>), ExportError> {
     let mut begin = (Walk::from_genesis().at(), None);
-    if let Some(seal) = store.newest_trail_seal(SealKind::Anchor).await? {
+    if let Some(seal) = store.newest_trail_mark(MarkKind::Anchor).await? {
         let name = || "the anchor".to_owned();
         let mark = Mark::read(key, Statement::Anchor, &seal.token, name)?;
         begin = (mark.head(), Some(Behind::Anchor(seal.token)));
     }
     let mut from = begin.0.number;
     while from < after {
-        let page = store.trail_seals(SealKind::Checkpoint, from, PAGE).await?;
+        let page = store.trail_marks(MarkKind::Checkpoint, from, PAGE).await?;
         let Some(last) = page.last() else { break };
         from = last.number;
         if let Some(seal) = page.iter().rev().find(|seal| seal.number <= after) {

@@ -9,7 +9,7 @@ use super::checkpoints;
 use super::verify::{self, VerifyError};
 use super::{Actor, Audit};
 use crate::keys::{AuditKey, Statement};
-use crate::store::{SealKind, Store, TrailHead};
+use crate::store::{MarkKind, Store, TrailHead};
 use crate::telemetry::metrics::{AuditTrouble, Metrics};
 use crate::types::{Clock, Timestamp};
 use std::path::PathBuf;
@@ -169,10 +169,10 @@ impl Keeper {
     async fn last(&self, memory: &mut Memory) -> Result<Mark, VerifyError> {
         let mut newest = None;
         for (kind, what) in [
-            (SealKind::Anchor, Statement::Anchor),
-            (SealKind::Checkpoint, Statement::Checkpoint),
+            (MarkKind::Anchor, Statement::Anchor),
+            (MarkKind::Checkpoint, Statement::Checkpoint),
         ] {
-            if let Some(seal) = self.store.newest_trail_seal(kind).await? {
+            if let Some(seal) = self.store.newest_trail_mark(kind).await? {
                 let name = || format!("the {kind} of record {}", seal.number);
                 let mark = Mark::read(self.key.public(), what, &seal.token, name)?;
                 if mark.number != seal.number {
@@ -240,7 +240,7 @@ impl Keeper {
     async fn cut(&self) -> Result<Option<(TrailHead, Mark)>, VerifyError> {
         let public = self.key.public();
         let mut from = super::chain::Walk::from_genesis().at();
-        if let Some(seal) = self.store.newest_trail_seal(SealKind::Anchor).await? {
+        if let Some(seal) = self.store.newest_trail_mark(MarkKind::Anchor).await? {
             let name = || "the anchor".to_owned();
             from = Mark::read(public, Statement::Anchor, &seal.token, name)?.head();
         }
@@ -248,7 +248,7 @@ impl Keeper {
         let mut found = None;
         let seals = self
             .store
-            .trail_seals(SealKind::Checkpoint, from.number, PAGE)
+            .trail_marks(MarkKind::Checkpoint, from.number, PAGE)
             .await?;
         for seal in seals {
             let name = || format!("the checkpoint of record {}", seal.number);

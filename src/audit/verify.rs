@@ -4,7 +4,7 @@
 use super::chain::{Fault, Linked, Mark, Walk};
 use super::checkpoints::Checkpoints;
 use crate::keys::{AuditPublicKey, Statement};
-use crate::store::{SealKind, Store, StoreError, TrailFilter, TrailHead, TrailRecord, TrailSeal};
+use crate::store::{MarkKind, Store, StoreError, TrailFilter, TrailHead, TrailMark, TrailRecord};
 use crate::types::{AppId, Timestamp, UserId};
 use serde::Deserialize;
 
@@ -117,16 +117,16 @@ fn cut_off(at: TrailHead, head: TrailHead) -> Fault {
 
 /// Where the trail begins, by the anchor that the bridge left.
 async fn anchor(store: &dyn Store, key: &AuditPublicKey) -> Result<Option<Mark>, VerifyError> {
-    let Some(seal) = store.newest_trail_seal(SealKind::Anchor).await? else {
+    let Some(seal) = store.newest_trail_mark(MarkKind::Anchor).await? else {
         return Ok(None);
     };
     Ok(Some(read(key, &seal)?))
 }
 
-fn read(key: &AuditPublicKey, seal: &TrailSeal) -> Result<Mark, Fault> {
+fn read(key: &AuditPublicKey, seal: &TrailMark) -> Result<Mark, Fault> {
     let what = match seal.kind {
-        SealKind::Checkpoint => Statement::Checkpoint,
-        SealKind::Anchor => Statement::Anchor,
+        MarkKind::Checkpoint => Statement::Checkpoint,
+        MarkKind::Anchor => Statement::Anchor,
     };
     let name = || name(seal);
     let mark = Mark::read(key, what, &seal.token, name)?;
@@ -139,7 +139,7 @@ fn read(key: &AuditPublicKey, seal: &TrailSeal) -> Result<Mark, Fault> {
     Ok(mark)
 }
 
-fn name(seal: &TrailSeal) -> String {
+fn name(seal: &TrailMark) -> String {
     format!("the {} of record {}", seal.kind, seal.number)
 }
 
@@ -150,7 +150,7 @@ async fn once(
     anchor: Option<Mark>,
 ) -> Result<Verdict, VerifyError> {
     // The newest checkpoint before the head: what is signed later may be about later records.
-    let newest = store.newest_trail_seal(SealKind::Checkpoint).await?;
+    let newest = store.newest_trail_mark(MarkKind::Checkpoint).await?;
     let head = store.trail_head().await?;
     if let Some(seal) = newest.filter(|seal| seal.number > head.number) {
         let mark = read(key, &seal)?;
@@ -279,7 +279,7 @@ async fn surplus(store: &dyn Store, head: TrailHead) -> Result<(), VerifyError> 
 struct Seals<'k> {
     key: &'k AuditPublicKey,
     read_to: i64,
-    page: std::collections::VecDeque<TrailSeal>,
+    page: std::collections::VecDeque<TrailMark>,
     done: bool,
 }
 
@@ -297,7 +297,7 @@ impl<'k> Seals<'k> {
     async fn about(&mut self, store: &dyn Store, number: i64) -> Result<Option<Mark>, VerifyError> {
         if self.page.is_empty() && !self.done {
             let page = store
-                .trail_seals(SealKind::Checkpoint, self.read_to, PAGE)
+                .trail_marks(MarkKind::Checkpoint, self.read_to, PAGE)
                 .await?;
             self.done = page.len() < PAGE as usize;
             if let Some(last) = page.last() {

@@ -1,16 +1,14 @@
 //! `auth-manager accounts`: whose account in an app is whose. Linking gives the bridge an
-//! operator's word; whether the account may be adopted at all is decided where all such decisions
-//! are made, at the person's next sign-in (`identity`, `apps`).
+//! operator's word (`identity::orders`); whether the account may be adopted at all is decided where
+//! all such decisions are made, at the person's next sign-in (`identity`, `apps`).
 
 use super::out::{Table, count, json, print, record};
 use super::stage::{Stage, on_store};
 use super::{ConfigFile, person};
-use crate::config::{AppKind, LinkPolicy};
-use crate::store::{
-    Account, AccountFilter, AccountState, EndReason, SessionFilter, StoreError, User, Which,
-};
+use crate::identity::orders::OrderError;
+use crate::store::{Account, AccountFilter, AccountState, User};
 use crate::types::{AppId, RemoteId};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -225,117 +223,67 @@ async fn link(
     remote: RemoteId,
     dry_run: bool,
 ) -> anyhow::Result<()> {
-    let AppKind::Mattermost(mattermost) = &stage.app(app)?.kind;
-    if mattermost.link == LinkPolicy::Never {
-        bail!(
-            "[apps.mattermost] of {app} says link = \"never\", so that no account is ever adopted: set link = \"operator\", reload the bridge, and link again"
-        );
-    }
+    stage.app(app)?;
     let user = person::find(stage, who).await?;
     let name = person::name(&user);
-    if let Some(holder) = stage.store.account_by_remote(app, &remote).await?
-        && holder.user != user.id
-    {
-        let other = stage.store.user(holder.user).await?;
-        bail!(
-            "{remote} belongs to {} already: `auth-manager accounts unlink` first",
-            other
-                .as_ref()
-                .map_or_else(|| holder.user.to_string(), person::name)
-        );
-    }
     let known = stage.store.account(app, user.id).await?;
-    if let Some(account) = &known
-        && account.state == AccountState::Linked
-    {
-        if account.remote.as_ref() == Some(&remote) {
-            return print(format!("{name} has that account already"));
+    let linked = stage.desk().link(&user, app, &remote, known, dry_run).await;
+    let linked = match linked {
+        Err(error) => return Err(remedy(stage, error, &name).await?),
+        Ok(linked) => linked,
+    };
+    print(match (linked.changed, dry_run) {
+        (false, _) => format!("{name} has that account already"),
+        (true, true) => {
+            format!("{name} would be given the account {remote} of {app} at their next sign-in")
         }
-        bail!("{name} has another account in {app}: `auth-manager accounts unlink` first");
-    }
-    if dry_run {
-        return print(format!(
-            "{name} would be given the account {remote} of {app} at their next sign-in"
-        ));
-    }
-    let account = match known {
-        Some(account) => account,
-        None => stage.store.begin_account(app, user.id, stage.now).await?,
-    };
-    // Not linked yet: at the next sign-in the connector looks whether it may be adopted.
-    let ordered = Account {
-        state: AccountState::Intent,
-        remote: Some(remote.clone()),
-        detail: "linked by an operator: adopted at the next sign-in".into(),
-        settled: false,
-        updated_at: stage.now,
-        ..account
-    };
-    save(stage, &ordered).await?;
-    print(format!(
-        "{name} is given the account {remote} of {app} at their next sign-in"
-    ))
+        (true, false) => {
+            format!("{name} is given the account {remote} of {app} at their next sign-in")
+        }
+    })
 }
 
 async fn unlink(stage: &Stage, who: &str, app: &AppId, dry_run: bool) -> anyhow::Result<()> {
     let user = person::find(stage, who).await?;
     let name = person::name(&user);
     let account = theirs(stage, app, &user).await?;
-    let Some(remote) = account.remote.clone() else {
-        return print(format!("{name} is linked to no account of {app}"));
+    let unlinked = match stage.desk().unlink(account, dry_run).await {
+        Err(error) => return Err(remedy(stage, error, &name).await?),
+        Ok(unlinked) => unlinked,
     };
-    if dry_run {
-        let live = SessionFilter {
-            app: Some(app.clone()),
-            user: Some(user.id),
-            live: true,
-            ..SessionFilter::default()
-        };
-        let ends = super::sessions::every(stage, live).await?.len();
-        return print(format!(
-            "{name} would lose the account {remote} of {app}; {} would end",
-            count(ends, "session")
-        ));
-    }
-    // Not an intent: that would let the derived password prove the account theirs again. The next
-    // version of the password is for whatever account comes next.
-    let free = Account {
-        state: AccountState::Conflict,
-        remote: None,
-        username: None,
-        detail: format!("unlinked from {remote} by an operator"),
-        password_version: account.password_version + 1,
-        memo: String::new(),
-        settled: false,
-        updated_at: stage.now,
-        ..account
-    };
-    save(stage, &free).await?;
-    // Raises the epoch too, so that no session is born that was begun on the former account.
-    let which = Which::User(user.id, Some(app.clone()));
-    let ended = stage
-        .store
-        .end_sessions(
-            &which,
-            EndReason::AccountGone,
-            stage.now,
-            stage.now,
-            &stage.by(),
-        )
-        .await?;
-    print(format!(
-        "{name} has lost the account {remote} of {app}; {} ended",
-        count(ended.len(), "session")
-    ))
+    let ended = count(unlinked.ended, "session");
+    print(match (unlinked.former, dry_run) {
+        (None, _) => format!("{name} is linked to no account of {app}"),
+        (Some(remote), true) => {
+            format!("{name} would lose the account {remote} of {app}; {ended} would end")
+        }
+        (Some(remote), false) => {
+            format!("{name} has lost the account {remote} of {app}; {ended} ended")
+        }
+    })
 }
 
-async fn save(stage: &Stage, account: &Account) -> anyhow::Result<()> {
-    match stage.store.save_account(account, &stage.by()).await {
-        Ok(_) => Ok(()),
-        Err(StoreError::Changed) => {
-            bail!("the bridge wrote the account meanwhile: look at it and try again")
+/// What the operator can do about it.
+async fn remedy(stage: &Stage, error: OrderError, name: &str) -> anyhow::Result<anyhow::Error> {
+    Ok(match error {
+        OrderError::AdoptsNone(app) => anyhow!(
+            "[apps.mattermost] of {app} says link = \"never\", so that no account is ever adopted: set link = \"operator\", reload the bridge, and link again"
+        ),
+        OrderError::Held(holder) => {
+            let other = stage.store.user(holder).await?;
+            anyhow!(
+                "the account belongs to {} already: `auth-manager accounts unlink` first",
+                other
+                    .as_ref()
+                    .map_or_else(|| holder.to_string(), person::name)
+            )
         }
-        Err(StoreError::Taken(_)) => bail!("the account belongs to another person meanwhile"),
-        Err(error) => Err(error.into()),
-    }
+        OrderError::HasAnother(app) => {
+            anyhow!("{name} has another account in {app}: `auth-manager accounts unlink` first")
+        }
+        OrderError::Changed => {
+            anyhow!("the bridge wrote the account meanwhile: look at it and try again")
+        }
+        other => other.into(),
+    })
 }

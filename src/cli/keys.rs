@@ -1,9 +1,9 @@
 //! `auth-manager keys`: our own signing keys, of every kind.
 
-use super::ConfigFile;
 use super::out::{Table, json, print};
 use super::stage::{Stage, on_store};
-use crate::keys::master::MasterKey;
+use super::{ConfigFile, master};
+use crate::keys::master::{MasterKey, MasterKeyId};
 use crate::keys::ring::Ring;
 use crate::keys::rotation::{self, Rotation};
 use crate::store::{KeyKind, KeyState, StoredKey};
@@ -49,6 +49,25 @@ pub(super) enum Keys {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Which keys sign and until when, and what still hangs on a former master key.
+    Status {
+        /// As JSON; times are seconds since 1970.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Seal anew, under the current master key, whatever a former one sealed. A running bridge does
+    /// it by itself; interrupted, it goes on where it was.
+    Rewrap {
+        /// End the sessions that hang on this master key, which is lost for good.
+        #[arg(long, value_name = "MASTER KEY")]
+        forget: Option<MasterKeyId>,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// The public keys as a JWK set.
     Jwks {
         /// Only of this kind: session, access_token or introspection.
@@ -75,6 +94,12 @@ impl Keys {
                 rotate(stage, kinds.collect(), now, dry_run).await
             }
             Self::Revoke { kid, dry_run } => revoke(stage, &kid, dry_run).await,
+            Self::Status { json } => master::status(stage, json).await,
+            Self::Rewrap {
+                forget,
+                dry_run,
+                json,
+            } => master::rewrap(stage, forget, dry_run, json).await,
             Self::Jwks { kind } => {
                 let ring = Ring::load(&*stage.store, &stage.master()?).await?;
                 match kind {

@@ -10,6 +10,7 @@ mod check;
 mod demo;
 mod init;
 mod keys;
+mod master;
 mod migrate;
 mod operator;
 mod out;

@@ -3,15 +3,11 @@
 use super::out::{Table, count, json, print, record};
 use super::stage::{Stage, on_store};
 use super::{ConfigFile, person};
-use crate::store::{EndReason, Session, SessionFilter, UserFilter, Which};
+use crate::store::{Session, SessionFilter, Which};
 use crate::types::{AppId, SessionId, Timestamp};
 use anyhow::{Context as _, bail};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::time::Duration;
-
-/// The most rows that a store gives at once.
-const MOST: u32 = 10_000;
 
 /// Sessions: revoking one cuts it within a second, on every replica, and the running bridge then
 /// ends it in the app.
@@ -85,7 +81,7 @@ impl Sessions {
                     live: !all,
                     ..SessionFilter::default()
                 };
-                let sessions = every(stage, filter).await?;
+                let sessions = stage.desk().every(filter).await?;
                 if as_json {
                     return json(&sessions);
                 }
@@ -101,26 +97,6 @@ impl Sessions {
             } => revoke(stage, id, user, app, dry_run).await,
         })
     }
-}
-
-/// All sessions of a filter, newest first. A store gives a bounded number at once and knows no
-/// second page: more than that are asked for person by person.
-pub(super) async fn every(
-    stage: &Stage,
-    mut filter: SessionFilter,
-) -> anyhow::Result<Vec<Session>> {
-    filter.limit = MOST;
-    let mut all = stage.store.sessions(&filter).await?;
-    if all.len() < MOST as usize || filter.user.is_some() {
-        return Ok(all);
-    }
-    all.clear();
-    for user in person::every(&*stage.store, UserFilter::default()).await? {
-        filter.user = Some(user.id);
-        all.extend(stage.store.sessions(&filter).await?);
-    }
-    all.sort_by_key(|session| std::cmp::Reverse(session.created_at));
-    Ok(all)
 }
 
 fn state(session: &Session, now: Timestamp) -> String {
@@ -222,13 +198,7 @@ async fn revoke(
     app: Option<AppId>,
     dry_run: bool,
 ) -> anyhow::Result<()> {
-    let longest = stage.config.apps.iter().map(|app| app.session.tombstone);
-    let longest = longest.max().unwrap_or(Duration::ZERO);
-    let mut filter = SessionFilter {
-        live: true,
-        ..SessionFilter::default()
-    };
-    let (which, stands) = if let Some(id) = id {
+    let which = if let Some(id) = id {
         let session = known(stage, id).await?;
         if session.ended_at.is_some() {
             bail!(
@@ -236,39 +206,19 @@ async fn revoke(
                 state(&session, stage.now)
             );
         }
-        // An app that is configured no more has no rule of its own.
-        let stands = stage
-            .app(&session.app)
-            .map_or(longest, |app| app.session.tombstone);
-        if dry_run {
-            return print("1 session would end");
-        }
-        (Which::Session(id), stands)
+        Which::Session(id)
     } else if let Some(who) = user {
         let user = person::find(stage, &who).await?;
-        let stands = match &app {
-            Some(app) => stage.app(app)?.session.tombstone,
-            None => longest,
-        };
-        filter.user = Some(user.id);
-        filter.app.clone_from(&app);
-        (Which::User(user.id, app), stands)
+        if let Some(app) = &app {
+            stage.app(app)?;
+        }
+        Which::User(user.id, app)
     } else {
-        (Which::All, longest)
+        Which::All
     };
-    if dry_run {
-        let ends = every(stage, filter).await?.len();
-        return print(format!("{} would end", count(ends, "session")));
-    }
-    let ended = stage
-        .store
-        .end_sessions(
-            &which,
-            EndReason::Revoked,
-            stage.now + stands,
-            stage.now,
-            &stage.by(),
-        )
-        .await?;
-    print(format!("{} ended", count(ended.len(), "session")))
+    let ended = count(stage.desk().revoke(&which, dry_run).await?, "session");
+    print(match dry_run {
+        true => format!("{ended} would end"),
+        false => format!("{ended} ended"),
+    })
 }

@@ -2,8 +2,9 @@
 //! bridge does it; a running bridge notices what is written there by its revocation log.
 
 use super::{ConfigFile, EX_CONFIG, operator};
-use crate::audit::{Audit, Witness};
+use crate::audit::{Audit, Event, Witness};
 use crate::config::{AppConfig, Config, StoreConfig};
+use crate::identity::orders::{Desk, Terms};
 use crate::keys::master::MasterKey;
 use crate::runtime;
 use crate::store::{By, Store};
@@ -18,6 +19,7 @@ pub(super) struct Stage {
     pub(super) store: Arc<dyn Store>,
     pub(super) now: Timestamp,
     audit: Audit,
+    terms: Terms,
 }
 
 /// Runs a job on the configured store, which must exist.
@@ -45,6 +47,7 @@ pub(super) fn on_store(
         let store = runtime::store_of(&config.store).await?;
         let stage = Stage {
             audit: runtime::audit_of(&config, Arc::new(SystemClock)),
+            terms: runtime::terms_of(&config),
             config,
             store,
             now: SystemClock.now(),
@@ -84,6 +87,16 @@ impl Stage {
         })
     }
 
+    /// Where orders are taken.
+    pub(super) fn desk(&self) -> Desk<'_> {
+        Desk {
+            store: &*self.store,
+            terms: &self.terms,
+            now: self.now,
+            by: self.by(),
+        }
+    }
+
     /// The master key and its predecessors.
     pub(super) fn master(&self) -> anyhow::Result<MasterKey> {
         Ok(runtime::master_of(&self.config.keys)?)
@@ -94,7 +107,13 @@ impl Stage {
         self.audit.by(operator::operator())
     }
 
-    /// The same, for the store.
+    /// Writes a record that is no change in the store.
+    pub(super) async fn record(&self, event: Event) -> anyhow::Result<()> {
+        self.audit.record(&*self.store, event).await?;
+        Ok(())
+    }
+
+    /// Whoever runs this, for the store.
     pub(super) fn by(&self) -> By {
         self.witness().by()
     }

@@ -4,7 +4,6 @@ use super::out::{Table, count, json, print, record};
 use super::stage::{Stage, on_store};
 use super::{ConfigFile, accounts, person, sessions};
 use crate::store::{AccountFilter, SessionFilter, UserFilter, UserState};
-use anyhow::Context as _;
 use serde_json::json;
 
 /// People: disabling refuses the next request and ends their sessions.
@@ -101,7 +100,7 @@ async fn show(stage: &Stage, who: &str, as_json: bool) -> anyhow::Result<()> {
         live: true,
         ..SessionFilter::default()
     };
-    let sessions = sessions::every(stage, live).await?;
+    let sessions = stage.desk().every(live).await?;
     if as_json {
         return json(&json!({ "user": user, "accounts": accounts, "sessions": sessions }));
     }
@@ -147,32 +146,14 @@ async fn show(stage: &Stage, who: &str, as_json: bool) -> anyhow::Result<()> {
 async fn set(stage: &Stage, change: &Change, state: UserState) -> anyhow::Result<()> {
     let user = person::find(stage, &change.who).await?;
     let name = person::name(&user);
-    if user.state == state {
-        return print(format!("{name} is {state} already"));
-    }
-    if change.dry_run {
-        let live = SessionFilter {
-            user: Some(user.id),
-            live: state == UserState::Disabled,
-            ..SessionFilter::default()
-        };
-        let ends = match state {
-            UserState::Disabled => sessions::every(stage, live).await?.len(),
-            UserState::Active => 0,
-        };
-        let ends = count(ends, "session");
-        return print(format!("{name} would be {state}; {ends} would end"));
-    }
-    let done = stage
-        .store
-        .set_user_state(user.id, state, &change.reason, stage.now, &stage.by())
-        .await?;
-    let (_, ended) = done.context("the person is gone meanwhile")?;
-    print(match state {
-        UserState::Disabled => format!(
-            "{name} is disabled; {} ended",
-            count(ended.len(), "session")
-        ),
-        UserState::Active => format!("{name} is active again"),
+    let desk = stage.desk();
+    let set = desk.set_state(&user, state, &change.reason, false, change.dry_run);
+    let set = set.await?;
+    let ended = count(set.ended, "session");
+    print(match (set.changed, change.dry_run, state) {
+        (false, _, _) => format!("{name} is {state} already"),
+        (true, true, _) => format!("{name} would be {state}; {ended} would end"),
+        (true, false, UserState::Disabled) => format!("{name} is disabled; {ended} ended"),
+        (true, false, UserState::Active) => format!("{name} is active again"),
     })
 }

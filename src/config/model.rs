@@ -126,8 +126,20 @@ pub struct KeysConfig {
     pub master: SecretSource,
     /// Former master keys: they still open, they no longer seal.
     pub former_masters: Vec<SecretSource>,
+    /// The next master key: opens already what replicas seal that have changed over before.
+    pub next_master: Option<SecretSource>,
     /// How long a new signing key is published before it signs. Default 10 min.
     pub announce: Duration,
+    /// How long a key signs before the next one takes over; `None` (`"off"`): until somebody says
+    /// so. Default 90 days.
+    pub rotate_every: Option<Duration>,
+}
+
+/// How long others may keep our JWK set: half of how long a new key is announced, so that whoever
+/// keeps it by the book has read the key before its first signature comes (T9); at most 5 minutes.
+#[must_use]
+pub fn jwks_max_age(announce: Duration) -> Duration {
+    (announce / 2).min(Duration::from_secs(300))
 }
 
 /// How an issuer's assertions look; further profiles come here and in `proxy/assertion/`.

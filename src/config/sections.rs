@@ -1,6 +1,7 @@
 //! Sections of the bridge as a whole: what their keys are, their defaults, bounds and cross checks.
 
 use super::reader::{Table, shown};
+use super::units::format_duration;
 use super::{
     AuditConfig, IssuerConfig, IssuerProfile, JwksSource, KeysConfig, Limits, OpsListener,
     PortalConfig, ProxyListener, ProxyTls, ReplayMode, StoreConfig,
@@ -191,12 +192,37 @@ pub(super) fn keys(table: &Table<'_>) -> Option<KeysConfig> {
     );
     let master = table.secret("master_key");
     let former_masters = table.secrets("former_master_keys");
-    // Below the JWKS' max-age a verifier might meet a signature of a key it has not seen.
-    let announce = table.duration("announce", seconds(600), seconds(60)..=hours(7 * 24));
+    let next_master = table.secret("next_master_key");
+    // Nobody may meet a signature of a key that they have not seen. The JWK set is kept for half of
+    // it (`jwks_max_age`). A replica reads the ring anew within a second, and refuses
+    // when it could not for 15 s: below that, one that was cut off for a moment may send some
+    // visitors round once more. So the bound is low, and the default is not.
+    let announce = table.duration("announce", seconds(600), seconds(1)..=hours(7 * 24));
+    let given = table.entry("rotate_every");
+    let rotate_every = match given.and_then(|(_, value)| value.get_ref().as_str()) {
+        Some("off") => None,
+        _ => Some(table.duration(
+            "rotate_every",
+            hours(90 * 24),
+            seconds(2)..=hours(3650 * 24),
+        )),
+    };
+    if rotate_every.is_some_and(|every| every < announce * 2) {
+        table.complain(
+            "rotate_every",
+            format!(
+                "A key would hardly sign: the next one is announced for {} before it does.",
+                format_duration(announce)
+            ),
+            "Write at least twice keys.announce, or \"off\".",
+        );
+    }
     Some(KeysConfig {
         master: master?,
         former_masters,
+        next_master,
         announce,
+        rotate_every,
     })
 }
 

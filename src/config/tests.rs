@@ -34,7 +34,12 @@ impl House {
         ] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
-        for name in ["master.key", "master-2025.key", "bot.token"] {
+        for name in [
+            "master.key",
+            "master-2025.key",
+            "master-2027.key",
+            "bot.token",
+        ] {
             house.write(&format!("etc/{name}"), "x");
         }
         house.write("etc/postgres.url", "postgres://a:geheim@db/x\n");

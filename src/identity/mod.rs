@@ -1,9 +1,11 @@
 //! People: which account a person needs in an app, and getting there in steps that a crash can't
 //! spoil. What lives here: the order of the steps, the records, what each failure means to the
-//! visitor. What does not: the app's API (`apps/`), the session (`proxy/session`).
+//! visitor, and what operators and services order (`orders`). What does not: the app's API
+//! (`apps/`), the session (`proxy/session`).
 
 mod ensure;
 mod memo;
+pub mod orders;
 
 pub use ensure::{ensure, open_session, update};
 pub use memo::{Asserted, Memo};
@@ -12,7 +14,7 @@ use crate::apps::{AppError, Connector, Profile, Strategy};
 use crate::audit::Witness;
 use crate::error::{Code, Refusal};
 use crate::keys::derive::PasswordRoot;
-use crate::store::Store;
+use crate::store::{Store, User};
 use crate::telemetry::metrics::AppMetrics;
 use crate::types::{AccountId, AppId, HostName, RemoteId, SecretText};
 use std::sync::Arc;
@@ -47,6 +49,13 @@ pub struct Ready {
     pub password: SecretText,
     /// What the app calls them.
     pub profile: Profile,
+}
+
+/// The lock under which a person's account in an app is made: one sign-in of a person at a time, on
+/// all replicas, since two would make two accounts.
+#[must_use]
+pub fn turn(app: &AppId, user: &User) -> String {
+    format!("sign-in/{app}/{}", user.id)
 }
 
 /// What an app's error means to the visitor.

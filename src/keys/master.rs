@@ -93,12 +93,30 @@ pub enum FileAccess {
 
 /// The public name of a master key: 8 bytes derived from it, written as hex. Stands in front of
 /// everything sealed, so that a wrong key is told from damage.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MasterKeyId(pub(super) [u8; MasterKeyId::LEN]);
 
 impl MasterKeyId {
     pub(super) const LEN: usize = 8;
 }
+
+impl std::str::FromStr for MasterKeyId {
+    type Err = InvalidMasterKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMasterKeyId> {
+        if text.len() != 2 * Self::LEN || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(InvalidMasterKeyId);
+        }
+        u64::from_str_radix(text, 16)
+            .map(|id| Self(id.to_be_bytes()))
+            .map_err(|_| InvalidMasterKeyId)
+    }
+}
+
+/// A text that names no master key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a master key is 16 hex digits, as `auth-manager keys status` shows it")]
+pub struct InvalidMasterKeyId;
 
 impl fmt::Display for MasterKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,11 +137,13 @@ pub(super) struct WrappingKey {
     pub(super) aead: Arc<RandomizedNonceKey>,
 }
 
-/// The master key that seals, and the former ones that may still open. Cheap to clone.
+/// The master key that seals, the former ones that may still open, and the next one that other
+/// replicas may seal with already. Cheap to clone.
 #[derive(Clone)]
 pub struct MasterKey {
     pub(super) current: WrappingKey,
     pub(super) previous: Vec<WrappingKey>,
+    pub(super) next: Option<WrappingKey>,
 }
 
 impl MasterKey {
@@ -148,6 +168,7 @@ impl MasterKey {
         Ok(Self {
             current: WrappingKey::new(&secret)?,
             previous: Vec::new(),
+            next: None,
         })
     }
 
@@ -162,10 +183,36 @@ impl MasterKey {
         self
     }
 
+    /// Lets `next` open what a replica sealed that has changed over before this one.
+    #[must_use]
+    pub fn with_next(mut self, next: Self) -> Self {
+        if self.by_id(next.id()).is_none() {
+            self.next = Some(next.current);
+        }
+        self
+    }
+
     /// The id of the key that seals.
     #[must_use]
     pub fn id(&self) -> MasterKeyId {
         self.current.id
+    }
+
+    /// The ids of the former keys: what they sealed is to be sealed anew. Not of the next one.
+    pub fn former(&self) -> impl Iterator<Item = MasterKeyId> + '_ {
+        self.previous.iter().map(|key| key.id)
+    }
+
+    /// The id of the next key, when there is one.
+    #[must_use]
+    pub fn next_id(&self) -> Option<MasterKeyId> {
+        self.next.as_ref().map(|key| key.id)
+    }
+
+    /// Whether it opens what the key of this id sealed.
+    #[must_use]
+    pub fn opens(&self, id: MasterKeyId) -> bool {
+        self.by_id(id).is_some()
     }
 
     /// Writes a new master key into `path` (base64, mode 0600), which must not exist.
@@ -198,6 +245,7 @@ impl MasterKey {
     pub(super) fn by_id(&self, id: MasterKeyId) -> Option<&WrappingKey> {
         std::iter::once(&self.current)
             .chain(&self.previous)
+            .chain(&self.next)
             .find(|key| key.id == id)
     }
 }

@@ -5,8 +5,9 @@
 //! - [`seal`]: authenticated encryption, bound to what is sealed and where it belongs.
 //! - [`mod@derive`]: app passwords that are computed, never stored.
 //! - [`phc`]: a password hash in the text form that Mattermost stores.
+//! - [`rewrap`]: how a new master key takes over what a former one sealed.
 //! - [`ring`]: our own signing keys of every kind, a snapshot; [`rotation`]: how they change in the
-//!   store.
+//!   store, and [`schedule`]: when.
 //! - [`session_token`]: the bridge cookie.
 //! - [`audit`]: what signs the audit trail's checkpoints.
 //!
@@ -21,8 +22,10 @@ pub mod derive;
 pub mod master;
 pub mod phc;
 pub mod random;
+pub mod rewrap;
 pub mod ring;
 pub mod rotation;
+pub mod schedule;
 pub mod seal;
 pub mod session_token;
 #[cfg(test)]

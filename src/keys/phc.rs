@@ -1,7 +1,8 @@
 //! PBKDF2 hashes in the PHC text form that Mattermost 11 stores
 //! (`$pbkdf2$f=SHA256,w=600000,l=32$<salt>$<hash>`, unpadded standard base64, salt of 16 bytes:
-//! facts/mattermost §1a, `channels/app/password/hashers`), so that a password can be set with
-//! `already_hashed` without the app paying for a second hash.
+//! recordings 01 and 03; its `channels/app/password/hashers`), so that a password can be set with
+//! `already_hashed`: the app pays for no second hash, and skips its policy check, its mail and the
+//! end of all sessions.
 //!
 //! One hash keeps a core busy for about 0.15 s: call it in `tokio::task::spawn_blocking`, behind a
 //! semaphore, never on a runtime thread.
@@ -89,6 +90,25 @@ mod tests {
         let text = with_salt(&"correct horse".into(), SALT, rounds(ROUNDS));
         assert_eq!(text.expose_secret(), EXPECTED);
         assert_eq!(text.expose_secret().len(), 97);
+    }
+
+    #[test]
+    fn the_recorded_hash_is_made_again() {
+        // recordings/mattermost, 03-lock-out: this hash was set, then "carl-pw" logged in.
+        let recorded = "$pbkdf2$f=SHA256,w=600000,l=32$IZM4T7Ze/SYlM9XTlLYl1Q$znXcOBjEcw9zH08detA+HyUM5hx/nWmQD409UrhRIz8";
+        let mut salt = [0; 16];
+        STANDARD_NO_PAD
+            .decode_slice("IZM4T7Ze/SYlM9XTlLYl1Q", &mut salt)
+            .unwrap();
+        let made = with_salt(&"carl-pw".into(), &salt, rounds(ROUNDS));
+        assert_eq!(made.expose_secret(), recorded);
+    }
+
+    #[test]
+    fn every_hash_has_its_own_salt_and_fits_the_column() {
+        let (one, two) = (hash(&"x".into()).unwrap(), hash(&"x".into()).unwrap());
+        assert_ne!(one.expose_secret(), two.expose_secret());
+        assert!(one.expose_secret().len() <= 128);
     }
 
     #[test]

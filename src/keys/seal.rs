@@ -6,7 +6,7 @@
 
 use super::master::{MasterKey, MasterKeyId};
 use super::push_part;
-use crate::store::KeyKind;
+use crate::store::{KeyKind, SealHead};
 use crate::types::{AppId, KeyId, SessionId};
 use aws_lc_rs::aead::{Aad, Nonce};
 use zeroize::Zeroizing;
@@ -78,7 +78,7 @@ pub struct SealError;
 pub enum OpenError {
     /// Sealed under a master key that is not at hand.
     #[error(
-        "sealed under master key {0}, which is not configured: the master key changed; name the former one as a previous key"
+        "sealed under master key {0}, which is not configured: the master key changed; name the former one in keys.former_master_keys"
     )]
     UnknownKey(MasterKeyId),
     /// Changed, or belongs elsewhere.
@@ -139,13 +139,22 @@ impl MasterKey {
         Ok(plain)
     }
 
+    /// How everything begins that the current key seals.
+    #[must_use]
+    pub fn head(&self) -> SealHead {
+        let mut head = [VERSION; SealHead::LEN];
+        head[1..].copy_from_slice(&self.current.id.0);
+        SealHead(head)
+    }
+
     /// Whether `sealed` is under the current key, so that it needs no re-wrapping.
     #[must_use]
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         parse(sealed).is_ok_and(|(id, ..)| id == self.current.id)
     }
 
-    /// Seals anew what a former key sealed; `None` when it is under the current key already.
+    /// Seals anew what a former key sealed; `None` when it is under the current key already, or
+    /// under the next one: replicas that change over one by one must not undo each other's work.
     ///
     /// # Errors
     /// When it does not open, or the crypto library refuses to seal.
@@ -154,7 +163,8 @@ impl MasterKey {
         purpose: Purpose<'_>,
         sealed: &[u8],
     ) -> Result<Option<Vec<u8>>, RewrapError> {
-        if self.is_current(sealed) {
+        let by_next = || parse(sealed).is_ok_and(|(id, ..)| Some(id) == self.next_id());
+        if self.is_current(sealed) || by_next() {
             return Ok(None);
         }
         let plain = self.open(purpose, sealed)?;
@@ -171,6 +181,16 @@ pub enum RewrapError {
     /// It does not seal.
     #[error(transparent)]
     Seal(#[from] SealError),
+}
+
+impl MasterKeyId {
+    /// The key that sealed a text which begins so; `None` when no key of ours did.
+    #[must_use]
+    pub fn of_head(head: &[u8]) -> Option<Self> {
+        let (version, id) = head.split_first()?;
+        let id = id.first_chunk()?;
+        (*version == VERSION).then_some(Self(*id))
+    }
 }
 
 type Parts<'a> = (MasterKeyId, [u8; NONCE], &'a [u8]);
@@ -269,6 +289,7 @@ mod tests {
     #[test]
     fn a_former_key_opens_and_is_rewrapped_and_a_lost_one_is_named() {
         let (old, new) = (master(), master());
+        assert_eq!(old.id().to_string().parse(), Ok(old.id()));
         let sealed = old.seal(Purpose::PasswordRoot, b"x").unwrap();
         assert_eq!(
             new.open(Purpose::PasswordRoot, &sealed),
@@ -283,5 +304,10 @@ mod tests {
         assert_eq!(&**new.open(Purpose::PasswordRoot, &anew).unwrap(), b"x");
         assert_eq!(both.rewrap(Purpose::PasswordRoot, &anew), Ok(None));
         assert!(old.open(Purpose::PasswordRoot, &anew).is_err());
+        assert!(anew.starts_with(&both.head().0) && !sealed.starts_with(&both.head().0));
+        assert_eq!(MasterKeyId::of_head(&sealed), Some(old.id()));
+        assert_eq!(MasterKeyId::of_head(&sealed[..8]), None);
+        assert_eq!(MasterKeyId::of_head(&[2; 9]), None);
+        assert!(both.opens(old.id()) && !new.opens(old.id()));
     }
 }

@@ -55,8 +55,8 @@ pub struct Bridge {
     pub sites: ArcSwap<Sites>,
     /// Our signing keys; the api publishes them, too.
     pub ring: Arc<ArcSwap<Ring>>,
-    /// Wraps everything at rest.
-    pub master: Arc<MasterKey>,
+    /// Wraps everything at rest; a reload may bring another.
+    pub master: Arc<ArcSwap<MasterKey>>,
     /// What pages say.
     pub portal: ArcSwap<PortalConfig>,
     /// Limits of the road.
@@ -84,7 +84,7 @@ impl Bridge {
             store: parts.store,
             sites: ArcSwap::from_pointee(parts.sites),
             ring: Arc::new(ArcSwap::from_pointee(parts.ring)),
-            master: parts.master,
+            master: Arc::new(ArcSwap::new(parts.master)),
             portal: ArcSwap::from_pointee(parts.portal),
             limits: parts.limits,
             metrics: parts.metrics,
@@ -141,13 +141,37 @@ impl Bridge {
     /// When the store does not answer. A ring that can't be read is an error in the log; the one at
     /// hand stays.
     pub async fn reload_ring(&self) -> Result<(), StoreError> {
-        match Ring::load(&*self.store, &self.master).await {
-            Ok(ring) => self.ring.store(Arc::new(ring)),
+        match Ring::load(&*self.store, &self.master.load()).await {
+            Ok(ring) => {
+                self.ring.store(Arc::new(ring));
+                self.cut_unproven();
+            }
             Err(error) => {
                 tracing::error!(%error, "the key ring can't be read; the one at hand stays")
             }
         }
         Ok(())
+    }
+
+    /// Cuts the sockets whose cookie was signed by a key that is no longer in the ring: revoking a
+    /// key ends what it signed. The page comes back and is given another cookie.
+    fn cut_unproven(&self) {
+        let ring = self.ring.load();
+        let cut = self.tunnels.cut_unproven(|kid| ring.key(kid).is_some());
+        if cut > 0 {
+            tracing::warn!(sockets = cut, "sockets of a revoked key were cut");
+        }
+    }
+
+    /// Whether what a request was judged by still holds at the end of a long wait: the app's rule,
+    /// and the key of its cookie. Whoever registers what outlives the request asks *afterwards*:
+    /// a change is either seen here, or sees what was registered.
+    pub fn still_admits(&self, site: &Site, kid: &str) -> bool {
+        let sites = self.sites.load();
+        let now = sites.by_host(&site.config.host);
+        now.is_some_and(|now| {
+            now.config.id == site.config.id && now.config.access == site.config.access
+        }) && self.ring.load().key(kid).is_some()
     }
 
     /// Asks the keeper to look at once.

@@ -408,6 +408,10 @@ impl Trip<'_> {
         let key = request.headers().get(SEC_WEBSOCKET_KEY).cloned();
         let key =
             key.ok_or_else(|| Refusal::new(Code::RequestMalformed, "no Sec-WebSocket-Key"))?;
+        let ring = bridge.ring.load();
+        let signed_by = session::signing_key(self.site, &request, &ring);
+        let kid = signed_by.ok_or(Code::SessionRequired)?;
+        drop(ring);
         let mut head = Head::new(
             self.site,
             request,
@@ -430,9 +434,11 @@ impl Trip<'_> {
                 let longest = self.site.config.session.socket_max_age;
                 // Spread over the last tenth, so that pages do not all come back at once.
                 let jitter = longest.mul_f64(f64::from(live.id.0[0]) / 2560.0);
-                let registration = bridge.tunnels.register(live.id, now + longest - jitter);
-                // Whoever was revoked while the app answered is not carried.
-                if live.ended().is_some() {
+                let until = now + longest - jitter;
+                let registration = bridge.tunnels.register(live.id, kid.clone(), until);
+                // Whoever was revoked while the app answered is not carried, nor who came in by a
+                // rule or a key that has gone meanwhile: the cut of a reload came too early for it.
+                if live.ended().is_some() || !bridge.still_admits(self.site, kid.as_str()) {
                     return Err(Code::SessionRequired.into());
                 }
                 let (metrics, rules) = (self.site.metrics.clone(), self.site.rules.clone());

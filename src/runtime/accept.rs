@@ -3,6 +3,7 @@
 //! connections.
 
 use crate::proxy::edge::{Patient, Turn};
+use crate::telemetry::metrics::{ConnectionTrouble, Metrics};
 use crate::tls::{Peer, PinnedNames, peer};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -52,13 +53,14 @@ pub(super) trait Door: Send + Sync + 'static {
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// TLS of a listener: replaced as a whole on reload.
+/// TLS of a listener.
 pub(super) struct ListenerTls {
-    pub acceptor: TlsAcceptor,
+    /// Replaced when its files change.
+    pub config: Arc<ArcSwap<rustls::ServerConfig>>,
     /// Whom the connection itself must be from; `None` when that is not asked here.
     pub pinned: Option<PinnedNames>,
-    /// Cancelled when connections that were let in by this must be asked again.
-    pub over: CancellationToken,
+    /// Cancelled, and replaced, when connections that were let in before must be asked again.
+    pub over: Arc<ArcSwap<CancellationToken>>,
 }
 
 /// A listener and its settings.
@@ -66,7 +68,8 @@ pub(super) struct Server<D> {
     /// For the log.
     pub name: &'static str,
     pub door: D,
-    pub tls: Option<ArcSwap<ListenerTls>>,
+    pub tls: Option<ListenerTls>,
+    pub metrics: Metrics,
     pub http2: bool,
     /// Oldest age of a connection, so that who comes over it is asked again.
     pub age: Option<Duration>,
@@ -94,8 +97,10 @@ impl<D: Door> Server<D> {
             match accepted {
                 Ok((stream, _)) => {
                     let server = self.clone();
+                    let counted = self.metrics.connection(self.name);
                     self.tracker.spawn(async move {
                         server.connection(stream).await;
+                        drop(counted);
                         drop(permit);
                     });
                 }
@@ -114,19 +119,24 @@ impl<D: Door> Server<D> {
             let never = CancellationToken::new();
             return self.http(stream, self.http2, None, never).await;
         };
-        let tls = tls.load_full();
+        // In this order: a change in between closes one connection too many, never one too few.
+        let over = CancellationToken::clone(&tls.over.load());
+        let acceptor = TlsAcceptor::from(tls.config.load_full());
         let listener = self.name;
+        let refused = |why| self.metrics.connection_refused(listener, why);
         let peer_address = stream.peer_addr().ok();
-        let shaken = tokio::time::timeout(HANDSHAKE, tls.acceptor.accept(stream)).await;
+        let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
             // Pomerium shows a refused certificate only as `connection_termination`
             // (recordings/pomerium, difference 31): the reason is said here or nowhere.
             Ok(Err(error)) => {
+                refused(ConnectionTrouble::Tls);
                 tracing::warn!(listener, ?peer_address, %error, "TLS with a peer failed");
                 return;
             }
             Err(_) => {
+                refused(ConnectionTrouble::Tls);
                 tracing::warn!(listener, ?peer_address, "TLS with a peer took 10 s");
                 return;
             }
@@ -136,18 +146,20 @@ impl<D: Door> Server<D> {
         if let Some(pinned) = &tls.pinned
             && let Err(error) = peer::admitted(chain, pinned)
         {
+            refused(ConnectionTrouble::Name);
             tracing::warn!(listener, ?peer_address, %error, "a peer with another name was turned away");
             return;
         }
         let peer = match Peer::of(chain) {
             Ok(peer) => peer.map(Arc::new),
             Err(error) => {
+                refused(ConnectionTrouble::Name);
                 tracing::warn!(listener, ?peer_address, %error, "a peer was turned away");
                 return;
             }
         };
         let h2 = session.alpn_protocol() == Some(b"h2");
-        self.http(stream, h2, peer, tls.over.clone()).await;
+        self.http(stream, h2, peer, over).await;
     }
 
     async fn http(

@@ -4,7 +4,7 @@ use super::wire::StartError;
 use crate::audit::keeper::{Keeper, Plan};
 use crate::audit::{Actor, Kind};
 use crate::config::{Config, Fingerprint};
-use crate::keys::AuditKey;
+use crate::keys::{AuditKey, MasterKeyId};
 use crate::proxy::Bridge;
 use crate::store::{Store, StoreError, TrailFilter};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(super) async fn keeper(
     config: &Config,
     replica: &str,
 ) -> Result<Keeper, StartError> {
-    let key = AuditKey::load(&*bridge.store, &bridge.master)
+    let key = AuditKey::load(&*bridge.store, &bridge.master.load())
         .await
         .map_err(|e| StartError::new("keys", e))?;
     Ok(Keeper {
@@ -45,6 +45,7 @@ pub(super) async fn configuration(
     bridge: &Bridge,
     config: &Config,
     kind: Kind,
+    master: MasterKeyId,
     replica: &str,
 ) -> Result<(), StoreError> {
     let Fingerprint { files, sections } = &config.fingerprint;
@@ -57,6 +58,7 @@ pub(super) async fn configuration(
         .detail("files", files.as_str())
         .detail("changed", changed)
         .detail("insecure", json!(config.insecure))
+        .detail("master_key", master.to_string())
         .detail("sections", listed(sections))
         .detail("version", env!("CARGO_PKG_VERSION"));
     bridge.audit.record(&*bridge.store, event).await.map(drop)

@@ -1,13 +1,13 @@
 //! What the api listener serves: the api's router, told who is at the other end.
 
 use super::accept::{Door, ListenerTls, Server};
-use super::serve::Files;
+use super::certificates::Certificates;
 use super::wire::StartError;
 use crate::api::{self, Api, Clients};
-use crate::config::{ApiListener, ApiTls, Config};
+use crate::config::{ApiListener, ApiTls, Config, jwks_max_age};
 use crate::proxy::Bridge;
 use crate::proxy::edge::Turn;
-use crate::tls::{ClientCertificates, Peer, Reloading, ServerFiles, TlsError};
+use crate::tls::{ClientCertificates, Peer, ServerFiles};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
@@ -20,21 +20,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 /// Oldest age of a connection: certificates expire, and are looked at in the handshake only.
 const AGE: Duration = Duration::from_secs(3600);
-/// Longest time that others may keep our public keys.
-const JWKS_AGE: Duration = Duration::from_secs(300);
+/// What its certificates are called, in the log and in metrics.
+const TLS: &str = "listen.api.tls";
 
 /// The api listener while it runs.
 pub(super) struct ApiServer {
     pub api: Arc<Api>,
     pub server: Arc<Server<Router>>,
-    files: Option<Files>,
 }
 
 impl ApiServer {
@@ -43,6 +41,7 @@ impl ApiServer {
         config: &Config,
         listener: &ApiListener,
         bridge: &Arc<Bridge>,
+        certificates: &Certificates,
     ) -> Result<Self, StartError> {
         let api = Arc::new(Api {
             clock: bridge.clock.clone(),
@@ -52,21 +51,19 @@ impl ApiServer {
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
-            jwks_age: JWKS_AGE.min(config.keys.announce / 2),
+            jwks_age: jwks_max_age(config.keys.announce),
             metrics: bridge.metrics.clone(),
             audit: bridge.audit.clone(),
         });
-        let files = match &listener.tls {
-            Some(tls) => Some(files(tls)?),
+        let tls = match &listener.tls {
+            Some(tls) => Some(listener_tls(tls, certificates)?),
             None => None,
         };
-        let tls = files
-            .as_ref()
-            .map(|files| ArcSwap::from_pointee(tls_of(files)));
         let server = Arc::new(Server {
             name: "api",
             door: api::router(api.clone()),
             tls,
+            metrics: bridge.metrics.clone(),
             http2: true,
             age: Some(AGE),
             head: config.limits.head,
@@ -75,7 +72,7 @@ impl ApiServer {
             tracker: TaskTracker::new(),
             drain: CancellationToken::new(),
         });
-        Ok(Self { api, server, files })
+        Ok(Self { api, server })
     }
 
     /// Takes the clients of a new configuration. The listener itself changes with a restart.
@@ -83,31 +80,11 @@ impl ApiServer {
         let clients = Clients::new(&config.clients, &self.api.listener);
         self.api.clients.store(Arc::new(clients));
     }
-
-    /// Reads certificates, authorities and revocation lists again, when they changed or somebody
-    /// asks. Open connections are then asked to end after the request they carry: what let them in
-    /// may no longer hold.
-    pub(super) fn refresh_tls(&self, asked: bool) {
-        let (Some(files), Some(current)) = (&self.files, &self.server.tls) else {
-            return;
-        };
-        if !asked && !files.changed() {
-            return;
-        }
-        match files.reload() {
-            Ok(()) => {
-                let former = current.swap(Arc::new(tls_of(files)));
-                former.over.cancel();
-                tracing::info!(listener = "api", "certificates read again");
-            }
-            Err(error) => {
-                tracing::error!(listener = "api", %error, "the new certificates can't be used: the former ones stay");
-            }
-        }
-    }
 }
 
-fn files(tls: &ApiTls) -> Result<Files, StartError> {
+/// Certificates, authorities and revocation lists. When they change, open connections are asked to
+/// end after the request they carry: what let them in may no longer hold.
+fn listener_tls(tls: &ApiTls, certificates: &Certificates) -> Result<ListenerTls, StartError> {
     let files = ServerFiles {
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
@@ -120,17 +97,17 @@ fn files(tls: &ApiTls) -> Result<Files, StartError> {
         },
         h2: true,
     };
-    Reloading::new(files.paths(), move || files.load())
-        .map_err(|e: TlsError| StartError::new("listen.api.tls", e))
-}
-
-fn tls_of(files: &Files) -> ListenerTls {
-    ListenerTls {
-        acceptor: TlsAcceptor::from(files.get()),
+    let over = Arc::new(ArcSwap::from_pointee(CancellationToken::new()));
+    let end = over.clone();
+    let config = certificates.server(TLS, &files, move || {
+        end.swap(Arc::new(CancellationToken::new())).cancel();
+    })?;
+    Ok(ListenerTls {
+        config,
         // Who it is decides what it may do: that is the api's to ask.
         pinned: None,
-        over: CancellationToken::new(),
-    }
+        over,
+    })
 }
 
 impl Door for Router {

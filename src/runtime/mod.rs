@@ -1,15 +1,21 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
 //! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
-//! (`api`), the ops listener (`ops`), what the audit trail says of the configuration (`account`),
+//! (`api`), certificates that follow their files (`certificates`), keys that change by themselves
+//! (`keys`), the ops listener (`ops`), what the audit trail says of the configuration (`account`),
 //! reload and drain (`serve`). What does not: deciding anything about a request.
 
 mod accept;
 mod account;
 mod api;
+mod certificates;
+mod keys;
 mod ops;
 mod road;
 mod serve;
 mod wire;
 
+pub use keys::{rewrapped, schedule_of};
 pub use serve::{Options, serve};
-pub use wire::{StartError, audit_of, driver_of, master_of, schema_of, store_of};
+pub use wire::{
+    StartError, audit_of, driver_of, master_of, must_open, schema_of, store_of, terms_of,
+};

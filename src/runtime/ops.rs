@@ -1,5 +1,6 @@
 //! The ops listener: `/livez`, `/readyz` (says which part is not ready), `/healthz`, `/metrics`.
 
+use super::keys::KeyKeeper;
 use crate::proxy::Bridge;
 use crate::proxy::assertion::KeySource;
 use crate::telemetry::metrics::Metrics;
@@ -7,7 +8,7 @@ use crate::types::IssuerId;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ pub(super) struct Ops {
     pub keys: Arc<HashMap<IssuerId, Arc<KeySource>>>,
     pub insecure: Arc<Vec<String>>,
     pub draining: Arc<AtomicBool>,
+    pub keeper: Arc<KeyKeeper>,
 }
 
 pub(super) fn router(ops: Ops) -> Router {
@@ -89,8 +91,13 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
 }
 
 async fn jwks(State(ops): State<Ops>) -> impl IntoResponse {
+    // Kept for half of an announcement at most, so that a new key is known before it signs (T9).
+    let age = format!("max-age={}", ops.keeper.jwks_max_age().as_secs());
     (
-        [(CONTENT_TYPE, "application/json")],
+        [
+            (CONTENT_TYPE, "application/jwk-set+json".to_owned()),
+            (CACHE_CONTROL, age),
+        ],
         ops.bridge.ring.load().jwks().to_string(),
     )
 }

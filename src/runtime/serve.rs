@@ -3,21 +3,20 @@
 use super::accept::{self, ListenerTls, Server};
 use super::account;
 use super::api::ApiServer;
+use super::certificates::Certificates;
+use super::keys::{self, KeyKeeper};
 use super::ops;
 use super::wire::{self, StartError};
 use crate::apps::Severity;
 use crate::audit::Kind;
 use crate::config::{Config, ProxyTls};
-use crate::keys::rotation;
-use crate::keys::rotation::Rotation;
 use crate::proxy::Bridge;
 use crate::proxy::assertion::{FetchError, KeySource};
 use crate::proxy::forward::Cut;
 use crate::proxy::session;
-use crate::store::KeyKind;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metrics::{FetchOutcome, Metrics};
-use crate::tls::{ClientCertificates, PinnedNames, Reloading, ServerFiles, TlsError};
+use crate::tls::{ClientCertificates, PinnedNames, ServerFiles};
 use crate::types::{Clock, IssuerId};
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
@@ -28,7 +27,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,8 +35,6 @@ const LOOK: Duration = Duration::from_secs(10);
 /// How often an app's settings are read.
 const FACTS: Duration = Duration::from_secs(600);
 
-/// TLS of a listener, read again when its files change.
-pub(super) type Files = Reloading<rustls::ServerConfig>;
 /// The proxy listener.
 type ProxyServer = Server<Arc<Bridge>>;
 
@@ -72,15 +68,17 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         tracing::warn!(setting = key.as_str(), "an insecure setting is active");
     }
     let metrics = Metrics::new(log.dropped());
-    let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics).await?;
+    let certificates = Arc::new(Certificates::default());
+    let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics, &certificates).await?;
     let background = TaskTracker::new();
     let end = CancellationToken::new();
     let replica = wire::replica_of(&config.audit);
-    let keeper = account::keeper(&bridge, &config, &replica).await?;
-    account::configuration(&bridge, &config, Kind::ConfigStarted, &replica)
+    let accountant = account::keeper(&bridge, &config, &replica).await?;
+    let master = bridge.master.load().id();
+    account::configuration(&bridge, &config, Kind::ConfigStarted, master, &replica)
         .await
         .map_err(|e| StartError::new("the audit trail", e))?;
-    background.spawn(keeper.run(end.clone()));
+    background.spawn(accountant.run(end.clone()));
 
     for source in issuers.sources.values() {
         // A start with the issuer away is a start all the same: it says so, and tries on.
@@ -94,12 +92,16 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let _ = following.await;
     background.spawn(session::keep(bridge.clone(), end.clone()));
     background.spawn(learn(bridge.clone(), end.clone()));
+    let keeper = KeyKeeper::new(bridge.clone(), keys::schedule_of(&config));
+    background.spawn(keeper.clone().rotate(end.clone()));
+    background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(observe(
         bridge.clone(),
         issuers.sources.clone(),
+        certificates.clone(),
+        keeper.clone(),
         end.clone(),
     ));
-    background.spawn(rotate(bridge.clone(), config.keys.announce, end.clone()));
 
     let proxy = accept::bind("proxy", config.proxy.address)
         .await
@@ -109,15 +111,15 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let address = proxy
         .local_addr()
         .map_err(|e| StartError::new("listen.proxy.address", e))?;
-    let files = match &config.proxy.tls {
-        Some(tls) => Some(tls_files(tls, config.proxy.http2)?),
+    let tls = match &config.proxy.tls {
+        Some(tls) => Some(listener_tls(tls, config.proxy.http2, &certificates)?),
         None => None,
     };
-    let server = Arc::new(server_of(&config, &bridge, files.as_ref()));
+    let server = Arc::new(server_of(&config, &bridge, tls));
     let draining = Arc::new(AtomicBool::new(false));
     let api = match &config.api {
         Some(listener) => {
-            let api = ApiServer::new(&config, listener, &bridge)?;
+            let api = ApiServer::new(&config, listener, &bridge, &certificates)?;
             let bound = accept::bind("api", listener.address).await.map_err(|e| {
                 StartError::new(format!("listen.api.address {}", listener.address), e)
             })?;
@@ -135,6 +137,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             keys: Arc::new(issuers.sources.clone()),
             insecure: Arc::new(config.insecure.clone()),
             draining: draining.clone(),
+            keeper: keeper.clone(),
         };
         background.spawn(serve_ops(listener, ops, end.clone()));
     }
@@ -153,18 +156,18 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
-                reload(&path, &bridge, api.as_ref(), &issuers, &clock, &replica).await;
-                refresh_tls(&server, files.as_ref(), &config, true);
-                if let Some(api) = &api {
-                    api.refresh_tls(true);
-                }
+                let running = Running {
+                    bridge: &bridge,
+                    api: api.as_ref(),
+                    issuers: &issuers,
+                    certificates: &certificates,
+                    keeper: &keeper,
+                    replica: &replica,
+                };
+                reload(&path, &running, &clock).await;
+                certificates.refresh(true);
             }
-            () = tokio::time::sleep(LOOK) => {
-                refresh_tls(&server, files.as_ref(), &config, false);
-                if let Some(api) = &api {
-                    api.refresh_tls(false);
-                }
-            }
+            () = tokio::time::sleep(LOOK) => certificates.refresh(false),
         }
     }
     draining.store(true, Ordering::Relaxed);
@@ -177,13 +180,12 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     Ok(())
 }
 
-fn server_of(config: &Config, bridge: &Arc<Bridge>, files: Option<&Files>) -> ProxyServer {
-    let tls = config.proxy.tls.as_ref().zip(files);
-    let tls = tls.map(|(tls, files)| ArcSwap::from_pointee(listener_tls(tls, files.get())));
+fn server_of(config: &Config, bridge: &Arc<Bridge>, tls: Option<ListenerTls>) -> ProxyServer {
     Server {
         name: "proxy",
         door: bridge.clone(),
         tls,
+        metrics: bridge.metrics.clone(),
         http2: config.proxy.http2,
         // Pomerium keeps its connections for an hour and more, and all its visitors share them.
         age: None,
@@ -195,7 +197,14 @@ fn server_of(config: &Config, bridge: &Arc<Bridge>, files: Option<&Files>) -> Pr
     }
 }
 
-fn tls_files(tls: &ProxyTls, http2: bool) -> Result<Files, StartError> {
+/// What the proxy listener's certificates are called, in the log and in metrics.
+const PROXY_TLS: &str = "listen.proxy.tls";
+
+fn listener_tls(
+    tls: &ProxyTls,
+    http2: bool,
+    certificates: &Certificates,
+) -> Result<ListenerTls, StartError> {
     let files = ServerFiles {
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
@@ -205,58 +214,44 @@ fn tls_files(tls: &ProxyTls, http2: bool) -> Result<Files, StartError> {
         },
         h2: http2,
     };
-    Reloading::new(files.paths(), move || files.load())
-        .map_err(|e: TlsError| StartError::new("listen.proxy.tls", e))
-}
-
-fn listener_tls(tls: &ProxyTls, config: Arc<rustls::ServerConfig>) -> ListenerTls {
     let pinned = tls.client_ca.as_ref().map(|_| {
-        let (uri, dns) = tls
-            .client_names
-            .iter()
-            .cloned()
-            .partition(|n| n.contains("://"));
+        let names = tls.client_names.iter().cloned();
+        let (uri, dns) = names.partition(|n| n.contains("://"));
         PinnedNames {
             dns,
             uri,
             spki_sha256: Vec::new(),
         }
     });
-    ListenerTls {
-        acceptor: TlsAcceptor::from(config),
+    Ok(ListenerTls {
+        config: certificates.server(PROXY_TLS, &files, || ())?,
         pinned,
-        over: CancellationToken::new(),
-    }
+        // Pomerium's connections carry all its visitors, and outlast its certificates.
+        over: Arc::new(ArcSwap::from_pointee(CancellationToken::new())),
+    })
 }
 
-fn refresh_tls(server: &ProxyServer, files: Option<&Files>, config: &Config, asked: bool) {
-    let (Some(files), Some(current), Some(tls)) = (files, &server.tls, &config.proxy.tls) else {
-        return;
-    };
-    if !asked && !files.changed() {
-        return;
-    }
-    match files.reload() {
-        Ok(()) => {
-            current.store(Arc::new(listener_tls(tls, files.get())));
-            tracing::info!("certificates read again");
-        }
-        Err(error) => {
-            tracing::error!(%error, "the new certificates can't be used: the former ones stay")
-        }
-    }
+/// What a reload changes.
+struct Running<'a> {
+    bridge: &'a Arc<Bridge>,
+    api: Option<&'a ApiServer>,
+    issuers: &'a wire::Issuers,
+    certificates: &'a Certificates,
+    keeper: &'a KeyKeeper,
+    replica: &'a str,
 }
 
-/// Reads the configuration again: apps, pages and rules change at once; listeners, store and keys
-/// need a restart, and say so.
-async fn reload(
-    path: &std::path::Path,
-    bridge: &Arc<Bridge>,
-    api: Option<&ApiServer>,
-    issuers: &wire::Issuers,
-    clock: &Arc<dyn Clock>,
-    replica: &str,
-) {
+/// Reads the configuration again: apps, pages, rules, the master key and the schedule of keys change
+/// at once; listeners, store and issuers need a restart, and say so.
+async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn Clock>) {
+    let Running {
+        bridge,
+        api,
+        issuers,
+        certificates,
+        keeper,
+        replica,
+    } = *running;
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(errors) => {
@@ -264,14 +259,23 @@ async fn reload(
             return;
         }
     };
-    match wire::sites_of(&config, issuers, &bridge.metrics, clock) {
+    let master = match keys::master_for(&config, bridge).await {
+        Ok(master) => master,
+        Err(error) => {
+            tracing::error!(%error, "the new configuration can't be used: nothing changed");
+            return;
+        }
+    };
+    match wire::sites_of(&config, issuers, &bridge.metrics, certificates, clock) {
         Ok(sites) => {
             // On record first, or not at all.
-            let recorded = account::configuration(bridge, &config, Kind::ConfigReloaded, replica);
+            let recorded =
+                account::configuration(bridge, &config, Kind::ConfigReloaded, master.id(), replica);
             if let Err(error) = recorded.await {
                 tracing::error!(%error, "the new configuration can't be recorded in the audit trail: nothing changed");
                 return;
             }
+            keeper.take(master, keys::schedule_of(&config));
             // The new rules first: whoever is cut comes back at once and must meet them.
             let sites = Arc::new(sites);
             let formers = bridge.sites.swap(sites.clone());
@@ -283,12 +287,17 @@ async fn reload(
                         .judge_anew(&former.config.id, &bridge.tunnels);
                 }
             }
+            certificates.retain(|about| {
+                about
+                    .strip_prefix("app ")
+                    .is_none_or(|id| sites.iter().any(|site| site.config.id.as_str() == id))
+            });
             if let Some(api) = api {
                 api.reload(&config);
             }
             bridge.portal.store(Arc::new(config.portal));
             tracing::info!(
-                "configuration read again: apps, clients and pages are current; listeners, store, keys and issuers change with a restart"
+                "configuration read again: apps, clients, pages and keys are current; listeners, store and issuers change with a restart"
             );
         }
         Err(error) => {
@@ -369,10 +378,13 @@ async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
     }
 }
 
-/// Puts into metrics what nobody counts on the way: fetches of keys, the lag of the revocation log.
+/// Puts into metrics what nobody counts on the way: fetches of keys, the lag of the revocation log,
+/// when certificates and keys end.
 async fn observe(
     bridge: Arc<Bridge>,
     sources: HashMap<IssuerId, Arc<KeySource>>,
+    certificates: Arc<Certificates>,
+    keeper: Arc<KeyKeeper>,
     end: CancellationToken,
 ) {
     let mut counted: HashMap<IssuerId, u64> = HashMap::new();
@@ -390,37 +402,22 @@ async fn observe(
                 bridge.metrics.jwks_fetched(id, outcome, at);
             }
         }
-        if let Ok(newest) = bridge.store.newest_revocation().await {
-            let reached = bridge.sessions.log.number();
-            bridge.metrics.revocations(reached, newest - reached);
+        certificates.observe(&bridge.metrics);
+        keeper.observe();
+        for site in bridge.sites.load().iter() {
+            let live = bridge.sessions.table.count_of(&site.config.id);
+            site.metrics.sessions_live(live);
         }
-        tokio::select! {
-            () = end.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
-}
-
-/// Lets announced keys sign once they have been published long enough.
-async fn rotate(bridge: Arc<Bridge>, announce: Duration, end: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = end.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        let now = bridge.clock.now();
-        for kind in KeyKind::ALL {
-            let next = bridge.ring.load().rotation(kind, now, announce);
-            let Rotation::Promote(kid) = next else {
-                continue;
-            };
-            let by = bridge.audit.bridge();
-            match rotation::promote(&*bridge.store, &bridge.master, &kid, now, &by).await {
-                Ok(()) => tracing::info!(%kid, %kind, "a new key signs from now on"),
-                Err(error) => {
-                    tracing::error!(%kid, %kind, %error, "the announced key could not be promoted");
-                }
+        match bridge.store.newest_revocation().await {
+            Ok(newest) => {
+                let reached = bridge.sessions.log.number();
+                bridge.metrics.revocations(reached, newest - reached);
             }
+            Err(error) => bridge.metrics.store_error(error.trouble()),
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
         }
     }
 }

@@ -1,12 +1,16 @@
 //! From a checked configuration to the shared state. The registry of apps is here: one line a kind.
 
+use super::certificates::Certificates;
 use crate::apps::mattermost::Mattermost;
 use crate::audit::{self, Audit};
 use crate::config::{
-    AppConfig, AppKind, AuditConfig, Config, IssuerConfig, JwksSource, KeysConfig, StoreConfig,
+    AppConfig, AppKind, AuditConfig, Config, IssuerConfig, JwksSource, KeysConfig, LinkPolicy,
+    StoreConfig,
 };
+use crate::identity::orders::{Term, Terms};
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
+use crate::keys::rewrap::Census;
 use crate::keys::rotation;
 use crate::proxy::assertion::{KeySource, ReplayTable, Verifier};
 use crate::proxy::forward::{Pool, Target};
@@ -16,7 +20,7 @@ use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 use crate::tls::ClientFiles;
 use crate::types::{Clock, IssuerId, SecretText};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
 use secrecy::ExposeSecret;
 use std::collections::HashMap;
@@ -48,6 +52,13 @@ impl StartError {
 /// # Errors
 /// When it can't be opened or its schema can't be used.
 pub async fn store_of(config: &StoreConfig) -> Result<Arc<dyn Store>, StartError> {
+    store_with(config, &Certificates::default()).await
+}
+
+async fn store_with(
+    config: &StoreConfig,
+    certificates: &Certificates,
+) -> Result<Arc<dyn Store>, StartError> {
     match config {
         StoreConfig::Sqlite { path } => match SqliteStore::open(path).await {
             Ok(store) => Ok(Arc::new(store)),
@@ -58,7 +69,7 @@ pub async fn store_of(config: &StoreConfig) -> Result<Arc<dyn Store>, StartError
             max_connections,
             ca,
         } => {
-            let options = postgres_options(url, *max_connections, ca.as_ref())?;
+            let options = postgres_options(url, *max_connections, ca.as_ref(), certificates)?;
             match PostgresStore::connect(&options).await {
                 Ok(store) => Ok(Arc::new(store)),
                 Err(error) => Err(StartError::new("store (PostgreSQL)", error)),
@@ -81,7 +92,8 @@ pub async fn schema_of(config: &StoreConfig) -> Result<Schema, StartError> {
             max_connections,
             ca,
         } => {
-            let options = postgres_options(url, *max_connections, ca.as_ref())?;
+            let none = Certificates::default();
+            let options = postgres_options(url, *max_connections, ca.as_ref(), &none)?;
             let schema = PostgresStore::schema(&options).await;
             schema.map_err(|error| StartError::new("store (PostgreSQL)", error))
         }
@@ -92,11 +104,12 @@ fn postgres_options(
     url: &SecretText,
     max_connections: usize,
     ca: Option<&PathBuf>,
+    certificates: &Certificates,
 ) -> Result<PostgresOptions, StartError> {
     let mut options = PostgresOptions::new(url.clone());
     options.max_connections = max_connections;
     if demands_tls(url) || ca.is_some() {
-        options.tls = Some(Arc::new(client_tls(ca)?));
+        options.tls = Some(certificates.client("store", &believing(ca))?);
     }
     Ok(options)
 }
@@ -129,6 +142,9 @@ pub fn master_of(config: &KeysConfig) -> Result<MasterKey, StartError> {
     for former in &config.former_masters {
         master = master.with_previous(read(former)?);
     }
+    if let Some(next) = &config.next_master {
+        master = master.with_next(read(next)?);
+    }
     Ok(master)
 }
 
@@ -153,14 +169,54 @@ pub(super) fn replica_of(config: &AuditConfig) -> String {
     })
 }
 
-fn client_tls(ca: Option<&PathBuf>) -> Result<rustls::ClientConfig, StartError> {
+/// What orders about people depend on.
+#[must_use]
+pub fn terms_of(config: &Config) -> Terms {
+    let term = |app: &AppConfig| {
+        let AppKind::Mattermost(mattermost) = &app.kind;
+        let term = Term {
+            tombstone: app.session.tombstone,
+            adopts: mattermost.link != LinkPolicy::Never,
+        };
+        (app.id.clone(), term)
+    };
+    config.apps.iter().map(term).collect()
+}
+
+/// A client without a certificate of its own.
+fn believing(ca: Option<&PathBuf>) -> ClientFiles {
     ClientFiles {
         ca: ca.cloned(),
         identity: None,
         h2: false,
     }
-    .load()
-    .map_err(|e| StartError::new("TLS towards a peer", e))
+}
+
+/// TLS towards an app; `None` when its upstream is plain HTTP.
+fn upstream_tls(
+    app: &AppConfig,
+    certificates: &Certificates,
+) -> Result<Option<Arc<ArcSwap<rustls::ClientConfig>>>, StartError> {
+    if app.upstream.scheme() != "https" {
+        return Ok(None);
+    }
+    let files = believing(app.upstream_ca.as_ref());
+    certificates
+        .client(&format!("app {}", app.id), &files)
+        .map(Some)
+}
+
+/// Every master key that something in the store hangs on must be configured: a former one that was
+/// taken out too early would end sessions one by one, where it is not noticed.
+///
+/// # Errors
+/// The key that is missing, and what hangs on it.
+pub async fn must_open(store: &dyn Store, master: &MasterKey) -> Result<(), StartError> {
+    let census = Census::take(store).await;
+    census
+        .map_err(|e| StartError::new("store", e))?
+        .must_open(master)
+        .map_err(|e| StartError::new("master key", e))
 }
 
 /// The driver of an app.
@@ -168,16 +224,21 @@ fn client_tls(ca: Option<&PathBuf>) -> Result<rustls::ClientConfig, StartError> 
 /// # Errors
 /// When its token can't be read or its address can't be used.
 pub fn driver_of(app: &AppConfig, clock: Arc<dyn Clock>) -> Result<Arc<Mattermost>, StartError> {
+    driver_with(app, &Certificates::default(), clock)
+}
+
+fn driver_with(
+    app: &AppConfig,
+    certificates: &Certificates,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<Mattermost>, StartError> {
     let AppKind::Mattermost(mattermost) = &app.kind;
     let what = format!("app {}", app.id);
     let token = mattermost
         .bot_token
         .read()
         .map_err(|e| StartError::new(&what, e))?;
-    let tls = match app.upstream.scheme() {
-        "https" => Some(Arc::new(client_tls(app.upstream_ca.as_ref())?)),
-        _ => None,
-    };
+    let tls = upstream_tls(app, certificates)?;
     Mattermost::new(app, mattermost, token, tls, clock).map_err(|e| StartError::new(what, e))
 }
 
@@ -189,7 +250,11 @@ pub(super) struct Issuers {
     verifiers: HashMap<IssuerId, Arc<Verifier>>,
 }
 
-pub(super) fn issuers_of(config: &Config, clock: &Arc<dyn Clock>) -> Result<Issuers, StartError> {
+pub(super) fn issuers_of(
+    config: &Config,
+    certificates: &Certificates,
+    clock: &Arc<dyn Clock>,
+) -> Result<Issuers, StartError> {
     let mut all = Issuers {
         sources: HashMap::new(),
         replays: HashMap::new(),
@@ -197,7 +262,10 @@ pub(super) fn issuers_of(config: &Config, clock: &Arc<dyn Clock>) -> Result<Issu
     };
     for issuer in &config.issuers {
         let tls = match &issuer.jwks {
-            JwksSource::Url { ca, .. } => Some(client_tls(ca.as_ref())?),
+            JwksSource::Url { ca, .. } => {
+                let about = format!("issuer {}", issuer.id);
+                Some(certificates.client(&about, &believing(ca.as_ref()))?)
+            }
             JwksSource::File(_) => None,
         };
         let source = KeySource::new(issuer, tls, clock.clone())
@@ -231,12 +299,13 @@ pub(super) fn sites_of(
     config: &Config,
     issuers: &Issuers,
     metrics: &Metrics,
+    certificates: &Certificates,
     clock: &Arc<dyn Clock>,
 ) -> Result<Sites, StartError> {
     let mut sites = Vec::new();
     for app in &config.apps {
         let what = format!("app {}", app.id);
-        let driver = driver_of(app, clock.clone())?;
+        let driver = driver_with(app, certificates, clock.clone())?;
         let (Some(verifier), Some(replay)) = (
             issuers.verifiers.get(&app.issuer),
             issuers.replays.get(&app.issuer),
@@ -259,7 +328,7 @@ pub(super) fn sites_of(
             rules: driver,
             verifier: verifier.clone(),
             replay: replay.clone(),
-            pool: pool_of(app, metrics.app(&app.id))?,
+            pool: pool_of(app, metrics.app(&app.id), certificates)?,
             authority: header(authority)?,
             scheme: header(scheme)?,
             metrics: metrics.app(&app.id),
@@ -270,7 +339,11 @@ pub(super) fn sites_of(
     Ok(Sites::new(config.proxy.health_path.clone(), sites))
 }
 
-fn pool_of(app: &AppConfig, metrics: AppMetrics) -> Result<Arc<Pool>, StartError> {
+fn pool_of(
+    app: &AppConfig,
+    metrics: AppMetrics,
+    certificates: &Certificates,
+) -> Result<Arc<Pool>, StartError> {
     let what = format!("app {}: upstream", app.id);
     let host = app
         .upstream
@@ -279,14 +352,13 @@ fn pool_of(app: &AppConfig, metrics: AppMetrics) -> Result<Arc<Pool>, StartError
         .trim_matches(['[', ']'])
         .to_owned();
     let port = app.upstream.port_or_known_default().unwrap_or(80);
-    let tls = match app.upstream.scheme() {
-        "https" => {
-            let config = client_tls(app.upstream_ca.as_ref())?;
+    let tls = match upstream_tls(app, certificates)? {
+        Some(config) => {
             let name = rustls_pki_types::ServerName::try_from(host.clone())
                 .map_err(|e| StartError::new(what, e))?;
-            Some((tokio_rustls::TlsConnector::from(Arc::new(config)), name))
+            Some((config, name))
         }
-        _ => None,
+        None => None,
     };
     Ok(Pool::new(
         Target {
@@ -306,9 +378,11 @@ pub(super) async fn bridge_of(
     config: &Config,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    certificates: &Certificates,
 ) -> Result<(Arc<Bridge>, Issuers), StartError> {
-    let store = store_of(&config.store).await?;
+    let store = store_with(&config.store, certificates).await?;
     let master = Arc::new(master_of(&config.keys)?);
+    must_open(&*store, &master).await?;
     let unsealed = |e: &dyn std::fmt::Display| StartError::new("keys", e.to_string());
     let audit = Arc::new(audit_of(config, clock.clone()));
     let ring = rotation::ensure(&*store, &master, clock.now(), &audit.bridge())
@@ -317,8 +391,8 @@ pub(super) async fn bridge_of(
     let root = PasswordRoot::load(&*store, &master)
         .await
         .map_err(|e| unsealed(&e))?;
-    let issuers = issuers_of(config, &clock)?;
-    let sites = sites_of(config, &issuers, &metrics, &clock)?;
+    let issuers = issuers_of(config, certificates, &clock)?;
+    let sites = sites_of(config, &issuers, &metrics, certificates, &clock)?;
     let bridge = Bridge::new(Parts {
         clock,
         store,

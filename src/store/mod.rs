@@ -18,6 +18,7 @@
 //! neither renewed nor carried over, and is ended (`EndReason::Expired`) by whoever comes across
 //! it, so that its app session is revoked like any other's.
 
+mod claims;
 mod error;
 mod migrate;
 #[macro_use]
@@ -25,18 +26,21 @@ mod model;
 pub mod postgres;
 mod rows;
 mod rules;
+mod sealed;
 mod signal;
 pub mod sqlite;
 mod trail;
 mod turns;
 
+pub use claims::{Claim, Claimed, KeptAnswer};
 pub use error::StoreError;
 pub use model::*;
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use sealed::*;
 pub use sqlite::SqliteStore;
 pub use trail::{
-    By, Change, Draft, GENESIS, RecordHash, Scribe, SealKind, TrailFilter, TrailHead, TrailRecord,
-    TrailSeal, link,
+    By, Change, Draft, GENESIS, MarkKind, RecordHash, Scribe, TrailFilter, TrailHead, TrailMark,
+    TrailRecord, link,
 };
 
 use crate::types::{
@@ -79,6 +83,18 @@ pub trait Store: Send + Sync {
         now: Timestamp,
         by: &By,
     ) -> Result<Option<(User, Vec<Session>)>>;
+
+    /// As [`Self::set_user_state`], only if the user is still as `read`: attributes and state, not
+    /// the epoch, which the end of any session raises. `StoreError::Changed` otherwise, and when the
+    /// user is gone.
+    async fn set_user_state_if(
+        &self,
+        read: &User,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<(User, Vec<Session>)>;
 
     // ---- accounts ----------------------------------------------------------------------------
 
@@ -159,8 +175,8 @@ pub trait Store: Send + Sync {
 
     /// Ends live sessions: marks them, sets tombstones for every sid they ever had when the reason
     /// asks for it (`EndReason::tombstones`), raises the epoch of their users (the global one for
-    /// `Which::All`) and appends one log entry a session (`Revoked::All` alone for `Which::All`), in
-    /// one transaction. `Which::Sid` also means the session that has moved on from that sid; when
+    /// `Which::All` and `Which::App`) and appends one log entry a session (`Revoked::All` alone for
+    /// `Which::All`), in one transaction. `Which::Sid` also means the session that has moved on from that sid; when
     /// none lives (a birth may be under way) it sets its tombstone all the same and appends
     /// `Revoked::Sid`. `Which::User` and `Which::Sid` raise the epoch even when nothing lives.
     /// Gives the sessions that were live.
@@ -226,6 +242,39 @@ pub trait Store: Send + Sync {
     /// Writes a sealed secret unless one of that name exists, and gives the one that stands.
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>>;
 
+    /// How much lies sealed under which master key: every kind, every beginning of a sealed text.
+    /// Reads the tables whole: for a start, a command or a slow round, never for a request.
+    async fn seals(&self) -> Result<Vec<SealCount>>;
+
+    /// Records of a kind whose sealed text begins otherwise than `head`, ordered by their key, after
+    /// `after`, at most `limit`.
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>>;
+
+    /// Replaces sealed texts, each only if it is still what was read, so that whoever wrote
+    /// meanwhile wins; gives how many were replaced. What they say is the same, so nothing is
+    /// appended to the log.
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64>;
+
+    // ---- requests that must not act twice ----------------------------------------------------
+
+    /// Claims the right to carry out a request under its idempotency key, or says why not. An entry
+    /// older than `claim.keep` is as if there were none; one without an answer that is older than
+    /// `claim.lease` is taken over: who held it is dead. Of a client's answered entries the newest
+    /// `claim.most` stay.
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed>;
+
+    /// Keeps the answer of a request that was claimed; nothing happens when another took it over.
+    async fn keep_answer(&self, claim: &Claim, answer: &KeptAnswer) -> Result<()>;
+
+    /// Gives up a claim: the request was refused and did nothing, so that it may be sent again.
+    async fn give_up_claim(&self, claim: &Claim) -> Result<()>;
+
     // ---- the audit trail -----------------------------------------------------------------------
 
     /// Appends records of their own, in order: of what is no change in the store. Gives where the
@@ -243,10 +292,10 @@ pub trait Store: Send + Sync {
     async fn put_checkpoint(&self, number: i64, token: &str) -> Result<()>;
 
     /// Signed statements of one kind, about numbers after `after`, in order, at most `limit`.
-    async fn trail_seals(&self, kind: SealKind, after: i64, limit: u32) -> Result<Vec<TrailSeal>>;
+    async fn trail_marks(&self, kind: MarkKind, after: i64, limit: u32) -> Result<Vec<TrailMark>>;
 
     /// The one about the largest number.
-    async fn newest_trail_seal(&self, kind: SealKind) -> Result<Option<TrailSeal>>;
+    async fn newest_trail_mark(&self, kind: MarkKind) -> Result<Option<TrailMark>>;
 
     /// Removes the trail's beginning, up to and with `anchor.number`, with the checkpoints about it,
     /// leaves the anchor in its place, and appends a record that says so. Gives how many records
@@ -260,8 +309,8 @@ pub trait Store: Send + Sync {
     /// It is given back when the guard is dropped, and when the holder dies.
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard>;
 
-    /// Forgets what no longer matters: tombstones past their time, sessions ended or expired and
-    /// log entries older than `keep` (never the newest entry). Bounded work a call: call again
+    /// Forgets what no longer matters: tombstones and idempotency keys past their time, sessions
+    /// ended or expired and log entries older than `keep` (never the newest entry). Bounded work a call: call again
     /// while it gives more than 0. Gives the number of rows removed.
     async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64>;
 

@@ -277,6 +277,8 @@ pub struct SessionFilter {
     pub sid: Option<Sid>,
     /// Live ones only.
     pub live: bool,
+    /// Behind this one, in the order of the list: born earlier, or as early with a smaller id.
+    pub after: Option<(Timestamp, SessionId)>,
     /// Only those that expire at or before the first time, or were last seen at or before the
     /// second.
     pub outlived: Option<(Timestamp, Timestamp)>,
@@ -326,6 +328,8 @@ pub enum Which {
     Session(SessionId),
     /// All of a user, in one app or in all.
     User(UserId, Option<AppId>),
+    /// All at an app.
+    App(AppId),
     /// A sign-in: this sid of this subject in an app, whether or not a session lives.
     Sid(AppId, IssuerId, Subject, Sid),
     /// Everyone's.

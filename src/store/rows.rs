@@ -4,9 +4,9 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, EndReason, KeyKind, KeyState, Result, Revocation, Revoked, SealKind,
-    Session, StoreError, StoredKey, Tombstone, TrailHead, TrailRecord, TrailSeal, User, UserState,
-    trail,
+    Account, AccountState, EndReason, KeptAnswer, KeyKind, KeyState, MarkKind, Result, Revocation,
+    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, StoreError, StoredKey, Tombstone,
+    TrailHead, TrailMark, TrailRecord, User, UserState, claims, trail,
 };
 use crate::types::{
     AccountId, AppId, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
@@ -197,11 +197,11 @@ pub(super) fn trail_record(row: &impl Columns) -> Result<TrailRecord> {
     })
 }
 
-pub(super) const SEAL: &str = "kind, number, token";
+pub(super) const MARK: &str = "kind, number, token";
 
-pub(super) fn trail_seal(row: &impl Columns) -> Result<TrailSeal> {
-    Ok(TrailSeal {
-        kind: word("seal", &row.text(0)?, SealKind::from_word)?,
+pub(super) fn trail_mark(row: &impl Columns) -> Result<TrailMark> {
+    Ok(TrailMark {
+        kind: word("mark", &row.text(0)?, MarkKind::from_word)?,
         number: row.int(1)?,
         token: row.text(2)?,
     })
@@ -211,6 +211,26 @@ pub(super) fn trail_head(row: &impl Columns) -> Result<TrailHead> {
     Ok(TrailHead {
         number: row.int(0)?,
         hash: trail::hash(row.bytes(1)?)?,
+    })
+}
+
+pub(super) const CLAIM: &str = "fingerprint, claimed_at, stands_until, status, etag, body";
+
+pub(super) fn claim(row: &impl Columns) -> Result<claims::Entry> {
+    let answer = match row.int_or_null(3)? {
+        Some(status) => Some(KeptAnswer {
+            status: u16::try_from(status)
+                .map_err(|_| StoreError::Inconsistent("a status is none".into()))?,
+            etag: row.text_or_null(4)?,
+            body: row.text_or_null(5)?.unwrap_or_default(),
+        }),
+        None => None,
+    };
+    Ok(claims::Entry {
+        fingerprint: row.bytes(0)?,
+        claimed_at: Timestamp(row.int(1)?),
+        stands_until: Timestamp(row.int(2)?),
+        answer,
     })
 }
 
@@ -225,6 +245,50 @@ pub(super) fn key(row: &impl Columns) -> Result<StoredKey> {
         public: row.bytes(4)?,
         created_at: Timestamp(row.int(5)?),
         state_since: Timestamp(row.int(6)?),
+    })
+}
+
+/// The table of a kind of sealed record, the column of its key, and those that say what else its
+/// associated data is made of.
+pub(super) const fn sealed_table(kind: SealedKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        SealedKind::SigningKey => ("signing_keys", "id", "state, kind"),
+        SealedKind::Secret => ("secrets", "name", "name"),
+        SealedKind::Session => ("sessions", "id", "app"),
+    }
+}
+
+pub(super) const fn sealed_kind(at: &SealedAt) -> SealedKind {
+    match at {
+        SealedAt::SigningKey(..) => SealedKind::SigningKey,
+        SealedAt::Secret(_) => SealedKind::Secret,
+        SealedAt::Session(..) => SealedKind::Session,
+    }
+}
+
+pub(super) fn sealed(kind: SealedKind, row: &impl Columns) -> Result<Sealed> {
+    let at = match kind {
+        SealedKind::SigningKey => SealedAt::SigningKey(
+            word("key kind", &row.text(3)?, KeyKind::from_word)?,
+            id(row.text(0)?, crate::types::KeyId::new)?,
+            word("key state", &row.text(2)?, KeyState::from_word)?,
+        ),
+        SealedKind::Secret => SealedAt::Secret(row.text(0)?),
+        SealedKind::Session => {
+            SealedAt::Session(session_id(row.bytes(0)?)?, id(row.text(2)?, AppId::new)?)
+        }
+    };
+    Ok(Sealed {
+        at,
+        bytes: row.bytes(1)?,
+    })
+}
+
+pub(super) fn seal_count(kind: SealedKind, row: &impl Columns) -> Result<SealCount> {
+    Ok(SealCount {
+        kind,
+        head: row.bytes(0)?,
+        count: u64::try_from(row.int(1)?).unwrap_or_default(),
     })
 }
 

@@ -57,6 +57,16 @@ pub(super) fn nothing_new(user: &User, seen_at: Timestamp, seen: &SeenUser) -> b
     seen.at < seen_at || (seen.at == seen_at && same)
 }
 
+/// Whether a user is as they were read: but for the epoch, which says nothing about them.
+pub(super) fn still_as(user: &User, read: &User) -> bool {
+    let epoch = user.epoch;
+    *user
+        == User {
+            epoch,
+            ..read.clone()
+        }
+}
+
 /// Every sid of a session, the current one first.
 pub(super) fn sids(session: &Session) -> impl Iterator<Item = &Sid> {
     std::iter::once(&session.sid).chain(&session.former_sids)
@@ -103,6 +113,7 @@ pub(super) fn is_meant(which: &Which, session: &Session) -> bool {
         Which::User(user, app) => {
             session.user == *user && app.as_ref().is_none_or(|app| session.app == *app)
         }
+        Which::App(app) => session.app == *app,
         Which::Sid(app, issuer, subject, sid) => {
             session.app == *app
                 && session.issuer == *issuer

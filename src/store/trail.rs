@@ -115,7 +115,7 @@ pub struct TrailFilter {
 
 stored_words! {
     /// What a signed statement about the trail is for.
-    SealKind {
+    MarkKind {
         /// "Record `number` had this hash": any time later it must have it still.
         Checkpoint = "checkpoint",
         /// "What came up to `number` was removed by the bridge": where the trail begins now.
@@ -125,9 +125,9 @@ stored_words! {
 
 /// A signed statement about one number of the trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrailSeal {
+pub struct TrailMark {
     /// What for.
-    pub kind: SealKind,
+    pub kind: MarkKind,
     /// About which record.
     pub number: i64,
     /// The statement, a compact JWS.

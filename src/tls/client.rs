@@ -1,7 +1,7 @@
 //! How we call others: whom we believe, and what we show.
 
 use super::pem::{self, TlsError};
-use super::{provider, server};
+use super::{Role, provider, server};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 
@@ -43,6 +43,14 @@ impl ClientFiles {
         };
         config.alpn_protocols = server::alpn(self.h2);
         Ok(config)
+    }
+
+    /// The files with certificates in them, and what they are for.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<(Role, PathBuf)> {
+        let own = self.identity.iter().map(|(own, _)| (Role::Own, own));
+        let all = own.chain(self.ca.iter().map(|ca| (Role::Authority, ca)));
+        all.map(|(role, path)| (role, path.clone())).collect()
     }
 
     /// Every file, for [`super::reload`].

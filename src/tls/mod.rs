@@ -4,7 +4,8 @@
 //! - [`pem`]: reading certificates and keys from files.
 //! - [`server`]: what a listener offers, and which client certificates it takes.
 //! - [`peer`]: who a client is, by its certificate: asked after the handshake.
-//! - [`client`]: how we call others.
+//! - [`client`]: how we call others; [`http`]: an HTTP client that does.
+//! - [`validity`]: until when a certificate is valid.
 //! - [`reload`]: replacing either when its files change, without dropping a connection.
 //! - [`dev`]: a certificate authority for development and tests.
 //!
@@ -14,12 +15,15 @@
 
 pub mod client;
 pub mod dev;
+pub mod http;
 pub mod peer;
 pub mod pem;
 pub mod reload;
 pub mod server;
+pub mod validity;
 
 pub use client::ClientFiles;
+pub use http::HttpClient;
 pub use peer::{Peer, PeerError, PeerName, PinnedNames};
 pub use pem::TlsError;
 pub use reload::Reloading;
@@ -27,6 +31,26 @@ pub use server::{ClientCertificates, ServerFiles};
 
 use rustls::crypto::CryptoProvider;
 use std::sync::Arc;
+
+/// What a file of certificates is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Shown to the other side.
+    Own,
+    /// The authorities that are believed.
+    Authority,
+}
+
+impl Role {
+    /// The word of the metric's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Authority => "authority",
+        }
+    }
+}
 
 /// The one provider of this house.
 #[must_use]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// A value made from files, replaced when they change.
 pub struct Reloading<T> {
-    current: ArcSwap<T>,
+    current: Arc<ArcSwap<T>>,
     load: Box<dyn Fn() -> Result<T, TlsError> + Send + Sync>,
     paths: Vec<PathBuf>,
     /// The files at the last attempt. Locked while loading, so that two reloads take turns.
@@ -35,7 +35,7 @@ impl<T> Reloading<T> {
         // Looked at before loading: a change in between is seen again, never missed.
         let seen = stamps(&paths);
         Ok(Self {
-            current: ArcSwap::from_pointee(load()?),
+            current: Arc::new(ArcSwap::from_pointee(load()?)),
             load: Box::new(load),
             paths,
             seen: Mutex::new(seen),
@@ -46,6 +46,12 @@ impl<T> Reloading<T> {
     #[must_use]
     pub fn get(&self) -> Arc<T> {
         self.current.load_full()
+    }
+
+    /// The place where the newest one always lies, for whoever makes connections with it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<ArcSwap<T>> {
+        Arc::clone(&self.current)
     }
 
     /// Loads anew, whatever the files look like.

@@ -8,7 +8,7 @@
 //! difference 32: Pomerium does for `to: https://<IP>`): rustls ignores such a name.
 
 use super::pem::{self, TlsError};
-use super::provider;
+use super::{Role, provider};
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -78,6 +78,19 @@ impl ServerFiles {
                 })?;
         config.alpn_protocols = alpn(self.h2);
         Ok(config)
+    }
+
+    /// The files with certificates in them, and what they are for.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<(Role, PathBuf)> {
+        let mut files = vec![(Role::Own, self.certificate.clone())];
+        match &self.clients {
+            ClientCertificates::Ignored => {}
+            ClientCertificates::Optional { ca, .. } | ClientCertificates::Required { ca } => {
+                files.push((Role::Authority, ca.clone()));
+            }
+        }
+        files
     }
 
     /// Every file, for [`super::reload`].

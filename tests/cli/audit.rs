@@ -3,7 +3,7 @@
 use crate::bed::{Bed, run};
 use auth_manager::audit::chain::Mark;
 use auth_manager::keys::Statement;
-use auth_manager::store::{SealKind, Store as _};
+use auth_manager::store::{MarkKind, Store as _};
 use rusqlite::Connection;
 
 fn in_the_store(bed: &Bed, sql: &str) {
@@ -192,14 +192,14 @@ async fn an_end_cut_off_with_its_checkpoints_is_found_by_those_kept_elsewhere() 
         &bed,
         &format!(
             "DELETE FROM audit_records WHERE number = {last};
-             DELETE FROM audit_seals;
+             DELETE FROM audit_marks;
              UPDATE audit_head SET number = {last} - 1,
                  hash = (SELECT hash FROM audit_records WHERE number = {last} - 1)"
         ),
     );
     assert!(
         store
-            .newest_trail_seal(SealKind::Checkpoint)
+            .newest_trail_mark(MarkKind::Checkpoint)
             .await
             .unwrap()
             .is_none()

@@ -197,7 +197,7 @@ async fn a_trail_that_was_changed_is_said_and_gets_no_checkpoint_any_more() {
     world.bridge.stop().await;
     in_the_store(
         &world,
-        "DELETE FROM audit_seals;
+        "DELETE FROM audit_marks;
          UPDATE audit_records SET body = replace(body, 'config.started', 'config.stopped')",
     );
     world.bridge.restart().await;
@@ -213,7 +213,7 @@ async fn a_trail_that_was_changed_is_said_and_gets_no_checkpoint_any_more() {
     world.bridge.stop().await;
     let seals = Connection::open(world.bridge.folder().join("auth-manager.db")).expect("it");
     let count: i64 = seals
-        .query_row("SELECT count(*) FROM audit_seals", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM audit_marks", [], |row| row.get(0))
         .expect("a number");
     assert_eq!(count, 0);
     drop(seals);
@@ -250,7 +250,7 @@ async fn checkpoints_lie_in_the_folder_that_was_named_and_addresses_only_if_aske
     // What was cut off is found against them.
     in_the_store(
         &world,
-        "DELETE FROM audit_seals;
+        "DELETE FROM audit_marks;
          DELETE FROM audit_records WHERE number = (SELECT number FROM audit_head);
          UPDATE audit_head SET number = (SELECT max(number) FROM audit_records),
              hash = (SELECT hash FROM audit_records ORDER BY number DESC LIMIT 1)",

@@ -35,10 +35,12 @@ mod lockout;
 // The operator.
 mod audit;
 mod crash;
+mod keys;
 mod orphans;
 mod reload;
 mod replicas;
 mod revoke;
+mod rotation;
 
 // With real neighbours.
 mod chromium;

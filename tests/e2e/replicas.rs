@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 /// The promise is a second of the log; the rest is for a busy machine.
 const PROMPT: Duration = Duration::from_secs(5);
 
-struct Pair {
+pub(crate) struct Pair {
     /// The first replica, and everything around.
-    world: World,
+    pub(crate) world: World,
     /// The second.
-    other: Bridge,
+    pub(crate) other: Bridge,
     first_way: Arc<Relay>,
     other_way: Arc<Relay>,
 }
@@ -29,17 +29,27 @@ struct Pair {
 impl Pair {
     /// `notifies`: whether the second replica hears PostgreSQL's notifications.
     async fn start(notifies: bool) -> Self {
+        Self::with(Settings::default(), notifies).await
+    }
+
+    pub(crate) async fn with(settings: Settings, notifies: bool) -> Self {
+        Self::with_app(settings, notifies, |_| {}).await
+    }
+
+    /// `app` hears where the stand-in listens.
+    pub(crate) async fn with_app(
+        mut settings: Settings,
+        notifies: bool,
+        app: impl FnOnce(std::net::SocketAddr),
+    ) -> Self {
         let cluster = tokio::task::spawn_blocking(Cluster::shared);
         let cluster = cluster.await.expect("a cluster");
         let database = cluster.database().await;
         let folder: &Path = cluster.folder();
         let first_way = Relay::start(folder.to_owned(), true).await;
         let other_way = Relay::start(folder.to_owned(), notifies).await;
-        let mut settings = Settings {
-            postgres: first_way.url(&database),
-            ..Settings::default()
-        };
-        let world = World::with(settings.clone(), Options::default()).await;
+        settings.postgres = first_way.url(&database);
+        let world = World::told(settings.clone(), Options::default(), None, app).await;
         settings.postgres = other_way.url(&database);
         let neighbours = Neighbours {
             app: world.mattermost_address,
@@ -56,14 +66,14 @@ impl Pair {
     }
 
     /// The same browser, whose next requests reach the second replica.
-    fn there(&self, client: &Client) -> Client {
+    pub(crate) fn there(&self, client: &Client) -> Client {
         Client {
             address: self.other.proxy,
             ..client.clone()
         }
     }
 
-    async fn finish(mut self) {
+    pub(crate) async fn finish(mut self) {
         self.other.stop().await;
         let log = self.other.output();
         self.world.taint.operator("the second log", &log);

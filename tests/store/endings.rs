@@ -164,6 +164,53 @@ pub(crate) async fn ending_everything_is_one_entry(bed: Bed) {
     assert_eq!(log[0].what, Revoked::All);
 }
 
+pub(crate) async fn ending_an_app_leaves_the_other_and_stops_births_under_way(bed: Bed) {
+    let (user, in_chat) = bed.visitor("alice", "s1").await;
+    let (_, bobs) = bed.visitor("bob", "s2").await;
+    let wiki = AppId::new("wiki").unwrap();
+    let mut account = bed.a.begin_account(&wiki, user.id, T0).await.unwrap();
+    account.state = AccountState::Linked;
+    account.remote = Some(crate::bed::remote("w1"));
+    let account = bed.a.save_account(&account, &by()).await.unwrap();
+    let in_wiki = bed.born(&session(&user, &account, "s1")).await;
+    let read = bed.a.epoch(user.id).await.unwrap();
+    let mut ended: Vec<_> = end(&bed, &Which::App(app()), EndReason::Revoked)
+        .await
+        .iter()
+        .map(|s| s.id)
+        .collect();
+    ended.sort();
+    let mut both = [in_chat.id, bobs.id];
+    both.sort();
+    assert_eq!(ended, both);
+    assert!(tombstone(&bed, "alice", "s1", at(2)).await.is_some());
+    assert!(tombstone(&bed, "bob", "s2", at(2)).await.is_some());
+    let log = bed.b.revocations_after(0, 10).await.unwrap();
+    let mut told: Vec<_> = (log.iter())
+        .map(|entry| match entry.what {
+            Revoked::Session(id) => id,
+            ref other => panic!("{other:?}"),
+        })
+        .collect();
+    told.sort();
+    assert_eq!(told, both);
+    let left = bed.b.session(in_wiki.id).await.unwrap().unwrap();
+    assert_eq!(left.ended_at, None);
+    // A sign-in that began before may have been made for that app.
+    let late = session(&user, &account, "s9");
+    let born = bed.b.birth(&late, read, T0, &by()).await.unwrap();
+    assert_eq!(born, Birth::EpochMoved);
+    // Nobody left: still no birth by what was read before.
+    let read = bed.a.epoch(user.id).await.unwrap();
+    assert!(
+        end(&bed, &Which::App(app()), EndReason::Revoked)
+            .await
+            .is_empty()
+    );
+    let born = bed.b.birth(&late, read, T0, &by()).await.unwrap();
+    assert_eq!(born, Birth::EpochMoved);
+}
+
 pub(crate) async fn a_tombstone_falls_after_its_time(bed: Bed) {
     let (_, session) = bed.visitor("alice", "s1").await;
     end(&bed, &Which::Session(session.id), EndReason::Logout).await;

@@ -5,6 +5,7 @@
 mod accounts;
 mod bed;
 mod births;
+mod claims;
 mod endings;
 mod keys;
 mod locks;
@@ -16,6 +17,7 @@ mod postgres;
 mod purge;
 mod races;
 mod schema;
+mod sealed;
 mod sessions;
 mod sqlite;
 mod trail;
@@ -51,6 +53,7 @@ suite! {
         disabling_ends_sessions_and_raises_the_epoch
         an_unchanged_state_logs_nothing
         enabling_tells_the_replicas
+        a_change_of_what_was_read_needs_it_unchanged
         nobody_is_none;
     accounts:
         an_intent_is_recorded_once
@@ -78,6 +81,7 @@ suite! {
         a_carry_over_does_not_wake_the_expired;
     sessions:
         sessions_are_listed_newest_first
+        sessions_come_in_pages_that_births_do_not_shift
         a_sign_in_has_its_session_while_it_lives
         a_mark_never_goes_back
         marks_of_unknown_sessions_are_no_matter;
@@ -90,6 +94,7 @@ suite! {
         ending_a_sign_in_without_a_session_buries_it
         ending_a_sign_in_finds_the_session_that_moved_on
         ending_everything_is_one_entry
+        ending_an_app_leaves_the_other_and_stops_births_under_way
         a_tombstone_falls_after_its_time
         a_tombstone_never_gets_shorter;
     log:
@@ -103,6 +108,10 @@ suite! {
         a_key_keeps_its_kind
         a_secret_is_written_once
         one_of_many_secrets_stands;
+    sealed:
+        what_is_sealed_is_counted_by_kind_and_key
+        what_is_sealed_otherwise_comes_in_pages
+        a_seal_is_replaced_only_while_it_is_what_was_read;
     locks:
         a_lock_excludes_and_is_given_back
         a_lock_excludes_across_replicas
@@ -110,6 +119,13 @@ suite! {
         another_name_is_another_lock
         giving_up_leaves_no_lock_behind
         many_take_turns;
+    claims:
+        a_request_is_carried_out_once_and_answered_again
+        a_key_stands_for_one_request_of_one_client
+        a_claim_of_the_dead_is_taken_over_and_only_the_heir_answers
+        a_refused_request_leaves_its_key_free
+        answers_are_kept_for_a_time_and_in_number
+        one_of_many_claims_is_carried_out;
     purge:
         what_no_longer_matters_is_forgotten
         a_call_removes_a_bounded_number

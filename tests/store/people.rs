@@ -1,7 +1,9 @@
 //! Shadow users.
 
 use crate::bed::{Bed, T0, at, by, issuer, seen, subject};
-use auth_manager::store::{EndReason, Revoked, Session, User, UserFilter, UserState};
+use auth_manager::store::{
+    EndReason, Revoked, SeenUser, Session, StoreError, User, UserFilter, UserState, Which,
+};
 use auth_manager::types::{GroupName, UserId};
 
 pub(crate) async fn a_subject_is_one_user(bed: Bed) {
@@ -203,4 +205,43 @@ async fn set(bed: &Bed, id: UserId, state: UserState, seconds: i64) -> (User, Ve
         .await
         .unwrap()
         .unwrap()
+}
+
+pub(crate) async fn a_change_of_what_was_read_needs_it_unchanged(bed: Bed) {
+    let (read, _) = bed.visitor("alice", "s1").await;
+    let change = async |read: &User, state| {
+        bed.b
+            .set_user_state_if(read, state, "left", at(1), &by())
+            .await
+            .map(|(user, ended)| (user, ended.len()))
+    };
+    // The end of some session raises the epoch, and is no change of the person.
+    let which = Which::User(read.id, None);
+    bed.a
+        .end_sessions(&which, EndReason::Logout, T0, T0, &by())
+        .await
+        .unwrap();
+    let (user, ended) = change(&read, UserState::Disabled).await.unwrap();
+    assert_eq!((user.state, ended), (UserState::Disabled, 0));
+    // What was read before that is not what is there now.
+    let late = change(&read, UserState::Disabled).await;
+    assert!(matches!(late, Err(StoreError::Changed)), "{late:?}");
+    let (user, _) = change(&user, UserState::Active).await.unwrap();
+    // Nor is it when an assertion brought another name.
+    let renamed = SeenUser {
+        name: "Another".into(),
+        at: at(5),
+        ..seen("alice", T0)
+    };
+    bed.a.saw_user(&renamed).await.unwrap();
+    let late = change(&user, UserState::Disabled).await;
+    assert!(matches!(late, Err(StoreError::Changed)), "{late:?}");
+    let stored = bed.a.user(read.id).await.unwrap().unwrap();
+    assert_eq!(stored.state, UserState::Active);
+    let nobody = User {
+        id: UserId::generate(),
+        ..stored
+    };
+    let gone = change(&nobody, UserState::Disabled).await;
+    assert!(matches!(gone, Err(StoreError::Changed)), "{gone:?}");
 }

@@ -392,6 +392,6 @@ async fn a_server_without_tls_is_refused_when_tls_is_asked_for() {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    options.tls = Some(Arc::new(tls));
+    options.tls = Some(Arc::new(arc_swap::ArcSwap::from_pointee(tls)));
     unavailable(PostgresStore::connect(&options).await);
 }

@@ -78,6 +78,35 @@ pub(crate) async fn sessions_are_listed_newest_first(bed: Bed) {
     );
 }
 
+pub(crate) async fn sessions_come_in_pages_that_births_do_not_shift(bed: Bed) {
+    let (alice, account) = bed.member("alice").await;
+    let mut all = Vec::new();
+    // Some are as old as others: their ids tell them apart.
+    for (n, age) in [0, 1, 1, 1, 2, 3].into_iter().enumerate() {
+        let mut one = session(&alice, &account, &format!("s{n}"));
+        one.created_at = at(age);
+        all.push(bed.born(&one).await);
+    }
+    all.sort_by_key(|s| std::cmp::Reverse((s.created_at, s.id)));
+    let expected: Vec<_> = all.iter().map(|s| s.id).collect();
+    let mut filter = SessionFilter {
+        user: Some(alice.id),
+        limit: 2,
+        ..SessionFilter::default()
+    };
+    let mut found = Vec::new();
+    for turn in 0.. {
+        let page = bed.b.sessions(&filter).await.unwrap();
+        let Some(last) = page.last() else { break };
+        filter.after = Some((last.created_at, last.id));
+        found.extend(page.iter().map(|s| s.id));
+        let mut newer = session(&alice, &account, &format!("newer-{turn}"));
+        newer.created_at = at(100);
+        bed.born(&newer).await;
+    }
+    assert_eq!(found, expected);
+}
+
 pub(crate) async fn a_sign_in_has_its_session_while_it_lives(bed: Bed) {
     let (user, session) = bed.visitor("alice", "s1").await;
     let find = async || {

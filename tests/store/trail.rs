@@ -8,7 +8,7 @@ use auth_manager::audit::verify::{self, Verdict, VerifyError};
 use auth_manager::audit::{Actor, Kind};
 use auth_manager::keys::{AuditKey, Statement};
 use auth_manager::store::{
-    Account, AccountState, Birth, EndReason, SealKind, Store, TrailFilter, TrailRecord, UserState,
+    Account, AccountState, Birth, EndReason, MarkKind, Store, TrailFilter, TrailRecord, UserState,
     Which,
 };
 use auth_manager::types::Timestamp;
@@ -362,14 +362,14 @@ pub(crate) async fn every_manipulation_is_found(bed: Bed) {
         ),
         (
             "a checkpoint for another record",
-            "UPDATE audit_seals SET number = 9 WHERE number = 8",
-            "UPDATE audit_seals SET number = 8 WHERE number = 9",
+            "UPDATE audit_marks SET number = 9 WHERE number = 8",
+            "UPDATE audit_marks SET number = 8 WHERE number = 9",
             "record 9 is not the one",
         ),
         (
             "a checkpoint that was tampered with",
-            "UPDATE audit_seals SET token = 'x' || token WHERE number = 8",
-            "UPDATE audit_seals SET token = substr(token, 2) WHERE number = 8",
+            "UPDATE audit_marks SET token = 'x' || token WHERE number = 8",
+            "UPDATE audit_marks SET token = substr(token, 2) WHERE number = 8",
             "the checkpoint of record 8",
         ),
     ] {
@@ -384,11 +384,11 @@ pub(crate) async fn every_manipulation_is_found(bed: Bed) {
     let head = bed.a.trail_head().await.unwrap();
     let stranger = AuditKey::from_seed(&[8; 32]).unwrap();
     let forged = Mark::of(head, T0).sign(&stranger, Statement::Checkpoint);
-    bed.sql("DELETE FROM audit_seals WHERE number = 12").await;
+    bed.sql("DELETE FROM audit_marks WHERE number = 12").await;
     bed.a.put_checkpoint(12, &forged).await.unwrap();
     let fault = judge(&bed).await.unwrap_err();
     assert!(matches!(fault, Fault::Foreign { .. }), "{fault:?}");
-    bed.sql("DELETE FROM audit_seals WHERE number = 12").await;
+    bed.sql("DELETE FROM audit_marks WHERE number = 12").await;
 
     // A beginning that the bridge did not remove.
     bed.sql("DELETE FROM audit_records WHERE number <= 4").await;
@@ -405,7 +405,7 @@ pub(crate) async fn a_trail_written_anew_contradicts_its_checkpoints(bed: Bed) {
     let folder = tempfile::tempdir().unwrap();
     let kept = bed
         .a
-        .newest_trail_seal(SealKind::Checkpoint)
+        .newest_trail_mark(MarkKind::Checkpoint)
         .await
         .unwrap()
         .unwrap();
@@ -432,7 +432,7 @@ pub(crate) async fn a_trail_written_anew_contradicts_its_checkpoints(bed: Bed) {
         "{cut:?}"
     );
     // The checkpoint cut off with it: only what was kept elsewhere knows.
-    bed.sql("DELETE FROM audit_seals WHERE number = 8").await;
+    bed.sql("DELETE FROM audit_marks WHERE number = 8").await;
     assert_eq!(judge(&bed).await.unwrap().last, 5);
     let cut = against(&bed, &outside).await.unwrap_err();
     assert!(
@@ -460,7 +460,7 @@ pub(crate) async fn a_removed_beginning_leaves_an_anchor(bed: Bed) {
     fill(&bed, 10, 4).await;
     let seals = bed
         .a
-        .trail_seals(SealKind::Checkpoint, 0, 10)
+        .trail_marks(MarkKind::Checkpoint, 0, 10)
         .await
         .unwrap();
     let numbers: Vec<i64> = seals.iter().map(|seal| seal.number).collect();
@@ -488,7 +488,7 @@ pub(crate) async fn a_removed_beginning_leaves_an_anchor(bed: Bed) {
     assert_eq!(body(all.last().unwrap())["detail"]["up_to"], 4);
     let left = bed
         .b
-        .trail_seals(SealKind::Checkpoint, 0, 10)
+        .trail_marks(MarkKind::Checkpoint, 0, 10)
         .await
         .unwrap();
     assert_eq!(left.len(), 1);
@@ -502,7 +502,7 @@ pub(crate) async fn a_removed_beginning_leaves_an_anchor(bed: Bed) {
     let forged = seals[1].token.clone();
     bed.sql(&format!(
         "DELETE FROM audit_records WHERE number <= 8;
-         UPDATE audit_seals SET number = 8, token = '{forged}' WHERE kind = 'anchor'"
+         UPDATE audit_marks SET number = 8, token = '{forged}' WHERE kind = 'anchor'"
     ))
     .await;
     let fault = judge(&bed).await.unwrap_err();

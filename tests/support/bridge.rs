@@ -32,6 +32,10 @@ pub struct Settings {
     pub app: String,
     /// TLS with client certificates instead of plain HTTP on loopback.
     pub tls: bool,
+    /// `[keys]`, beside `master_key`.
+    pub keys: String,
+    /// Where the app is; empty: `http://` and its address.
+    pub upstream: String,
     /// The log filter.
     pub log: String,
     /// `[listen.proxy]`, beside `address`
@@ -57,6 +61,8 @@ impl Default for Settings {
             issuer: String::new(),
             app: String::new(),
             tls: false,
+            keys: String::new(),
+            upstream: String::new(),
             // Everything of ours: what the finest log shows must be clean, too (T34).
             log: "info,auth_manager=trace".into(),
             proxy: String::new(),
@@ -292,8 +298,13 @@ fn write_configuration(
         proxy,
         limits,
         more,
+        keys,
         ..
     } = settings;
+    let upstream = match settings.upstream.as_str() {
+        "" => format!("http://{}", neighbours.app),
+        upstream => upstream.to_owned(),
+    };
     let store = match settings.postgres.as_str() {
         "" => format!("[store]\nsqlite = \"{}/auth-manager.db\"", folder.display()),
         url => {
@@ -324,16 +335,15 @@ fn write_configuration(
         "[listen.ops]\naddress = \"127.0.0.1:0\"\n\
          {store}\n\
          [limits]\n{limits}\n\
-         [keys]\nmaster_key = {{ file = {master:?} }}\n\
+         [keys]\nmaster_key = {{ file = {master:?} }}\n{keys}\n\
          [[issuers]]\nid = \"pomerium\"\njwks = {{ file = {jwks:?} }}\n{issuer}\n\
          [[apps]]\nid = \"chat\"\nkind = \"mattermost\"\nname = \"Chat\"\nhost = {host:?}\n\
-         origin = {origin:?}\nupstream = \"http://{upstream}\"\n{app}\n\
+         origin = {origin:?}\nupstream = {upstream:?}\n{app}\n\
          [apps.access]\n{access}\n\
          [apps.session]\n{session}\n\
          [apps.mattermost]\nbot_token = {{ file = {bot:?} }}\n{mattermost}\n\
          {more}\n\
          [portal]\norganisation = \"Example Organisation\"\ncontact = \"help@example.test\"\n",
-        upstream = neighbours.app,
     )
     .expect("a String takes it");
     std::fs::write(folder.join("auth-manager.toml"), text).expect("the folder is writable");

@@ -27,6 +27,12 @@ pub struct Certs {
 impl Certs {
     /// Makes them in `folder`.
     pub fn make(folder: &Path) -> Self {
+        Self::named(folder, BRIDGE)
+    }
+
+    /// Makes them in `folder`, the server's for another name.
+    pub fn named(folder: &Path, server: &str) -> Self {
+        let name_of_server = server;
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -53,7 +59,11 @@ impl Certs {
                 write(&format!("{file}-key.pem"), &key.serialize_pem()),
             )
         };
-        let (server, server_key) = issue(BRIDGE, "server", ExtendedKeyUsagePurpose::ServerAuth);
+        let (server, server_key) = issue(
+            name_of_server,
+            "server",
+            ExtendedKeyUsagePurpose::ServerAuth,
+        );
         let (client, client_key) = issue(POMERIUM, "client", ExtendedKeyUsagePurpose::ClientAuth);
         let (stranger, stranger_key) = issue(
             "stranger.example.test",

@@ -157,7 +157,7 @@ impl Client {
         let response = exchange(self.address, &bytes).await;
         let what = format!("the answer to {} {}", request.method, request.target);
         self.taint.downstream(&what, &response.raw);
-        self.keep(&response);
+        self.keeps(&response);
         response
     }
 
@@ -290,7 +290,8 @@ impl Client {
         bytes
     }
 
-    fn keep(&mut self, response: &Response) {
+    /// Keeps the cookies that an answer sets.
+    pub fn keeps(&mut self, response: &Response) {
         for line in response.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let Some((name, value)) = pair.split_once('=') else {

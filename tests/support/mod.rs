@@ -16,6 +16,7 @@
 //! - `front`: what stands before the stand-in and plays an app that misbehaves
 //! - `envoy`: real Envoy with Pomerium's connection settings
 //! - `certs`: an authority, a server's and a client's certificate
+//! - `tls`: TLS in front of something that has none, and a client's side of it
 //! - `pg`: a PostgreSQL of the run's own
 //! - `relay`: the way to it, which can be closed, or keep notifications back
 //! - `process`: children that are read line by line and never outlive their test
@@ -34,6 +35,7 @@ pub mod process;
 pub mod relay;
 pub mod socket;
 pub mod taint;
+pub mod tls;
 pub mod wire;
 pub mod world;
 

@@ -36,6 +36,16 @@ impl World {
 
     /// With something in front of the stand-in that answers in its place where it wants to.
     pub async fn behind(settings: Settings, options: Options, front: Option<Front>) -> Self {
+        Self::told(settings, options, front, |_| {}).await
+    }
+
+    /// `tell` hears where the stand-in listens, before there is a bridge.
+    pub async fn told(
+        settings: Settings,
+        options: Options,
+        front: Option<Front>,
+        tell: impl FnOnce(SocketAddr),
+    ) -> Self {
         let origin = match settings.origin.as_str() {
             "" => format!("https://{}", settings.host),
             origin => origin.to_owned(),
@@ -46,6 +56,7 @@ impl World {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let app = listener.local_addr().expect("a bound listener");
+        tell(app);
         let cancel = CancellationToken::new();
         let server = mattermost.clone();
         let until = cancel.clone();

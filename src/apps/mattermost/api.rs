@@ -13,6 +13,7 @@ pub(super) use shapes::{
 use super::errors::ApiError;
 use crate::apps::AppError;
 use crate::config::AppConfig;
+use crate::tls::HttpClient;
 use crate::types::{AppToken, SecretText};
 use arc_swap::ArcSwap;
 use http::header::{
@@ -50,7 +51,7 @@ enum As<'a> {
 
 /// The client of one server.
 pub(super) struct Api {
-    client: reqwest::Client,
+    client: HttpClient,
     /// `…/api/v4`.
     base: Url,
     /// The public host: the server builds links from it (facts §6).
@@ -62,7 +63,7 @@ impl Api {
     pub(super) fn new(
         app: &AppConfig,
         bot_token: SecretText,
-        tls: Option<Arc<rustls::ClientConfig>>,
+        tls: Option<Arc<ArcSwap<rustls::ClientConfig>>>,
     ) -> Result<Self, AppError> {
         let refused = |what: &str| AppError::Refused(format!("{what} can't be used"));
         check_token(&bot_token)?;
@@ -79,21 +80,21 @@ impl Api {
             .split_once("://")
             .map_or(app.host.as_str(), |(_, host)| host.trim_end_matches('/'));
         let tls = match tls {
-            Some(config) => (*config).clone(),
-            None => public_tls()?,
+            Some(config) => config,
+            None => Arc::new(ArcSwap::from_pointee(public_tls()?)),
         };
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(8)
-            .build()
-            .map_err(|_| refused("the TLS configuration"))?;
+        let client = HttpClient::new(tls, |client| {
+            client
+                .http1_only()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(CALL_TIMEOUT)
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(8)
+        })
+        .map_err(|_| refused("the TLS configuration"))?;
         Ok(Self {
             client,
             base,
@@ -159,7 +160,12 @@ impl Api {
 
     /// `PUT /users/{id}/password` with a hash. `already_hashed` must be a *text*: with a JSON `true`
     /// the hash itself would become the password (recordings, difference 3).
-    pub(super) async fn set_password_hash(&self, id: &str, phc: &str) -> Result<(), ApiError> {
+    pub(super) async fn set_password_hash(
+        &self,
+        id: &str,
+        phc: &SecretText,
+    ) -> Result<(), ApiError> {
+        let phc = phc.expose_secret();
         let body = serde_json::json!({ "already_hashed": "true", "new_password": phc });
         let path = ["users", checked(id)?, "password"];
         self.json::<serde_json::Value>(Method::PUT, &path, &body)
@@ -352,6 +358,7 @@ impl Api {
     fn call_url(&self, method: Method, url: Url, who: &As<'_>) -> Result<Call, ApiError> {
         let mut call = self
             .client
+            .current()
             .request(method, url)
             .header(HOST, self.host.clone())
             .header(FORWARDED_PROTO, "https");

@@ -9,9 +9,10 @@
 use super::api::{NewUser, Patch, User};
 use super::errors::ApiError;
 use super::kind::{foreign, special};
-use super::{Mattermost, names, phc};
+use super::{Mattermost, names};
 use crate::apps::{AppError, Connector, Ensured, Facts, Profile, WantedAccount};
 use crate::config::LinkPolicy;
+use crate::keys::phc;
 use crate::types::{RemoteId, SecretText};
 use async_trait::async_trait;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //!
 //! - `api` is the wire: one method per endpoint, nothing decided. `errors` turns the server's error
 //!   ids into ours, in one table.
-//! - `names` derives what a person is called there; `phc` writes the password hash it stores.
+//! - `names` derives what a person is called there.
 //! - `connector`, `strategy` and `rules` are the three traits; `kind` says which accounts must never
 //!   be touched; `facts` reads the settings that bite.
 //!
@@ -19,7 +19,6 @@ mod errors;
 mod facts;
 mod kind;
 mod names;
-mod phc;
 mod resets;
 mod rules;
 mod settings;
@@ -32,7 +31,7 @@ use crate::apps::AppError;
 use crate::config::{AppConfig, LinkPolicy, MattermostConfig};
 use crate::types::{Clock, SecretText};
 use api::Api;
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::time::Duration;
@@ -65,7 +64,7 @@ pub struct Mattermost {
 
 impl Mattermost {
     /// A client of the server at `app.upstream`. Nothing is asked yet. `tls` is what verifies an
-    /// `https://` upstream; `None`: public authorities.
+    /// `https://` upstream, at the time of each call; `None`: public authorities.
     ///
     /// # Errors
     /// `AppError::Refused` when the address or the token can't be used.
@@ -73,7 +72,7 @@ impl Mattermost {
         app: &AppConfig,
         mm: &MattermostConfig,
         bot_token: SecretText,
-        tls: Option<Arc<rustls::ClientConfig>>,
+        tls: Option<Arc<ArcSwap<rustls::ClientConfig>>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, AppError> {
         let below = app.base_path.trim_end_matches('/');

@@ -1,10 +1,9 @@
 //! Certificate files: that they fit, for which names, until when.
 
 use super::report::Report;
-use super::validity;
 use crate::cli::out::roughly;
 use crate::config::{Config, JwksSource, ProxyTls, StoreConfig};
-use crate::tls::{ClientCertificates, PeerName, ServerFiles, peer, pem};
+use crate::tls::{ClientCertificates, PeerName, ServerFiles, peer, pem, validity};
 use crate::types::Timestamp;
 use std::path::Path;
 

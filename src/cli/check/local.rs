@@ -6,6 +6,7 @@ use crate::cli::stage::foreign_owner;
 use crate::config::{AppKind, Config, SecretSource, StoreConfig};
 use crate::keys::derive::{PasswordRoot, PasswordRootError};
 use crate::keys::master::MasterKey;
+use crate::keys::rewrap::Census;
 use crate::keys::ring::{Ring, RingError};
 use crate::keys::seal::OpenError;
 use crate::runtime;
@@ -35,7 +36,9 @@ pub(super) fn configuration(report: &mut Report, config: &Config, file: &str) {
         return;
     }
     let keys = &config.keys;
-    let secrets = std::iter::once(&keys.master).chain(&keys.former_masters);
+    let secrets = std::iter::once(&keys.master)
+        .chain(&keys.former_masters)
+        .chain(&keys.next_master);
     let bots = config.apps.iter().map(|app| {
         let AppKind::Mattermost(mattermost) = &app.kind;
         &mattermost.bot_token
@@ -146,6 +149,43 @@ async fn store(report: &mut Report, config: &Config) -> Option<Arc<dyn Store>> {
     Some(store)
 }
 
+/// What still hangs on master keys that no longer seal, and on ones that are not there.
+fn former(report: &mut Report, master: &MasterKey, census: &Census) {
+    for id in master.former() {
+        let hanging = census.under(id);
+        match hanging.total() {
+            0 => report.ok(
+                "master key",
+                format!("nothing is sealed under the former {id}: it may be taken out of keys.former_master_keys (keep it as long as backups of before)"),
+            ),
+            _ => report.note(
+                "master key",
+                format!("{hanging} still sealed under the former {id}: a running bridge, or `auth-manager keys rewrap`, seals them anew; until then it must stay"),
+            ),
+        }
+    }
+    for (id, hanging) in census.missing(master) {
+        report.error(
+            "master key",
+            format!("{hanging} sealed under {id}, which is not configured: the bridge does not start"),
+            "Put that key back into keys.former_master_keys until `auth-manager keys status` says that nothing hangs on it.",
+        );
+    }
+    if census.malformed > 0 {
+        report.error(
+            "store",
+            format!(
+                "{} not of a form that this version knows",
+                match census.malformed {
+                    1 => "1 sealed record is".to_owned(),
+                    n => format!("{n} sealed records are"),
+                }
+            ),
+            "Is this program older than the one that wrote them? Else restore a backup.",
+        );
+    }
+}
+
 /// Whether the master key opens the signing keys and the root of the passwords.
 async fn sealed(report: &mut Report, store: &dyn Store, master: &MasterKey) {
     let id = master.id();
@@ -155,6 +195,10 @@ async fn sealed(report: &mut Report, store: &dyn Store, master: &MasterKey) {
             "Put the former key back, or name it in keys.former_master_keys. Without it nobody's account can be proven theirs.",
         )
     };
+    match Census::take(store).await {
+        Ok(census) => former(report, master, &census),
+        Err(error) => report.error("store", error.to_string(), ""),
+    }
     let mut broken = false;
     let mut say = |what: &str, text: String, remedy: &str| {
         broken = true;

@@ -1,8 +1,7 @@
 //! `auth-manager check`: reads the files, asks the neighbours, names each mistake and its remedy.
 //! Changes nothing, and needs no running bridge.
 //!
-//! `report` collects verdicts · `local` files, keys and store · `certificates`, with `validity` for
-//! what is in one · `peers` issuers and apps, by way of `ask` · `assertion` a captured one, with
+//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and apps, by way of `ask` · `assertion` a captured one, with
 //! `capture` (what was captured) and `explain` (what is wrong with it).
 
 mod ask;
@@ -13,7 +12,6 @@ mod explain;
 mod local;
 mod peers;
 mod report;
-mod validity;
 
 use super::stage::block_on;
 use super::{ConfigFile, EX_CONFIG};

@@ -9,6 +9,7 @@ use crate::proxy::assertion::{FetchError, KeySetError, KeySource};
 use crate::runtime;
 use crate::tls::ClientFiles;
 use crate::types::Clock;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 
 /// Clocks that differ by more seconds are worth a word.
@@ -26,7 +27,7 @@ pub(super) async fn issuer(report: &mut Report, issuer: &IssuerConfig, clock: &A
                 h2: false,
             };
             match files.load() {
-                Ok(tls) => (Some(tls), url.to_string()),
+                Ok(tls) => (Some(Arc::new(ArcSwap::from_pointee(tls))), url.to_string()),
                 Err(error) => {
                     return report.error(about, error.to_string(), "Look at `ca` of its jwks.");
                 }

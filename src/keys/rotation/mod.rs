@@ -9,7 +9,7 @@
 use super::master::MasterKey;
 use super::ring::{Ring, RingError, RingKey, Scheme};
 use super::seal::Purpose;
-use crate::store::{By, KeyKind, KeyState, Store, StoredKey};
+use crate::store::{By, KeyKind, KeyState, LockGuard, Store, StoredKey};
 use crate::types::{KeyId, Timestamp};
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ pub async fn ensure(
     Ring::load(store, master).await
 }
 
-/// Announces a new key of a kind; gives its id.
+/// Announces a new key of a kind, unless one is announced already; gives its id.
 ///
 /// # Errors
 /// When the store does not answer or the key can't be made.
@@ -96,8 +96,10 @@ pub async fn announce(
     now: Timestamp,
     by: &By,
 ) -> Result<KeyId, RingError> {
-    let _turn = store.lock(LOCK, WAIT).await?;
-    add(store, master, kind, KeyState::Announced, now, by).await
+    Turn::take(store, master)
+        .await?
+        .announce(kind, now, by)
+        .await
 }
 
 /// Lets an announced key sign and retires the one of its kind that signed.
@@ -111,20 +113,7 @@ pub async fn promote(
     now: Timestamp,
     by: &By,
 ) -> Result<(), RingError> {
-    let _turn = store.lock(LOCK, WAIT).await?;
-    let keys = store.signing_keys().await?;
-    let key = find(&keys, kid)?;
-    if key.state != KeyState::Announced {
-        return Err(wrong_state(key, "only an announced key can be promoted"));
-    }
-    // The new one first: two that sign are fine for a moment, none is not.
-    put(store, key, KeyState::Signing, key.sealed.clone(), now, by).await?;
-    let formers =
-        |former: &&StoredKey| former.kind == key.kind && former.state == KeyState::Signing;
-    for former in keys.iter().filter(formers) {
-        retire_stored(store, master, former, now, by).await?;
-    }
-    Ok(())
+    Turn::take(store, master).await?.promote(kid, now, by).await
 }
 
 /// Retires an announced key: it will never sign. The key that signs is retired by promoting
@@ -139,7 +128,7 @@ pub async fn retire(
     now: Timestamp,
     by: &By,
 ) -> Result<(), RingError> {
-    let _turn = store.lock(LOCK, WAIT).await?;
+    let _turn = Turn::take(store, master).await?;
     let keys = store.signing_keys().await?;
     let key = find(&keys, kid)?;
     match key.state {
@@ -155,8 +144,8 @@ pub async fn retire(
 
 /// Revokes a key, whatever its state: everything it signed is refused from now on, and its private
 /// half is forgotten. If it was the one that signs, an announced key of its kind (else a new one)
-/// takes over at once. Every visitor whose cookie it signed gets a new one on the next page; a
-/// service whose token it signed must exchange anew.
+/// takes over at once. Every visitor whose cookie it signed gets a new one on the next page, and
+/// their sockets are cut; a service whose token it signed must exchange anew.
 ///
 /// # Errors
 /// When there is no such key, or the store does not answer.
@@ -167,44 +156,94 @@ pub async fn revoke(
     now: Timestamp,
     by: &By,
 ) -> Result<(), RingError> {
-    let _turn = store.lock(LOCK, WAIT).await?;
-    let keys = store.signing_keys().await?;
-    let key = find(&keys, kid)?;
-    if key.state != KeyState::Revoked {
-        // Revoked before replaced: after a crash in between, the next start makes a new key.
-        put(store, key, KeyState::Revoked, Vec::new(), now, by).await?;
-    }
-    ensure_signing(store, master, key.kind, now, by).await
+    Turn::take(store, master).await?.revoke(kid, now, by).await
 }
 
-/// Seals anew, under the current master key, what a former one sealed. Gives how many keys.
-///
-/// # Errors
-/// When a key does not open.
-pub async fn rewrap(
-    store: &dyn Store,
-    master: &MasterKey,
-    now: Timestamp,
-    by: &By,
-) -> Result<usize, RingError> {
-    let _turn = store.lock(LOCK, WAIT).await?;
-    let mut count = 0;
-    for key in store.signing_keys().await? {
-        let purpose = match key.state {
-            KeyState::Announced | KeyState::Signing => Purpose::SigningKey(key.kind, &key.id),
-            KeyState::Retired => Purpose::RetiredKey(key.kind, &key.id),
-            KeyState::Revoked => continue,
-        };
-        if let Some(sealed) = master.rewrap(purpose, &key.sealed)? {
-            let anew = StoredKey {
-                sealed,
-                ..key.clone()
-            };
-            store.put_signing_key(&anew, now, by).await?;
-            count += 1;
+/// A turn at the ring: nobody else changes it until this is dropped.
+pub(super) struct Turn<'a> {
+    store: &'a dyn Store,
+    master: &'a MasterKey,
+    _lock: LockGuard,
+}
+
+impl<'a> Turn<'a> {
+    /// Waits for it.
+    pub(super) async fn take(
+        store: &'a dyn Store,
+        master: &'a MasterKey,
+    ) -> Result<Self, RingError> {
+        Ok(Self {
+            store,
+            master,
+            _lock: store.lock(LOCK, WAIT).await?,
+        })
+    }
+
+    pub(super) async fn announce(
+        &self,
+        kind: KeyKind,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<KeyId, RingError> {
+        let keys = self.store.signing_keys().await?;
+        let announced = |key: &&StoredKey| key.kind == kind && key.state == KeyState::Announced;
+        match keys.iter().find(announced) {
+            Some(key) => Ok(key.id.clone()),
+            None => add(self.store, self.master, kind, KeyState::Announced, now, by).await,
         }
     }
-    Ok(count)
+
+    pub(super) async fn promote(
+        &self,
+        kid: &KeyId,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<(), RingError> {
+        let Self { store, master, .. } = *self;
+        let keys = store.signing_keys().await?;
+        let key = find(&keys, kid)?;
+        if key.state != KeyState::Announced {
+            return Err(wrong_state(key, "only an announced key can be promoted"));
+        }
+        // The new one first: two that sign are fine for a moment, none is not.
+        put(store, key, KeyState::Signing, key.sealed.clone(), now, by).await?;
+        let formers =
+            |former: &&StoredKey| former.kind == key.kind && former.state == KeyState::Signing;
+        for former in keys.iter().filter(formers) {
+            retire_stored(store, master, former, now, by).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        kid: &KeyId,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<(), RingError> {
+        let Self { store, master, .. } = *self;
+        let keys = store.signing_keys().await?;
+        let key = find(&keys, kid)?;
+        let of_kind = |state| {
+            let mut of = keys.iter().filter(move |k| k.kind == key.kind);
+            of.find(move |k| k.state == state && k.id != key.id)
+        };
+        // Replaced before revoked: while none signs, every page fails.
+        if key.state == KeyState::Signing && of_kind(KeyState::Signing).is_none() {
+            match of_kind(KeyState::Announced) {
+                Some(next) => {
+                    put(store, next, KeyState::Signing, next.sealed.clone(), now, by).await?;
+                }
+                None => {
+                    add(store, master, key.kind, KeyState::Signing, now, by).await?;
+                }
+            }
+        }
+        if key.state != KeyState::Revoked {
+            put(store, key, KeyState::Revoked, Vec::new(), now, by).await?;
+        }
+        ensure_signing(store, master, key.kind, now, by).await
+    }
 }
 
 /// Under the lock: makes sure that one key of a kind signs.

@@ -149,35 +149,3 @@ async fn a_planted_key_is_not_vouched_for_by_a_promotion() {
     assert_eq!(store.state(&planted.id), KeyState::Signing);
     assert!(Ring::load(&store, &master).await.is_err());
 }
-
-#[tokio::test]
-async fn a_new_master_key_takes_over_the_ring() {
-    let (store, old) = (KeyStore::default(), master());
-    ensure(&store, &old, Timestamp(0), &nobody()).await.unwrap();
-    let new = announce(&store, &old, AccessToken, Timestamp(1), &nobody())
-        .await
-        .unwrap();
-    promote(&store, &old, &new, Timestamp(2), &nobody())
-        .await
-        .unwrap();
-
-    let fresh = master();
-    let lost = Ring::load(&store, &fresh).await.unwrap_err().to_string();
-    assert!(lost.contains("the master key changed"), "{lost}");
-    let both = fresh.clone().with_previous(old);
-    let all = KeyKind::ALL.len() + 1;
-    assert_eq!(
-        rewrap(&store, &both, Timestamp(3), &nobody())
-            .await
-            .unwrap(),
-        all
-    );
-    assert_eq!(
-        rewrap(&store, &both, Timestamp(3), &nobody())
-            .await
-            .unwrap(),
-        0
-    );
-    let ring = Ring::load(&store, &fresh).await.unwrap();
-    assert_eq!(*ring.signing(AccessToken).unwrap().id(), new);
-}

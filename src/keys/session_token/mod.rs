@@ -10,7 +10,7 @@
 
 use super::ring::{Ring, RingError};
 use crate::store::KeyKind;
-use crate::types::{HostName, SessionId, Timestamp, UserId};
+use crate::types::{HostName, KeyId, SessionId, Timestamp, UserId};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::signature::Verifier;
 use serde::{Deserialize, Serialize};
@@ -142,6 +142,14 @@ pub fn mint(ring: &Ring, new: &NewToken<'_>) -> Result<String, MintError> {
         return Err(MintError::TooLong);
     }
     Ok(token)
+}
+
+/// The key that a bridge cookie says it was signed by; `None` when it is not in the ring. Proves
+/// nothing by itself: for a cookie that was verified before.
+#[must_use]
+pub fn signed_by<'r>(ring: &'r Ring, token: &str) -> Option<&'r KeyId> {
+    let (header, _) = token.split_once('.')?;
+    Some(ring.key_by_header(KeyKind::Session, header)?.id())
 }
 
 /// Verifies a bridge cookie of this bridge (`issuer`) for the app at `audience`.

@@ -12,13 +12,39 @@ use std::time::Duration;
 pub(in crate::keys) struct KeyStore {
     pub(in crate::keys) keys: Mutex<Vec<StoredKey>>,
     pub(in crate::keys) secrets: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// What happens between a page of sealed records and their replacement.
+    pub(in crate::keys) before_reseal: Mutex<Option<Meddler>>,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
+type Meddler = Box<dyn Fn(&mut BTreeMap<String, Vec<u8>>) + Send>;
+
 impl KeyStore {
+    fn all_sealed(&self) -> Vec<Sealed> {
+        let (keys, secrets) = (self.keys.lock(), self.secrets.lock());
+        let keys = keys.iter().map(|key| Sealed {
+            at: SealedAt::SigningKey(key.kind, key.id.clone(), key.state),
+            bytes: key.sealed.clone(),
+        });
+        let secrets = secrets.iter().map(|(name, bytes)| Sealed {
+            at: SealedAt::Secret(name.clone()),
+            bytes: bytes.clone(),
+        });
+        let all = keys.chain(secrets);
+        all.filter(|sealed| !sealed.bytes.is_empty()).collect()
+    }
+
     pub(in crate::keys) fn state(&self, kid: &KeyId) -> KeyState {
         let keys = self.keys.lock();
         keys.iter().find(|key| key.id == *kid).unwrap().state
+    }
+}
+
+fn kind(at: &SealedAt) -> SealedKind {
+    match at {
+        SealedAt::SigningKey(..) => SealedKind::SigningKey,
+        SealedAt::Secret(_) => SealedKind::Secret,
+        SealedAt::Session(..) => SealedKind::Session,
     }
 }
 
@@ -56,6 +82,55 @@ impl Store for KeyStore {
             .clone())
     }
 
+    async fn seals(&self) -> Result<Vec<SealCount>> {
+        let mut counts: BTreeMap<(SealedKind, Vec<u8>), u64> = BTreeMap::new();
+        for (kind, bytes) in self.all_sealed().iter().map(|s| (kind(&s.at), &s.bytes)) {
+            let head = bytes[..SealHead::LEN.min(bytes.len())].to_vec();
+            *counts.entry((kind, head)).or_default() += 1;
+        }
+        let count = |((kind, head), count)| SealCount { kind, head, count };
+        Ok(counts.into_iter().map(count).collect())
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        of: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        _: u32,
+    ) -> Result<Vec<Sealed>> {
+        // One page holds all there is.
+        if after.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut all = self.all_sealed();
+        all.retain(|s| kind(&s.at) == of && !s.bytes.starts_with(&head.0));
+        Ok(all)
+    }
+
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64> {
+        if let Some(meddle) = &*self.before_reseal.lock() {
+            meddle(&mut self.secrets.lock());
+        }
+        let mut written = 0;
+        for Resealed { read, anew } in records {
+            let (mut keys, mut secrets) = (self.keys.lock(), self.secrets.lock());
+            let place = match &read.at {
+                SealedAt::SigningKey(_, id, _) => {
+                    let key = keys.iter_mut().find(|key| key.id == *id);
+                    key.map(|key| &mut key.sealed)
+                }
+                SealedAt::Secret(name) => secrets.get_mut(name),
+                SealedAt::Session(..) => not_ours(),
+            };
+            if let Some(place) = place.filter(|place| **place == read.bytes) {
+                place.clone_from(anew);
+                written += 1;
+            }
+        }
+        Ok(written)
+    }
+
     async fn lock(&self, _: &str, _: Duration) -> Result<LockGuard> {
         Ok(LockGuard::new(Arc::clone(&self.turn).lock_owned().await))
     }
@@ -84,6 +159,29 @@ impl Store for KeyStore {
         _: Timestamp,
         _: &By,
     ) -> Result<Option<(User, Vec<Session>)>> {
+        not_ours()
+    }
+
+    async fn set_user_state_if(
+        &self,
+        _: &User,
+        _: UserState,
+        _: &str,
+        _: Timestamp,
+        _: &By,
+    ) -> Result<(User, Vec<Session>)> {
+        not_ours()
+    }
+
+    async fn claim(&self, _: &Claim, _: Timestamp) -> Result<Claimed> {
+        not_ours()
+    }
+
+    async fn keep_answer(&self, _: &Claim, _: &KeptAnswer) -> Result<()> {
+        not_ours()
+    }
+
+    async fn give_up_claim(&self, _: &Claim) -> Result<()> {
         not_ours()
     }
 
@@ -221,11 +319,11 @@ impl Store for KeyStore {
         not_ours()
     }
 
-    async fn trail_seals(&self, _: SealKind, _: i64, _: u32) -> Result<Vec<TrailSeal>> {
+    async fn trail_marks(&self, _: MarkKind, _: i64, _: u32) -> Result<Vec<TrailMark>> {
         not_ours()
     }
 
-    async fn newest_trail_seal(&self, _: SealKind) -> Result<Option<TrailSeal>> {
+    async fn newest_trail_mark(&self, _: MarkKind) -> Result<Option<TrailMark>> {
         not_ours()
     }
 

@@ -8,8 +8,9 @@
 use super::keys::{KeySet, KeySetError, MAX_BYTES};
 use crate::config::{IssuerConfig, JwksSource};
 use crate::error::{Code, Refusal};
+use crate::tls::HttpClient;
 use crate::types::{Clock, IssuerId, Timestamp};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use parking_lot::Mutex;
@@ -101,7 +102,7 @@ pub struct KeySource {
 enum Origin {
     Fixed,
     File(PathBuf),
-    Url { client: reqwest::Client, url: Url },
+    Url { client: HttpClient, url: Url },
 }
 
 /// What only the one fetch under way touches.
@@ -134,26 +135,27 @@ enum Answer {
 
 impl KeySource {
     /// A source as configured; nothing is fetched yet. A URL needs `tls`, which trusts the
-    /// configured authorities and nobody else.
+    /// configured authorities and nobody else, at the time of each fetch.
     ///
     /// # Errors
     /// When there is a URL but no TLS configuration, or no HTTP client can be made of it.
     pub fn new(
         config: &IssuerConfig,
-        tls: Option<rustls::ClientConfig>,
+        tls: Option<Arc<ArcSwap<rustls::ClientConfig>>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, SourceError> {
         let (origin, interval) = match &config.jwks {
             JwksSource::File(path) => (Origin::File(path.clone()), config.refresh.min(FILE_POLL)),
             JwksSource::Url { url, .. } => {
-                let client = reqwest::Client::builder()
-                    .tls_backend_preconfigured(tls.ok_or(SourceError::NeedsTls)?)
-                    .redirect(reqwest::redirect::Policy::none())
-                    // Nothing but the configuration file says where keys come from.
-                    .no_proxy()
-                    .timeout(TIMEOUT)
-                    .build()
-                    .map_err(SourceError::Client)?;
+                let tls = tls.ok_or(SourceError::NeedsTls)?;
+                let client = HttpClient::new(tls, |client| {
+                    client
+                        .redirect(reqwest::redirect::Policy::none())
+                        // Nothing but the configuration file says where keys come from.
+                        .no_proxy()
+                        .timeout(TIMEOUT)
+                })
+                .map_err(SourceError::Client)?;
                 let url = url.clone();
                 (Origin::Url { client, url }, config.refresh)
             }
@@ -295,7 +297,7 @@ impl KeySource {
                 let known = if anew { None } else { flight.stamp };
                 read_file(path, known).await.map(|answer| (answer, None))
             }
-            Origin::Url { client, url } => get(client, url, flight.etag.as_ref()).await,
+            Origin::Url { client, url } => get(&client.current(), url, flight.etag.as_ref()).await,
         };
         let taken = fetched.and_then(|(answer, age)| self.take(flight, answer).map(|()| age));
         self.note(taken.as_ref().err());

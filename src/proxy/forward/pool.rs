@@ -9,6 +9,7 @@ use super::upstream_error;
 use crate::error::{Code, Refusal};
 use crate::proxy::body::UpstreamBody;
 use crate::telemetry::metrics::AppMetrics;
+use arc_swap::ArcSwap;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
 
 /// Idle connections are used for at most so long: below the app's own 60 s.
 const IDLE: Duration = Duration::from_secs(45);
@@ -33,8 +35,8 @@ const HEADERS: usize = 128;
 pub struct Target {
     /// Host name or address, and port.
     pub authority: (String, u16),
-    /// TLS, when the upstream is `https://`.
-    pub tls: Option<(tokio_rustls::TlsConnector, ServerName<'static>)>,
+    /// TLS, when the upstream is `https://`, as it is when a connection is made.
+    pub tls: Option<(Arc<ArcSwap<rustls::ClientConfig>>, ServerName<'static>)>,
 }
 
 /// The connections to one app.
@@ -56,13 +58,19 @@ impl std::fmt::Debug for Pool {
 }
 
 struct Idle {
-    sender: SendRequest<UpstreamBody>,
+    connection: Connection,
     since: Instant,
+}
+
+/// A connection, and the TLS that it was made with.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<UpstreamBody>,
+    tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 /// A connection in use; goes back to its pool when its answer was read to the end.
 pub struct Lease {
-    sender: SendRequest<UpstreamBody>,
+    connection: Connection,
     pool: Arc<Pool>,
 }
 
@@ -75,7 +83,7 @@ impl std::fmt::Debug for Lease {
 impl Lease {
     /// Puts the connection back.
     pub fn give_back(self) {
-        if self.sender.is_closed() {
+        if self.connection.sender.is_closed() || !self.pool.is_current(&self.connection) {
             return;
         }
         let now = Instant::now();
@@ -85,7 +93,7 @@ impl Lease {
         idle.drain(..stale);
         if idle.len() < MOST_IDLE {
             idle.push(Idle {
-                sender: self.sender,
+                connection: self.connection,
                 since: now,
             });
         }
@@ -103,49 +111,64 @@ impl Pool {
         })
     }
 
-    fn take_idle(&self) -> Option<SendRequest<UpstreamBody>> {
+    fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock();
-        let last = idle.pop()?;
-        if last.since.elapsed() > IDLE {
-            // The newest has idled too long, so all have.
-            idle.clear();
-            return None;
+        loop {
+            let last = idle.pop()?;
+            if last.since.elapsed() > IDLE {
+                // The newest has idled too long, so all have.
+                idle.clear();
+                return None;
+            }
+            if self.is_current(&last.connection) {
+                return Some(last.connection);
+            }
         }
-        Some(last.sender)
+    }
+
+    /// Whether a connection was made with the certificates of now: whom we believed before, we may
+    /// believe no longer. The request that is on it ends as it began.
+    fn is_current(&self, connection: &Connection) -> bool {
+        match (&self.target.tls, &connection.tls) {
+            (Some((now, _)), Some(then)) => Arc::ptr_eq(&now.load(), then),
+            _ => true,
+        }
     }
 
     /// A fresh connection, outside the pool when it is for an upgrade.
-    pub(super) async fn connect(&self) -> Result<SendRequest<UpstreamBody>, Refusal> {
+    pub(super) async fn connect(&self) -> Result<Connection, Refusal> {
         let connect = async {
             let (host, port) = &self.target.authority;
             let tcp = TcpStream::connect((host.as_str(), *port)).await?;
             tcp.set_nodelay(true)?;
             let mut builder = http1::Builder::new();
             builder.max_headers(HEADERS);
-            let sender = match &self.target.tls {
+            let (sender, tls) = match &self.target.tls {
                 None => {
                     let (sender, connection) = builder
                         .handshake(TokioIo::new(tcp))
                         .await
                         .map_err(std::io::Error::other)?;
                     tokio::spawn(connection.with_upgrades());
-                    sender
+                    (sender, None)
                 }
-                Some((connector, name)) => {
+                Some((newest, name)) => {
+                    let config = newest.load_full();
+                    let connector = TlsConnector::from(config.clone());
                     let tls = connector.connect(name.clone(), tcp).await?;
                     let (sender, connection) = builder
                         .handshake(TokioIo::new(tls))
                         .await
                         .map_err(std::io::Error::other)?;
                     tokio::spawn(connection.with_upgrades());
-                    sender
+                    (sender, Some(config))
                 }
             };
-            std::io::Result::Ok(sender)
+            std::io::Result::Ok(Connection { sender, tls })
         };
         self.metrics.upstream_connection(false);
         match tokio::time::timeout(CONNECT, connect).await {
-            Ok(Ok(sender)) => Ok(sender),
+            Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(Refusal::new(
                 Code::AppUnavailable,
                 format!("connecting to the app: {error}"),
@@ -163,12 +186,12 @@ impl Pool {
         mut request: Request<UpstreamBody>,
     ) -> Result<(Response<Incoming>, Lease), Refusal> {
         loop {
-            let (mut sender, fresh) = match self.take_idle() {
-                Some(sender) => (sender, false),
+            let (mut connection, fresh) = match self.take_idle() {
+                Some(connection) => (connection, false),
                 // Boxed: most requests find a connection.
                 None => (Box::pin(self.connect()).await?, true),
             };
-            if sender.ready().await.is_err() {
+            if connection.sender.ready().await.is_err() {
                 if fresh {
                     return Err(Refusal::new(
                         Code::AppUnavailable,
@@ -177,7 +200,7 @@ impl Pool {
                 }
                 continue;
             }
-            let sent = sender.try_send_request(request);
+            let sent = connection.sender.try_send_request(request);
             match tokio::time::timeout(self.response_timeout, sent).await {
                 Ok(Ok(response)) => {
                     if !fresh {
@@ -186,7 +209,7 @@ impl Pool {
                     return Ok((
                         response,
                         Lease {
-                            sender,
+                            connection,
                             pool: self.clone(),
                         },
                     ));

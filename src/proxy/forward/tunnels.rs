@@ -1,6 +1,6 @@
 //! The open sockets, so that they can be cut: by session, by age, all at once.
 
-use crate::types::{SessionId, Timestamp};
+use crate::types::{KeyId, SessionId, Timestamp};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub enum Cut {
     Restart,
     /// The browser said what the app's rules refuse.
     Refused,
+    /// The key that signed its cookie was revoked.
+    KeyRevoked,
 }
 
 impl Cut {
@@ -31,6 +33,7 @@ impl Cut {
         match self {
             Self::SessionEnded => (1008, "session ended"),
             Self::Refused => (1008, "message refused"),
+            Self::KeyRevoked => (1008, "key revoked"),
             Self::Renewed => (1012, "session renewed"),
             Self::MaxAge => (1012, "reconnect"),
             Self::Stale => (1012, "no sign of life"),
@@ -43,6 +46,7 @@ impl Cut {
         match self {
             Self::SessionEnded => "session_ended",
             Self::Refused => "refused",
+            Self::KeyRevoked => "key_revoked",
             Self::Renewed => "renewed",
             Self::MaxAge => "max_age",
             Self::Stale => "stale",
@@ -50,13 +54,14 @@ impl Cut {
         }
     }
 
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::SessionEnded,
         Self::Renewed,
         Self::MaxAge,
         Self::Stale,
         Self::Restart,
         Self::Refused,
+        Self::KeyRevoked,
     ];
 }
 
@@ -64,6 +69,8 @@ impl Cut {
 #[derive(Debug)]
 pub struct Cord {
     session: SessionId,
+    /// The key that signed the cookie it was opened with.
+    key: KeyId,
     /// When it must come back.
     until: Timestamp,
     /// 0: not cut; else 1 + index into `Cut::ALL`.
@@ -130,9 +137,15 @@ impl Drop for Registration {
 
 impl Tunnels {
     /// Registers a socket before its first byte is copied.
-    pub fn register(self: &Arc<Self>, session: SessionId, until: Timestamp) -> Registration {
+    pub fn register(
+        self: &Arc<Self>,
+        session: SessionId,
+        key: KeyId,
+        until: Timestamp,
+    ) -> Registration {
         let cord = Arc::new(Cord {
             session,
+            key,
             until,
             cut: AtomicU16::new(0),
             wake: Notify::new(),
@@ -160,6 +173,11 @@ impl Tunnels {
     /// Cuts those whose time has come.
     pub fn cut_aged(&self, now: Timestamp) -> usize {
         self.cut_where(Cut::MaxAge, |c| c.until <= now)
+    }
+
+    /// Cuts those whose cookie was signed by a key that is not `known`.
+    pub fn cut_unproven(&self, known: impl Fn(&str) -> bool) -> usize {
+        self.cut_where(Cut::KeyRevoked, |c| !known(c.key.as_str()))
     }
 
     /// Cuts all.
@@ -200,8 +218,15 @@ mod tests {
     async fn a_cut_reaches_a_socket_that_waits_and_one_that_will() {
         let tunnels = Arc::new(Tunnels::default());
         let id = SessionId([1; 32]);
-        let a = tunnels.register(id, Timestamp(100));
-        let b = tunnels.register(SessionId([2; 32]), Timestamp(50));
+        let key = |kid: &str| KeyId::new(kid).unwrap();
+        let a = tunnels.register(id, key("old"), Timestamp(100));
+        let b = tunnels.register(SessionId([2; 32]), key("new"), Timestamp(50));
+        let c = tunnels.register(id, key("old"), Timestamp(100));
+        assert_eq!(tunnels.cut_unproven(|kid| kid == "old"), 1, "b only");
+        assert_eq!(b.cord.wait().await, Cut::KeyRevoked);
+        drop(b);
+        drop(c);
+        let b = tunnels.register(SessionId([2; 32]), key("new"), Timestamp(50));
         assert_eq!(tunnels.cut_session(&id, Cut::SessionEnded), 1);
         assert_eq!(a.cord.wait().await, Cut::SessionEnded);
         assert_eq!(tunnels.cut_aged(Timestamp(60)), 1);

@@ -77,8 +77,9 @@ pub(in crate::proxy) async fn send(
     request: Request<UpstreamBody>,
     key: &HeaderValue,
 ) -> Result<Upgrade, Refusal> {
-    let mut sender = pool.connect().await?;
-    let sent = tokio::time::timeout(ANSWER, sender.send_request(request)).await;
+    let mut connection = pool.connect().await?;
+    let sent = connection.sender.send_request(request);
+    let sent = tokio::time::timeout(ANSWER, sent).await;
     let mut response = match sent {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(upstream_error(error)),

@@ -5,13 +5,14 @@
 
 use super::live::{Live, ProvenCookie};
 use crate::error::Refusal;
+use crate::keys::ring::Ring;
 use crate::keys::session_token::{self, NewToken};
 use crate::proxy::body::Body;
 use crate::proxy::bridge::Bridge;
 use crate::proxy::edge::{CleanRequest, CookieView};
 use crate::proxy::refuse;
 use crate::proxy::route::Site;
-use crate::types::{SessionId, Timestamp};
+use crate::types::{KeyId, SessionId, Timestamp};
 use ::cookie::{Cookie, SameSite};
 use http::header::SET_COOKIE;
 use http::{HeaderValue, Response};
@@ -65,6 +66,7 @@ impl Read<'_> {
         let ring = bridge.ring.load();
         if let Some(proven) = live.proven.load().as_deref()
             && proven.ring_epoch == ring.epoch()
+            && proven.host == site.config.host
             && proven.expires_at > now
             && *proven.bytes == *text.as_bytes()
         {
@@ -80,10 +82,20 @@ impl Read<'_> {
         }
         live.proven.store(Some(Arc::new(ProvenCookie {
             bytes: text.as_bytes().into(),
+            host: site.config.host.clone(),
             expires_at: claims.expires_at(),
             ring_epoch: ring.epoch(),
         })));
         renewable(live, claims.expires_at())
+    }
+}
+
+/// The key that signed the cookie of a request that has passed; `None` when it is no longer in the
+/// ring.
+pub fn signing_key(site: &Site, request: &CleanRequest, ring: &Ring) -> Option<KeyId> {
+    match read(site, request) {
+        Read::Text(text, _) => session_token::signed_by(ring, text).cloned(),
+        Read::Missing | Read::Unusable => None,
     }
 }
 

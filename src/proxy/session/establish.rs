@@ -165,11 +165,9 @@ async fn make(bridge: &Arc<Bridge>, site: &Arc<Site>, wish: Wish) -> Result<Arc<
         bridge.sessions.denied.set(issuer, subject, true);
         return Err(Code::AccessDisabled.into());
     }
-    // One sign-in of a person at a time, on all replicas: two would make two accounts.
-    let name = format!("sign-in/{app}/{}", user.id);
     let _lock = bridge
         .store
-        .lock(&name, site.config.session.other_wait)
+        .lock(&identity::turn(app, &user), site.config.session.other_wait)
         .await?;
     if let Some(live) = stored(bridge, site, &wish, now).await? {
         return Ok(live);
@@ -387,12 +385,16 @@ async fn enter(bridge: &Arc<Bridge>, live: Arc<Live>) -> Result<Arc<Live>, Refus
 /// The app session that a stored session holds, and the page's CSRF value.
 pub(super) fn unseal(bridge: &Bridge, session: &Session) -> Result<(AppSession, String), Refusal> {
     let purpose = Purpose::Session(&session.id, &session.app);
-    let opened = bridge.master.open(purpose, &session.sealed).map_err(|e| {
-        Refusal::new(
-            Code::Internal,
-            format!("the session's seal does not open: {e}"),
-        )
-    })?;
+    let opened = bridge
+        .master
+        .load()
+        .open(purpose, &session.sealed)
+        .map_err(|e| {
+            Refusal::new(
+                Code::Internal,
+                format!("the session's seal does not open: {e}"),
+            )
+        })?;
     let sealed: SealedGrant = serde_json::from_slice(&opened).map_err(|_| {
         Refusal::new(
             Code::Internal,
@@ -425,6 +427,7 @@ pub(super) fn seal(
     let text = zeroize::Zeroizing::new(serde_json::to_vec(&sealed).unwrap_or_default());
     bridge
         .master
+        .load()
         .seal(Purpose::Session(id, &site.config.id), &text)
         .map_err(|e| Refusal::new(Code::Internal, e.to_string()))
 }

@@ -3,7 +3,8 @@
 use crate::apps::Profile;
 use crate::store::{EndReason, Session};
 use crate::types::{
-    AccountId, AppId, AppToken, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId,
+    AccountId, AppId, AppToken, HostName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
+    UserId,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
@@ -58,9 +59,11 @@ pub struct Standing {
 }
 
 /// A bridge cookie whose signature was found good: its bytes need no second look while the key ring
-/// is the same (design §4). Expiry and liveness are checked on every hit.
+/// and the app's host are the same (design §4, T17). Expiry and liveness are checked on every hit.
 pub(super) struct ProvenCookie {
     pub bytes: Box<[u8]>,
+    /// The host that it was found good for: its audience. A reload may give the app another.
+    pub host: HostName,
     pub expires_at: Timestamp,
     pub ring_epoch: u64,
 }

@@ -10,6 +10,7 @@ use crate::types::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The log is read at least this often: nothing else tells a bridge on SQLite what a command in
@@ -125,7 +126,9 @@ async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
     let log = &bridge.sessions.log;
     loop {
         let read_at = bridge.clock.now();
+        let asked = Instant::now();
         let entries = bridge.store.revocations_after(log.number(), BATCH).await?;
+        bridge.metrics.store_answered(asked.elapsed());
         if entries
             .first()
             .is_some_and(|e| e.number != log.number() + 1)
@@ -147,6 +150,7 @@ async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
         }
         if entries.len() < BATCH as usize {
             log.read_at.store(read_at.0, Ordering::Relaxed);
+            bridge.metrics.revocations_read(read_at);
             return Ok(());
         }
     }

@@ -21,6 +21,7 @@ mod log;
 mod orphans;
 mod table;
 
+pub use cookie::signing_key;
 pub use end::{log_out, look_for_ended};
 pub use keeper::keep;
 pub use live::{Grant, Live};

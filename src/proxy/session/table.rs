@@ -106,6 +106,12 @@ impl Table {
         self.inner.read().by_id.values().cloned().collect()
     }
 
+    /// How many of an app.
+    pub fn count_of(&self, app: &AppId) -> usize {
+        let inner = self.inner.read();
+        inner.by_id.values().filter(|live| live.app == *app).count()
+    }
+
     /// How many.
     pub fn count(&self) -> usize {
         self.inner.read().by_id.len()

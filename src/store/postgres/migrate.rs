@@ -21,8 +21,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 3,
-        name: "0003_audit",
-        sql: include_str!("migrations/0003_audit.sql"),
+        name: "0003_claims",
+        sql: include_str!("migrations/0003_claims.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "0004_audit",
+        sql: include_str!("migrations/0004_audit.sql"),
     },
 ];
 

@@ -8,6 +8,7 @@
 //! values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod claims;
 mod error;
 mod keys;
 mod lock;
@@ -17,6 +18,7 @@ mod pool;
 mod purge;
 mod revocations;
 mod row;
+mod sealed;
 mod sessions;
 mod trail;
 mod users;
@@ -27,9 +29,10 @@ pub use pool::PostgresOptions;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, By, Draft, EndReason, Epoch, LockGuard, Renewal, Result,
-    Revocation, Schema, SealKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
-    Tombstone, TrailFilter, TrailHead, TrailRecord, TrailSeal, User, UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
+    LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
+    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
+    Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User, UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -123,12 +126,32 @@ impl Store for PostgresStore {
             &self.pool,
             &self.channel,
             id,
-            state,
-            reason,
+            None,
+            (state, reason),
             now,
             by,
         ))
         .await
+    }
+
+    async fn set_user_state_if(
+        &self,
+        read: &User,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<(User, Vec<Session>)> {
+        let set = users::set_state(
+            &self.pool,
+            &self.channel,
+            read.id,
+            Some(read),
+            (state, reason),
+            now,
+            by,
+        );
+        bounded(set).await?.ok_or(StoreError::Changed)
     }
 
     async fn account(&self, app: &AppId, user: UserId) -> Result<Option<Account>> {
@@ -315,16 +338,46 @@ impl Store for PostgresStore {
         bounded(trail::put_checkpoint(&self.pool, number, token)).await
     }
 
-    async fn trail_seals(&self, kind: SealKind, after: i64, limit: u32) -> Result<Vec<TrailSeal>> {
-        bounded(trail::seals(&self.pool, kind, after, limit)).await
+    async fn trail_marks(&self, kind: MarkKind, after: i64, limit: u32) -> Result<Vec<TrailMark>> {
+        bounded(trail::marks(&self.pool, kind, after, limit)).await
     }
 
-    async fn newest_trail_seal(&self, kind: SealKind) -> Result<Option<TrailSeal>> {
-        bounded(async { trail::newest_seal(&self.client().await?, kind).await }).await
+    async fn newest_trail_mark(&self, kind: MarkKind) -> Result<Option<TrailMark>> {
+        bounded(async { trail::newest_mark(&self.client().await?, kind).await }).await
     }
 
     async fn prune_trail(&self, number: i64, anchor: &str, by: &By) -> Result<u64> {
         bounded(trail::prune(&self.pool, number, anchor, by)).await
+    }
+
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
+        bounded(claims::claim(&self.pool, claim, now)).await
+    }
+
+    async fn keep_answer(&self, claim: &Claim, answer: &KeptAnswer) -> Result<()> {
+        bounded(claims::keep(&self.pool, claim, answer)).await
+    }
+
+    async fn give_up_claim(&self, claim: &Claim) -> Result<()> {
+        bounded(claims::give_up(&self.pool, claim)).await
+    }
+
+    async fn seals(&self) -> Result<Vec<SealCount>> {
+        bounded(sealed::count(&self.pool)).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>> {
+        bounded(sealed::otherwise(&self.pool, kind, head, after, limit)).await
+    }
+
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64> {
+        bounded(sealed::reseal(&self.pool, records)).await
     }
 
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {

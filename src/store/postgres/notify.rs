@@ -3,17 +3,15 @@
 //! It comes back by itself when the connection is lost, and says "something may have been
 //! appended" each time it does, since it may have missed what was.
 
-use super::pool::PostgresOptions;
+use super::pool::{FollowingTls, PostgresOptions};
 use crate::store::Result;
 use crate::store::signal::Signal;
-use rustls::ClientConfig;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Config, NoTls, Socket};
-use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Wait before the first new attempt; doubled up to [`LONGEST_PAUSE`].
@@ -40,7 +38,7 @@ pub(super) fn listen(
     let channel = channel(&options.schema);
     let task = match &options.tls {
         Some(tls) => {
-            let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+            let tls = FollowingTls(Arc::clone(tls));
             tokio::spawn(run(config, tls, channel, signal))
         }
         None => tokio::spawn(run(config, NoTls, channel, signal)),

@@ -1,6 +1,7 @@
 //! Connections: where to, how long anything may take, and who gets one.
 
 use crate::store::{Result, StoreError};
+use arc_swap::ArcSwap;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -8,7 +9,8 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Longest wait for a free connection of the pool, and for a new one to stand.
@@ -26,9 +28,9 @@ pub struct PostgresOptions {
     pub url: SecretString,
     /// Connections in the pool. Two more are kept beside it, for locks and for notifications.
     pub max_connections: usize,
-    /// TLS towards the server. When given, a connection without TLS is refused, whatever the URL
+    /// TLS towards the server, as it is when a connection is made. When given, a connection without TLS is refused, whatever the URL
     /// says; without it, a URL that demands TLS is refused.
-    pub tls: Option<Arc<ClientConfig>>,
+    pub tls: Option<Arc<ArcSwap<ClientConfig>>>,
     /// The PostgreSQL schema that holds our tables: 1 to 40 of a–z, 0–9 and `_`, starting with a
     /// letter.
     pub schema: String,
@@ -84,6 +86,24 @@ impl PostgresOptions {
     }
 }
 
+/// TLS of the next connection: whatever the files say then.
+#[derive(Clone)]
+pub(super) struct FollowingTls(pub(super) Arc<ArcSwap<ClientConfig>>);
+
+impl MakeTlsConnect<Socket> for FollowingTls {
+    type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+    type TlsConnect = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
+    type Error = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Error;
+
+    fn make_tls_connect(
+        &mut self,
+        domain: &str,
+    ) -> std::result::Result<Self::TlsConnect, Self::Error> {
+        let newest = ClientConfig::clone(&self.0.load());
+        MakeTlsConnect::<Socket>::make_tls_connect(&mut MakeRustlsConnect::new(newest), domain)
+    }
+}
+
 /// The pool; no connection is made before the first is asked for.
 pub(super) fn pool(options: &PostgresOptions) -> Result<Pool> {
     let config = options.config()?;
@@ -95,7 +115,7 @@ pub(super) fn pool(options: &PostgresOptions) -> Result<Pool> {
     };
     let manager = match &options.tls {
         Some(tls) => {
-            let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+            let tls = FollowingTls(Arc::clone(tls));
             Manager::from_config(config, tls, recycling)
         }
         None => Manager::from_config(config, NoTls, recycling),

@@ -28,6 +28,13 @@ pub(super) async fn purge(pool: &Pool, now: Timestamp, before: Timestamp) -> Res
         &[&before.0, &PURGE_AT_ONCE],
     )
     .await?;
+    let claims = run(
+        &tx,
+        "DELETE FROM claims WHERE ctid = ANY (ARRAY
+             (SELECT ctid FROM claims WHERE stands_until < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))",
+        &[&now.0, &PURGE_AT_ONCE],
+    )
+    .await?;
     let entries = run(
         &tx,
         "DELETE FROM revocations WHERE number = ANY (ARRAY
@@ -40,5 +47,5 @@ pub(super) async fn purge(pool: &Pool, now: Timestamp, before: Timestamp) -> Res
     )
     .await?;
     tx.commit().await?;
-    Ok(tombstones + sessions + entries)
+    Ok(tombstones + sessions + claims + entries)
 }

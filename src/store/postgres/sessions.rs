@@ -64,6 +64,14 @@ pub(super) async fn page(pool: &Pool, filter: &SessionFilter) -> Result<Vec<Sess
     if filter.live {
         conditions.plain("ended_at IS NULL");
     }
+    if let Some((born, id)) = filter.after {
+        // A number of our own: nothing to escape.
+        let born = born.0;
+        conditions.with(
+            &format!("(created_at < {born} OR (created_at = {born} AND id < ?))"),
+            id.0.to_vec(),
+        );
+    }
     if let Some((expired, unseen)) = filter.outlived {
         // Numbers of our own: nothing to escape.
         conditions.plain(&format!(
@@ -268,7 +276,7 @@ pub(super) async fn end(
         Which::Sid(_, issuer, subject, _) => users::by_subject(&tx, issuer, subject)
             .await?
             .map(|user| user.id),
-        Which::All => {
+        Which::All | Which::App(_) => {
             let sql = "UPDATE counters SET value = value + 1 WHERE name = 'global_epoch'";
             run(&tx, sql, &[]).await?;
             None
@@ -330,6 +338,7 @@ pub(super) async fn end_live(
                 [&app.as_str(), &issuer.as_str(), &subject.as_str()];
             many(tx, &sql, &values, rows::session).await
         }
+        Which::App(app) => many(tx, &live("AND app = $1"), &[&app.as_str()], rows::session).await,
         Which::All => many(tx, &live(""), &[], rows::session).await,
     }?;
     let mut ended: Vec<Session> = found

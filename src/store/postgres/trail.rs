@@ -6,11 +6,11 @@
 
 use super::row::{Conditions, many, one, run};
 use super::users::gone;
-use crate::store::rows::{self, SEAL, TRAIL};
+use crate::store::rows::{self, MARK, TRAIL};
 use crate::store::rules::limit;
 use crate::store::trail::linked;
 use crate::store::{
-    By, Change, Draft, Result, SealKind, TrailFilter, TrailHead, TrailRecord, TrailSeal,
+    By, Change, Draft, MarkKind, Result, TrailFilter, TrailHead, TrailMark, TrailRecord,
 };
 use deadpool_postgres::{GenericClient, Pool, Transaction};
 
@@ -119,14 +119,14 @@ pub(super) async fn page(pool: &Pool, filter: &TrailFilter) -> Result<Vec<TrailR
 }
 
 pub(super) async fn put_checkpoint(pool: &Pool, number: i64, token: &str) -> Result<()> {
-    put_seal(&pool.get().await?, SealKind::Checkpoint, number, token).await
+    put_mark(&pool.get().await?, MarkKind::Checkpoint, number, token).await
 }
 
-async fn put_seal(db: &impl GenericClient, kind: SealKind, number: i64, token: &str) -> Result<()> {
+async fn put_mark(db: &impl GenericClient, kind: MarkKind, number: i64, token: &str) -> Result<()> {
     run(
         db,
         &format!(
-            "INSERT INTO audit_seals ({SEAL}) VALUES ($1, $2, $3) ON CONFLICT (kind, number) DO NOTHING"
+            "INSERT INTO audit_marks ({MARK}) VALUES ($1, $2, $3) ON CONFLICT (kind, number) DO NOTHING"
         ),
         &[&kind.as_str(), &number, &token],
     )
@@ -134,32 +134,32 @@ async fn put_seal(db: &impl GenericClient, kind: SealKind, number: i64, token: &
     Ok(())
 }
 
-pub(super) async fn seals(
+pub(super) async fn marks(
     pool: &Pool,
-    kind: SealKind,
+    kind: MarkKind,
     after: i64,
     asked: u32,
-) -> Result<Vec<TrailSeal>> {
+) -> Result<Vec<TrailMark>> {
     many(
         &pool.get().await?,
         &format!(
-            "SELECT {SEAL} FROM audit_seals WHERE kind = $1 AND number > $2 ORDER BY number LIMIT $3"
+            "SELECT {MARK} FROM audit_marks WHERE kind = $1 AND number > $2 ORDER BY number LIMIT $3"
         ),
         &[&kind.as_str(), &after, &limit(asked)],
-        rows::trail_seal,
+        rows::trail_mark,
     )
     .await
 }
 
-pub(super) async fn newest_seal(
+pub(super) async fn newest_mark(
     db: &impl GenericClient,
-    kind: SealKind,
-) -> Result<Option<TrailSeal>> {
+    kind: MarkKind,
+) -> Result<Option<TrailMark>> {
     one(
         db,
-        &format!("SELECT {SEAL} FROM audit_seals WHERE kind = $1 ORDER BY number DESC LIMIT 1"),
+        &format!("SELECT {MARK} FROM audit_marks WHERE kind = $1 ORDER BY number DESC LIMIT 1"),
         &[&kind.as_str()],
-        rows::trail_seal,
+        rows::trail_mark,
     )
     .await
 }
@@ -172,7 +172,7 @@ pub(super) async fn prune(pool: &Pool, number: i64, anchor: &str, by: &By) -> Re
     let head = one(&tx, sql, &[], rows::trail_head)
         .await?
         .ok_or_else(gone)?;
-    let stands = newest_seal(&tx, SealKind::Anchor)
+    let stands = newest_mark(&tx, MarkKind::Anchor)
         .await?
         .is_some_and(|seal| seal.number >= number);
     if stands || head.number <= number {
@@ -186,11 +186,11 @@ pub(super) async fn prune(pool: &Pool, number: i64, anchor: &str, by: &By) -> Re
     .await?;
     run(
         &tx,
-        "DELETE FROM audit_seals WHERE number <= $1",
+        "DELETE FROM audit_marks WHERE number <= $1",
         &[&number],
     )
     .await?;
-    put_seal(&tx, SealKind::Anchor, number, anchor).await?;
+    put_mark(&tx, MarkKind::Anchor, number, anchor).await?;
     append(&tx, &by.records(&Change::Pruned(number))).await?;
     tx.commit().await?;
     Ok(removed)

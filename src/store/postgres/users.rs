@@ -3,7 +3,7 @@
 use super::row::{Conditions, many, one, run};
 use super::{revocations, sessions, trail};
 use crate::store::rows::{self, Columns as _, USER};
-use crate::store::rules::{Standing, limit, nothing_new, plain};
+use crate::store::rules::{Standing, limit, nothing_new, plain, still_as};
 use crate::store::{
     By, Change, EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter,
     UserState, Which,
@@ -121,12 +121,13 @@ pub(super) async fn page(pool: &Pool, filter: &UserFilter) -> Result<Vec<User>> 
     .await
 }
 
+/// With `read` only if the user is still like that.
 pub(super) async fn set_state(
     pool: &Pool,
     channel: &str,
     id: UserId,
-    state: UserState,
-    reason: &str,
+    read: Option<&User>,
+    (state, reason): (UserState, &str),
     now: Timestamp,
     by: &By,
 ) -> Result<Option<(User, Vec<Session>)>> {
@@ -135,6 +136,13 @@ pub(super) async fn set_state(
     let Some(standing) = lock(&tx, id).await? else {
         return Ok(None);
     };
+    if let Some(read) = read
+        && !get(&tx, id)
+            .await?
+            .is_some_and(|user| still_as(&user, read))
+    {
+        return Err(StoreError::Changed);
+    }
     let mut ended = Vec::new();
     if standing.state != state {
         run(

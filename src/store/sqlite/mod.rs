@@ -9,6 +9,7 @@
 //! SQLite's values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod claims;
 mod error;
 mod keys;
 mod lock;
@@ -16,6 +17,7 @@ mod open;
 mod purge;
 mod revocations;
 mod row;
+mod sealed;
 mod sessions;
 mod thread;
 mod trail;
@@ -26,9 +28,10 @@ pub(super) use open::MIGRATIONS;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, By, Draft, EndReason, Epoch, LockGuard, Renewal, Result,
-    Revocation, Schema, SealKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
-    Tombstone, TrailFilter, TrailHead, TrailRecord, TrailSeal, User, UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
+    LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
+    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
+    Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User, UserFilter, UserState, Which,
 };
 use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
 use async_trait::async_trait;
@@ -188,6 +191,19 @@ impl Store for SqliteStore {
     ) -> Result<Option<(User, Vec<Session>)>> {
         let (reason, by) = (reason.to_owned(), by.clone());
         self.write_log(move |db| users::set_state(db, id, state, &reason, now, &by))
+            .await
+    }
+
+    async fn set_user_state_if(
+        &self,
+        read: &User,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<(User, Vec<Session>)> {
+        let (read, reason, by) = (read.clone(), reason.to_owned(), by.clone());
+        self.write_log(move |db| users::set_state_if(db, &read, state, &reason, now, &by))
             .await
     }
 
@@ -383,19 +399,56 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn trail_seals(&self, kind: SealKind, after: i64, limit: u32) -> Result<Vec<TrailSeal>> {
-        self.read(move |db| trail::seals(db, kind, after, limit))
+    async fn trail_marks(&self, kind: MarkKind, after: i64, limit: u32) -> Result<Vec<TrailMark>> {
+        self.read(move |db| trail::marks(db, kind, after, limit))
             .await
     }
 
-    async fn newest_trail_seal(&self, kind: SealKind) -> Result<Option<TrailSeal>> {
-        self.read(move |db| trail::newest_seal(db, kind)).await
+    async fn newest_trail_mark(&self, kind: MarkKind) -> Result<Option<TrailMark>> {
+        self.read(move |db| trail::newest_mark(db, kind)).await
     }
 
     async fn prune_trail(&self, number: i64, anchor: &str, by: &By) -> Result<u64> {
         let (anchor, by) = (anchor.to_owned(), by.clone());
         self.write(move |db| trail::prune(db, number, &anchor, &by))
             .await
+    }
+
+    async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {
+        let claim = claim.clone();
+        self.write(move |db| claims::claim(db, &claim, now)).await
+    }
+
+    async fn keep_answer(&self, claim: &Claim, answer: &KeptAnswer) -> Result<()> {
+        let (claim, answer) = (claim.clone(), answer.clone());
+        self.write(move |db| claims::keep(db, &claim, &answer))
+            .await
+    }
+
+    async fn give_up_claim(&self, claim: &Claim) -> Result<()> {
+        let claim = claim.clone();
+        self.write(move |db| claims::give_up(db, &claim)).await
+    }
+
+    async fn seals(&self) -> Result<Vec<SealCount>> {
+        self.read(sealed::count).await
+    }
+
+    async fn sealed_otherwise(
+        &self,
+        kind: SealedKind,
+        head: SealHead,
+        after: Option<&SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Sealed>> {
+        let after = after.cloned();
+        self.read(move |db| sealed::otherwise(db, kind, head, after.as_ref(), limit))
+            .await
+    }
+
+    async fn reseal(&self, records: &[Resealed]) -> Result<u64> {
+        let records = records.to_vec();
+        self.write(move |db| sealed::reseal(db, &records)).await
     }
 
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard> {

@@ -22,6 +22,12 @@ pub(super) fn purge(db: &Connection, now: Timestamp, before: Timestamp) -> Resul
               WHERE ended_at < ?1 OR (ended_at IS NULL AND expires_at < ?1) LIMIT ?2)",
         params![before.0, PURGE_AT_ONCE],
     )?;
+    let claims = run(
+        db,
+        "DELETE FROM claims WHERE (client, key) IN
+             (SELECT client, key FROM claims WHERE stands_until < ?1 LIMIT ?2)",
+        params![now.0, PURGE_AT_ONCE],
+    )?;
     let entries = run(
         db,
         "DELETE FROM revocations WHERE number IN
@@ -32,5 +38,5 @@ pub(super) fn purge(db: &Connection, now: Timestamp, before: Timestamp) -> Resul
               ORDER BY number LIMIT ?2)",
         params![before.0, PURGE_AT_ONCE],
     )?;
-    Ok((tombstones + sessions + entries) as u64)
+    Ok((tombstones + sessions + claims + entries) as u64)
 }

@@ -61,6 +61,14 @@ pub(super) fn page(db: &Connection, filter: &SessionFilter) -> Result<Vec<Sessio
     if filter.live {
         conditions.plain("ended_at IS NULL");
     }
+    if let Some((born, id)) = filter.after {
+        // A number of our own: nothing to escape.
+        let born = born.0;
+        conditions.with(
+            &format!("(created_at < {born} OR (created_at = {born} AND id < ?))"),
+            id.0.to_vec(),
+        );
+    }
     if let Some((expired, unseen)) = filter.outlived {
         // Numbers of our own: nothing to escape.
         conditions.plain(&format!(
@@ -268,7 +276,7 @@ pub(super) fn end(
                 buried = Some(user.id);
             }
         }
-        Which::All => {
+        Which::All | Which::App(_) => {
             run(
                 db,
                 "UPDATE counters SET value = value + 1 WHERE name = 'global_epoch'",
@@ -342,6 +350,9 @@ pub(super) fn end_live(
             [app.as_str(), issuer.as_str(), subject.as_str()],
             |row| rows::session(row),
         ),
+        Which::App(app) => many(db, &format!("{live} AND app = ?1"), [app.as_str()], |row| {
+            rows::session(row)
+        }),
         Which::All => many(db, &live, [], |row| rows::session(row)),
     }?;
     let mut ended = Vec::new();

@@ -1,11 +1,11 @@
 //! The audit trail. One writer at a time gives its numbers their order.
 
 use super::row::{Conditions, many, one, run};
-use crate::store::rows::{self, SEAL, TRAIL};
+use crate::store::rows::{self, MARK, TRAIL};
 use crate::store::rules::limit;
 use crate::store::trail::linked;
 use crate::store::{
-    By, Change, Draft, Result, SealKind, StoreError, TrailFilter, TrailHead, TrailRecord, TrailSeal,
+    By, Change, Draft, MarkKind, Result, StoreError, TrailFilter, TrailHead, TrailMark, TrailRecord,
 };
 use rusqlite::{Connection, params};
 
@@ -89,53 +89,53 @@ pub(super) fn page(db: &Connection, filter: &TrailFilter) -> Result<Vec<TrailRec
 }
 
 pub(super) fn put_checkpoint(db: &Connection, number: i64, token: &str) -> Result<()> {
-    put_seal(db, SealKind::Checkpoint, number, token)
+    put_mark(db, MarkKind::Checkpoint, number, token)
 }
 
-fn put_seal(db: &Connection, kind: SealKind, number: i64, token: &str) -> Result<()> {
+fn put_mark(db: &Connection, kind: MarkKind, number: i64, token: &str) -> Result<()> {
     run(
         db,
         &format!(
-            "INSERT INTO audit_seals ({SEAL}) VALUES (?1, ?2, ?3) ON CONFLICT (kind, number) DO NOTHING"
+            "INSERT INTO audit_marks ({MARK}) VALUES (?1, ?2, ?3) ON CONFLICT (kind, number) DO NOTHING"
         ),
         params![kind.as_str(), number, token],
     )?;
     Ok(())
 }
 
-pub(super) fn seals(
+pub(super) fn marks(
     db: &Connection,
-    kind: SealKind,
+    kind: MarkKind,
     after: i64,
     asked: u32,
-) -> Result<Vec<TrailSeal>> {
+) -> Result<Vec<TrailMark>> {
     many(
         db,
         &format!(
-            "SELECT {SEAL} FROM audit_seals WHERE kind = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
+            "SELECT {MARK} FROM audit_marks WHERE kind = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
         ),
         params![kind.as_str(), after, limit(asked)],
-        |row| rows::trail_seal(row),
+        |row| rows::trail_mark(row),
     )
 }
 
-pub(super) fn newest_seal(db: &Connection, kind: SealKind) -> Result<Option<TrailSeal>> {
+pub(super) fn newest_mark(db: &Connection, kind: MarkKind) -> Result<Option<TrailMark>> {
     one(
         db,
-        &format!("SELECT {SEAL} FROM audit_seals WHERE kind = ?1 ORDER BY number DESC LIMIT 1"),
+        &format!("SELECT {MARK} FROM audit_marks WHERE kind = ?1 ORDER BY number DESC LIMIT 1"),
         [kind.as_str()],
-        |row| rows::trail_seal(row),
+        |row| rows::trail_mark(row),
     )
 }
 
 pub(super) fn prune(db: &Connection, number: i64, anchor: &str, by: &By) -> Result<u64> {
-    let stands = newest_seal(db, SealKind::Anchor)?.is_some_and(|seal| seal.number >= number);
+    let stands = newest_mark(db, MarkKind::Anchor)?.is_some_and(|seal| seal.number >= number);
     if stands || head(db)?.number <= number {
         return Ok(0);
     }
     let removed = run(db, "DELETE FROM audit_records WHERE number <= ?1", [number])?;
-    run(db, "DELETE FROM audit_seals WHERE number <= ?1", [number])?;
-    put_seal(db, SealKind::Anchor, number, anchor)?;
+    run(db, "DELETE FROM audit_marks WHERE number <= ?1", [number])?;
+    put_mark(db, MarkKind::Anchor, number, anchor)?;
     append(db, &by.records(&Change::Pruned(number)))?;
     Ok(removed as u64)
 }

@@ -3,7 +3,7 @@
 use super::row::{Conditions, many, one, run};
 use super::{revocations, sessions, trail};
 use crate::store::rows::{self, Columns as _, USER};
-use crate::store::rules::{limit, nothing_new, plain};
+use crate::store::rules::{limit, nothing_new, plain, still_as};
 use crate::store::{
     By, Change, EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter,
     UserState, Which,
@@ -102,6 +102,22 @@ pub(super) fn page(db: &Connection, filter: &UserFilter) -> Result<Vec<User>> {
         rusqlite::params_from_iter(values),
         |row| rows::user(row),
     )
+}
+
+pub(super) fn set_state_if(
+    db: &Connection,
+    read: &User,
+    state: UserState,
+    reason: &str,
+    now: Timestamp,
+    by: &By,
+) -> Result<(User, Vec<Session>)> {
+    match get(db, read.id)? {
+        Some(user) if still_as(&user, read) => {
+            set_state(db, read.id, state, reason, now, by)?.ok_or(StoreError::Changed)
+        }
+        _ => Err(StoreError::Changed),
+    }
 }
 
 pub(super) fn set_state(

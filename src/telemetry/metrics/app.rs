@@ -25,6 +25,7 @@ struct Inner {
     opened: Counter,
     reused: Counter,
     sockets_open: Gauge,
+    sessions_live: Gauge,
     logins_in_flight: Gauge,
     login_queue: Gauge,
 }
@@ -57,6 +58,7 @@ impl AppMetrics {
             opened: connections("opened"),
             reused: connections("reused"),
             sockets_open: families.sockets_open.get_or_create_owned(&label),
+            sessions_live: families.sessions_live.get_or_create_owned(&label),
             logins_in_flight: families.logins_in_flight.get_or_create_owned(&label),
             login_queue: families.login_queue.get_or_create_owned(&label),
             app: Arc::clone(&app),
@@ -136,6 +138,12 @@ impl AppMetrics {
         }
     }
 
+    /// So many sessions are in memory.
+    pub fn sessions_live(&self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.0.sessions_live.set(count);
+    }
+
     /// A WebSocket is open until the guard is dropped.
     #[must_use]
     pub fn websocket(&self) -> Counted {
@@ -173,7 +181,7 @@ impl fmt::Debug for AppMetrics {
 pub struct Counted(Gauge);
 
 impl Counted {
-    fn new(gauge: &Gauge) -> Self {
+    pub(super) fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }

@@ -105,6 +105,16 @@ words! {
 }
 
 words! {
+    /// Why a connection was turned away.
+    ConnectionTrouble {
+        /// TLS failed, or took too long.
+        Tls = "tls",
+        /// The client's certificate has another name.
+        Name = "name",
+    }
+}
+
+words! {
     /// What the store did not do.
     StoreTrouble {
         /// It does not answer.
@@ -153,6 +163,25 @@ pub(super) struct IssuerLabel {
 pub(super) struct IssuerFetch {
     pub(super) issuer: Arc<str>,
     pub(super) outcome: &'static str,
+}
+
+/// Certificates of a listener or peer of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CertificateLabel {
+    pub(super) about: Arc<str>,
+    pub(super) role: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ListenerLabel {
+    pub(super) listener: &'static str,
+}
+
+/// One word about a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ListenerWord {
+    pub(super) listener: &'static str,
+    pub(super) kind: &'static str,
 }
 
 /// One word.

@@ -7,16 +7,17 @@
 mod app;
 mod labels;
 
-pub use app::AppMetrics;
+pub use app::{AppMetrics, Counted};
 pub use labels::{
-    AccountOutcome, AuditTrouble, FetchOutcome, LoginOutcome, ReplayKind, SessionEvent,
-    StoreTrouble,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
+    SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;
 use crate::types::{AppId, IssuerId, Timestamp};
 use labels::{
-    AppLabel, AppWord, BuildLabel, CodeLabel, IssuerFetch, IssuerLabel, RequestLabel, Word,
+    AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, IssuerFetch, IssuerLabel,
+    ListenerLabel, ListenerWord, RequestLabel, Word,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
@@ -29,6 +30,7 @@ use prometheus_client::registry::{Metric, Registry};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything that is counted. Cheap to clone.
 #[derive(Clone)]
@@ -59,6 +61,14 @@ struct Families {
     upstream_connections: Family<AppWord, Counter>,
     sockets_open: Family<AppLabel, Gauge>,
     sockets_cut: Family<AppWord, Counter>,
+    sessions_live: Family<AppLabel, Gauge>,
+    connections_open: Family<ListenerLabel, Gauge>,
+    connections_refused: Family<ListenerWord, Counter>,
+    certificates: Family<CertificateLabel, Gauge>,
+    signing_since: Family<Word, Gauge>,
+    signing_until: Family<Word, Gauge>,
+    sealed_under_former: Family<Word, Gauge>,
+    store_reads: Histogram,
     store_errors: Family<Word, Counter>,
     revocation_lag: Gauge,
     revocation_number: Gauge,
@@ -67,6 +77,7 @@ struct Families {
     audit_broken: Gauge,
     audit_dropped: Counter,
     audit_troubles: Family<Word, Counter>,
+    revocation_read_at: Gauge,
 }
 
 impl Metrics {
@@ -170,6 +181,63 @@ impl Metrics {
             .inc();
     }
 
+    /// The store answered the read that every replica makes all the time.
+    pub fn store_answered(&self, took: Duration) {
+        self.families().store_reads.observe(took.as_secs_f64());
+    }
+
+    /// The revocation log was read to its end.
+    pub fn revocations_read(&self, at: Timestamp) {
+        self.families().revocation_read_at.set(at.0);
+    }
+
+    /// When the first certificate of a file ends. `about` is a listener or peer of the
+    /// configuration, `role` what the file is for.
+    pub fn certificate(&self, about: &str, role: &'static str, until: Timestamp) {
+        let about = about.into();
+        let label = CertificateLabel { about, role };
+        self.families()
+            .certificates
+            .get_or_create(&label)
+            .set(until.0);
+    }
+
+    /// Since when a key of a kind signs, and when the next one takes over; 0: nobody knows.
+    pub fn signing_key(&self, kind: &'static str, since: Timestamp, next: Option<Timestamp>) {
+        let label = Word { kind };
+        let families = self.families();
+        families.signing_since.get_or_create(&label).set(since.0);
+        let next = next.unwrap_or_default();
+        families.signing_until.get_or_create(&label).set(next.0);
+    }
+
+    /// Records of a kind that hang on a former master key.
+    pub fn sealed_under_former(&self, kind: &'static str, left: u64) {
+        let left = i64::try_from(left).unwrap_or(i64::MAX);
+        let label = Word { kind };
+        self.families()
+            .sealed_under_former
+            .get_or_create(&label)
+            .set(left);
+    }
+
+    /// A connection is open on a listener until the guard is dropped.
+    #[must_use]
+    pub fn connection(&self, listener: &'static str) -> Counted {
+        let open = &self.families().connections_open;
+        Counted::new(&open.get_or_create(&ListenerLabel { listener }))
+    }
+
+    /// A connection was turned away before its first request.
+    pub fn connection_refused(&self, listener: &'static str, why: ConnectionTrouble) {
+        let kind = why.as_str();
+        let label = ListenerWord { listener, kind };
+        self.families()
+            .connections_refused
+            .get_or_create(&label)
+            .inc();
+    }
+
     /// How far this replica has read the revocation log: the number it has reached, and how many
     /// entries it knows to be behind.
     pub fn revocations(&self, reached: i64, behind: i64) {
@@ -231,8 +299,15 @@ impl Families {
             "From the request's head to the answer's head",
             durations.clone(),
         );
+        let store_reads = Histogram::new(BUCKETS);
+        to.register(
+            "store_read_seconds",
+            "How long the store takes to answer the read of the revocation log",
+            store_reads.clone(),
+        );
         Self {
             durations,
+            store_reads,
             requests: family(
                 to,
                 "requests",
@@ -266,6 +341,41 @@ impl Families {
                 to,
                 "websockets_cut",
                 "WebSockets that the bridge cut, by reason",
+            ),
+            sessions_live: family(
+                to,
+                "sessions_live",
+                "Sessions in the memory of this replica",
+            ),
+            connections_open: family(
+                to,
+                "connections_open",
+                "Connections open on a listener, sockets included",
+            ),
+            connections_refused: family(
+                to,
+                "connections_refused",
+                "Connections turned away before their first request, by reason",
+            ),
+            certificates: family(
+                to,
+                "certificate_expires_timestamp_seconds",
+                "When the first certificate of a file ends, in seconds since 1970",
+            ),
+            signing_since: family(
+                to,
+                "signing_key_since_timestamp_seconds",
+                "Since when the key of a kind signs, in seconds since 1970",
+            ),
+            signing_until: family(
+                to,
+                "signing_key_next_timestamp_seconds",
+                "When the next key of a kind takes over, in seconds since 1970; 0: not planned",
+            ),
+            sealed_under_former: family(
+                to,
+                "sealed_under_former_master_key",
+                "Records that must be sealed anew before a former master key may go",
             ),
             store_errors: family(to, "store_errors", "What the store did not do"),
             revocation_lag: single(
@@ -302,6 +412,11 @@ impl Families {
                 to,
                 "audit_troubles",
                 "What the audit trail's keeper could not do, and tries again",
+            ),
+            revocation_read_at: single(
+                to,
+                "revocation_read_timestamp_seconds",
+                "When this replica last read the revocation log to its end, in seconds since 1970",
             ),
         }
     }

@@ -83,7 +83,12 @@ fn source(jwks: JwksSource) -> (Arc<KeySource>, Arc<ManualClock>) {
         jwks,
         ..config().unwrap()
     };
-    let source = KeySource::new(&config, Some(tls()), clock.clone()).unwrap();
+    let source = KeySource::new(
+        &config,
+        Some(Arc::new(ArcSwap::from_pointee(tls()))),
+        clock.clone(),
+    )
+    .unwrap();
     (source, clock)
 }
 

@@ -23,7 +23,7 @@ CREATE INDEX audit_records_kind ON audit_records (kind, number);
 CREATE INDEX audit_records_at ON audit_records (at);
 
 -- Signed statements about a number: checkpoints, and the anchor that a removed beginning leaves.
-CREATE TABLE audit_seals (
+CREATE TABLE audit_marks (
     kind   TEXT NOT NULL, -- checkpoint, anchor
     number INTEGER NOT NULL,
     token  TEXT NOT NULL, -- a compact JWS

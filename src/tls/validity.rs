@@ -1,12 +1,15 @@
 //! From when until when a certificate is valid: the one field of it that the TLS library checks but
 //! does not tell. For telling only: nothing is decided by it.
 
+use super::pem;
 use crate::types::Timestamp;
+use std::path::Path;
 use time::{Date, Month, PrimitiveDateTime, Time};
 
 /// `notBefore` and `notAfter` of a DER certificate (RFC 5280 §4.1.2.5); `None` when it can't be
 /// read.
-pub(super) fn of(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
+#[must_use]
+pub fn of(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let (tag, certificate, _) = element(der)?;
     let (_, body, _) = (tag == SEQUENCE).then(|| element(certificate))??;
     let mut rest = body;
@@ -22,6 +25,14 @@ pub(super) fn of(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let (tag, from, behind) = element(validity)?;
     let (until_tag, until, _) = element(behind)?;
     Some((moment(tag, from)?, moment(until_tag, until)?))
+}
+
+/// When the first of the certificates in a PEM file ends; `None` when none can be read.
+#[must_use]
+pub fn earliest_end(path: &Path) -> Option<Timestamp> {
+    let certificates = pem::certificates(path).ok()?;
+    let ends = certificates.iter().filter_map(|der| of(der));
+    ends.map(|(_, until)| until).min()
 }
 
 const SEQUENCE: u8 = 0x30;
