@@ -2,7 +2,8 @@
 //! Pomerium, the app a stand-in unless a real server is named; the bridge between them is the real
 //! one, with its real configuration file.
 
-use super::operator;
+use super::check::report::Report;
+use super::{operator, smoke};
 use crate::config::Config;
 use crate::demo::door::{self, Door, DoorOptions, Minter, Scheme};
 use crate::demo::mattermost::{Options as StandInOptions, StandIn};
@@ -34,6 +35,9 @@ pub(super) struct Demo {
     /// The token of a bot with the role system_admin on that server.
     #[arg(long, value_name = "FILE", requires = "mattermost")]
     bot_token_file: Option<PathBuf>,
+    /// Walk the whole road once as one of the invented people, say how it went, and end.
+    #[arg(long)]
+    smoke: bool,
 }
 
 impl Demo {
@@ -45,11 +49,10 @@ impl Demo {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(self.play(&log))?;
-        Ok(0)
+        runtime.block_on(self.play(&log))
     }
 
-    async fn play(self, log: &LogHandle) -> anyhow::Result<()> {
+    async fn play(self, log: &LogHandle) -> anyhow::Result<u8> {
         let folder = Folder::of(self.dir.clone())?;
         let stop = CancellationToken::new();
         let front = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))
@@ -101,16 +104,24 @@ impl Demo {
                 },
                 minter,
             ));
+            if self.smoke {
+                let cookie = door.sign_in(door::alice())?;
+                let walk = walk(&origin, &cookie);
+                return tokio::select! {
+                    ended = door.serve(front, stop.clone()) => ended.map(|()| 1).map_err(Into::into),
+                    verdict = walk => verdict,
+                };
+            }
             self.announce(&origin, &folder.path);
             door.serve(front, stop.clone()).await?;
-            anyhow::Ok(())
+            anyhow::Ok(0)
         };
-        tokio::select! {
-            ended = bridge => ended?,
+        let code = tokio::select! {
+            ended = bridge => ended.map(|()| 0)?,
             ended = rest => ended?,
-        }
+        };
         stop.cancel();
-        Ok(())
+        Ok(code)
     }
 
     fn announce(&self, origin: &str, folder: &Path) {
@@ -128,6 +139,19 @@ impl Demo {
         println!();
         println!("Ctrl-C ends it.");
     }
+}
+
+/// The whole road once, and the exit code.
+async fn walk(origin: &str, cookie: &str) -> anyhow::Result<u8> {
+    let mut report = Report::default();
+    smoke::signed_in(
+        &mut report,
+        &origin.parse()?,
+        &format!("_pomerium={cookie}"),
+    )
+    .await?;
+    report.print(false)?;
+    Ok(u8::from(report.has_errors()))
 }
 
 /// Where the demo keeps its state; a temporary folder goes with it.

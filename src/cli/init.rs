@@ -82,6 +82,9 @@ impl Init {
         for (folder, mode) in [(&places.secrets, 0o755), (&places.state, 0o700)] {
             self.folder(folder, mode)?;
         }
+        if !self.plain {
+            self.folder(&places.certificates, 0o755)?;
+        }
         if self.dev {
             self.certificates(&places.certificates)?;
         }
@@ -215,8 +218,10 @@ impl Init {
             ));
         }
         if !self.dev {
+            let certificates = if self.plain { "" } else { ",certs" };
             steps.push(format!(
-                "If the bridge runs as a user of its own: `chown` {folder}/*.key and *.token to it, or hand them over by LoadCredential= of systemd."
+                "If the bridge runs as a user of its own: `chown -R USER: {} {folder}/{{master.key,bot.token{certificates}}}`, and run the next two as that user. (By LoadCredential= of systemd, key and token may stay root's.)",
+                places.state.display(),
             ));
         }
         steps.push(format!("auth-manager check --config {config}"));

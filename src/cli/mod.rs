@@ -17,6 +17,7 @@ mod out;
 mod person;
 mod serve;
 mod sessions;
+mod smoke;
 mod stage;
 mod users;
 
@@ -89,6 +90,9 @@ enum Command {
         #[command(subcommand)]
         what: audit::Audit,
     },
+    /// Walk the whole road of a running instance as a browser does: door, session, API, socket, and
+    /// what must be refused.
+    Smoke(smoke::Smoke),
     /// Bring the store's tables up to date (`serve` does it too).
     Migrate(migrate::Migrate),
     /// Show everything on this machine: a door that plays Pomerium, the bridge, a stand-in app.
@@ -109,6 +113,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
         Command::Audit { file, what } => what.run(&file),
+        Command::Smoke(smoke) => smoke.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),
     }

@@ -4,6 +4,7 @@
 use super::SecretSource;
 use super::reader::{Table, shown};
 use super::secret::shared_mode;
+use std::io;
 use std::path::{Path, PathBuf};
 
 impl<'a> Table<'a> {
@@ -20,11 +21,11 @@ impl<'a> Table<'a> {
     /// A path of a file that is there.
     pub(super) fn file(&self, key: &'static str) -> Option<PathBuf> {
         let path = self.path(key)?;
-        if let Err(error) = readable(&path) {
+        if let Err(unreadable) = readable(&path) {
             self.complain(
                 key,
-                format!("{} {error}.", path.display()),
-                "Name an existing file; relative paths start at the configuration's folder.",
+                format!("{} {}.", path.display(), unreadable.why),
+                unreadable.remedy,
             );
         }
         Some(path)
@@ -103,7 +104,8 @@ impl<'a> Table<'a> {
                 }
                 let source = SecretSource::Credential(name.to_owned());
                 let there = source.path().map_err(|e| e.to_string()).and_then(|path| {
-                    readable(&path).map_err(|why| format!("the credential {name:?} {why}"))
+                    readable(&path)
+                        .map_err(|unreadable| format!("the credential {name:?} {}", unreadable.why))
                 });
                 if let Err(why) = there {
                     table.complain(
@@ -132,16 +134,60 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Why a file can't be read, as the end of a sentence.
-fn readable(path: &Path) -> Result<(), String> {
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err("does not exist".to_owned())
+/// Why a file can't be read.
+struct Unreadable {
+    /// As the end of a sentence.
+    why: String,
+    remedy: &'static str,
+}
+
+const NO_SUCH_FILE: &str =
+    "Name an existing file; relative paths start at the configuration's folder.";
+const NOT_ALLOWED: &str = "Give it to the user that runs this (`chown`), or run this as the \
+                           bridge's user; a secret may also come by LoadCredential= of systemd.";
+
+fn readable(path: &Path) -> Result<(), Unreadable> {
+    let because = |what: &str, error: io::Error| Unreadable {
+        remedy: remedy(error.kind()),
+        why: format!("{what}: {error}"),
+    };
+    let meta = match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Unreadable {
+                why: "does not exist".to_owned(),
+                remedy: NO_SUCH_FILE,
+            });
         }
-        Err(error) => Err(format!("can't be looked at: {error}")),
-        Ok(meta) if !meta.is_file() => Err("is not an ordinary file".to_owned()),
-        Ok(_) => std::fs::File::open(path)
-            .map(drop)
-            .map_err(|error| format!("can't be read: {error}")),
+        Err(error) => return Err(because("can't be looked at", error)),
+        Ok(meta) => meta,
+    };
+    if !meta.is_file() {
+        return Err(Unreadable {
+            why: "is not an ordinary file".to_owned(),
+            remedy: NO_SUCH_FILE,
+        });
+    }
+    match std::fs::File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(because("can't be read", error)),
+    }
+}
+
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => NOT_ALLOWED,
+        _ => NO_SUCH_FILE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Not tried on a real file: to root, who may run this, every file is readable.
+    #[test]
+    fn a_file_of_another_user_is_not_said_to_be_missing() {
+        assert!(remedy(io::ErrorKind::PermissionDenied).contains("chown"));
+        assert!(remedy(io::ErrorKind::NotFound).contains("existing file"));
     }
 }

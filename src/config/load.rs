@@ -122,6 +122,8 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let keys = sections::keys(&root.table("keys"));
     let portal = sections::portal(&root.table("portal"));
     let audit = sections::audit(&root.table("audit"));
+    let instance = proxy.as_ref().map(|proxy| proxy.address);
+    let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
     let limits = sections::limits(&root.table("limits"));
 
     let issuer_tables = root.tables("issuers", "id");
@@ -212,6 +214,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         clients: services,
         portal,
         audit,
+        traces,
         limits,
         fingerprint: fingerprint(main, more),
         insecure: problems.insecure(),

@@ -1,8 +1,9 @@
 //! The configuration: one TOML file (and `apps.d/*.toml` beside it), checked as a whole before
 //! anything is bound. What lives here: the checked form (`model.rs`), the raw form (`reader.rs`,
-//! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`, `api.rs`, `clients.rs`), loading
-//! (`load.rs`), mistakes (`problem.rs`), the file that `init` writes (`init.rs`). What does not:
-//! what is in keys and certificates (`keys/`, `tls/`), asking peers (`cli/check`).
+//! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`,
+//! `postgres.rs`, `api.rs`, `clients.rs`), loading (`load.rs`), mistakes (`problem.rs`), the file
+//! that `init` writes (`init.rs`). What does not: what is in keys and certificates (`keys/`,
+//! `tls/`), asking peers (`cli/check`).
 //!
 //! Everything below is valid by construction: an unsafe or contradictory file has no `Config`.
 
@@ -15,6 +16,7 @@ mod findings;
 mod init;
 mod load;
 mod model;
+mod postgres;
 mod problem;
 mod reader;
 mod secret;

@@ -34,6 +34,8 @@ pub struct Config {
     pub portal: PortalConfig,
     /// The audit trail.
     pub audit: AuditConfig,
+    /// Where traces go; `None`: none are made.
+    pub traces: Option<TracesConfig>,
     /// Limits of the bridge as a whole.
     pub limits: Limits,
     /// What the files said, as hashes: for the audit trail.
@@ -104,8 +106,10 @@ pub enum StoreConfig {
         url: SecretText,
         /// Connections of the pool. Default 8.
         max_connections: usize,
-        /// Authorities of the server's certificate; `None`: public ones. TLS follows `sslmode` of
-        /// the URL.
+        /// Whether the connection must be TLS: `sslmode` of the URL demands it, or `ca` is set. The
+        /// server's name is verified then.
+        tls: bool,
+        /// Authorities of the server's certificate; `None`: public ones.
         ca: Option<PathBuf>,
     },
 }
@@ -374,6 +378,21 @@ pub struct Fingerprint {
     pub files: String,
     /// Of each top-level section and key, by name: comments and spelling don't count.
     pub sections: BTreeMap<String, String>,
+}
+
+/// `[telemetry.traces]`.
+#[derive(Debug, Clone)]
+pub struct TracesConfig {
+    /// The collector's OTLP/HTTP address, path included.
+    pub endpoint: Url,
+    /// Authorities of an `https://` collector; `None`: public ones.
+    pub ca: Option<PathBuf>,
+    /// Value of the header `Authorization`, when the collector wants one.
+    pub authorization: Option<SecretSource>,
+    /// One of so many requests is traced. Default 1: each.
+    pub one_in: u64,
+    /// This replica's name among the others. Default: the proxy listener's address.
+    pub instance: String,
 }
 
 /// `[limits]`.

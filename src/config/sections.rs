@@ -1,10 +1,11 @@
 //! Sections of the bridge as a whole: what their keys are, their defaults, bounds and cross checks.
 
 use super::reader::{Table, shown};
+use super::secret::SecretError;
 use super::units::format_duration;
 use super::{
     AuditConfig, IssuerConfig, IssuerProfile, JwksSource, KeysConfig, Limits, OpsListener,
-    PortalConfig, ProxyListener, ProxyTls, ReplayMode, StoreConfig,
+    PortalConfig, ProxyListener, ProxyTls, ReplayMode, StoreConfig, TracesConfig,
 };
 use crate::types::IssuerId;
 use std::net::{IpAddr, SocketAddr};
@@ -158,6 +159,12 @@ pub(super) fn store(table: &Table<'_>) -> Option<StoreConfig> {
     );
     let url = match url?.read() {
         Ok(url) => url,
+        // Said already: the file or the credential itself is not to be had.
+        Err(
+            SecretError::Read { .. } | SecretError::NotAFile(_) | SecretError::NoCredentials(_),
+        ) => {
+            return None;
+        }
         Err(error) => {
             postgres.complain(
                 "url",
@@ -167,18 +174,16 @@ pub(super) fn store(table: &Table<'_>) -> Option<StoreConfig> {
             return None;
         }
     };
-    use secrecy::ExposeSecret;
-    let is_postgres = Url::parse(url.expose_secret())
-        .is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"));
-    if !is_postgres {
-        postgres.complain(
-            "url",
-            "What is in it is not a postgres:// URL.",
-            "Write postgres://user:password@host:5432/database?sslmode=require into it.",
-        );
-    }
+    let url = match super::postgres::read(&url) {
+        Ok(url) => url,
+        Err(wrong) => {
+            postgres.complain("url", wrong.problem, wrong.remedy);
+            return None;
+        }
+    };
     Some(StoreConfig::Postgres {
-        url,
+        url: url.url,
+        tls: url.tls || ca.is_some(),
         max_connections,
         ca,
     })
@@ -384,6 +389,46 @@ pub(super) fn audit(table: &Table<'_>) -> AuditConfig {
         checkpoints,
         keep: table.duration("keep", hours(400 * 24), hours(24)..=hours(3_660 * 24)),
     }
+}
+
+/// `[telemetry.traces]`.
+pub(super) fn traces(table: &Table<'_>, listens: Option<SocketAddr>) -> Option<TracesConfig> {
+    let plain_allowed = table.insecure("insecure_http_traces");
+    let endpoint = table.parsed(
+        "endpoint",
+        Url::parse,
+        "Write the collector's OTLP/HTTP address, like \"http://127.0.0.1:4318/v1/traces\".",
+    );
+    let ca = table.file("ca");
+    let authorization = table.secret("authorization");
+    let one_in = table.count("one_in", 1, 1..=1_000_000);
+    let instance = table.text("instance").map(str::to_owned);
+    if !table.is_present() {
+        return None;
+    }
+    table.require("endpoint", "Name the collector, or take the section out.");
+    let endpoint = endpoint?;
+    let sound = match endpoint.scheme() {
+        "https" => true,
+        "http" => plain_allowed || is_loopback(&endpoint),
+        _ => false,
+    };
+    if !sound {
+        table.complain(
+            "endpoint",
+            "Traces must go over https://: they say who asks for what, when.",
+            "Use https:// (with `ca` for an authority of your own), or a collector on loopback, or set \
+             insecure_http_traces = true.",
+        );
+    }
+    let default = || listens.map_or_else(String::new, |address| address.to_string());
+    Some(TracesConfig {
+        endpoint,
+        ca,
+        authorization,
+        one_in: u64::try_from(one_in).unwrap_or(1),
+        instance: instance.unwrap_or_else(default),
+    })
 }
 
 /// `[limits]`.

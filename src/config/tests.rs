@@ -31,6 +31,7 @@ impl House {
             "postgres-ca.pem",
             "clients-ca.pem",
             "clients.crl",
+            "collector-ca.pem",
         ] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
@@ -39,6 +40,7 @@ impl House {
             "master-2025.key",
             "master-2027.key",
             "bot.token",
+            "collector.token",
         ] {
             house.write(&format!("etc/{name}"), "x");
         }
@@ -606,6 +608,28 @@ fn what_init_writes_loads() {
     init.state = PathBuf::from("/nowhere/\"\n[limits]\nhead = 1\n\"");
     let errors = house.load(&write_default(&init)).unwrap_err();
     assert_eq!(errors.0[0].key, "store.sqlite", "{errors}");
+}
+
+#[test]
+fn what_is_wrong_with_the_postgres_url_is_said_once() {
+    let house = House::new();
+    let postgres = |file: &str| {
+        MINIMAL.replace(
+            "[keys]",
+            &format!("[store.postgres]\nurl = {{ file = \"{file}\" }}\n\n[keys]"),
+        )
+    };
+    assert!(house.load(&postgres("postgres.url")).is_ok());
+
+    let errors = house.load(&postgres("missing.url")).unwrap_err();
+    assert_eq!(errors.0.len(), 1, "{errors}");
+    assert_eq!(errors.0[0].key, "store.postgres.url.file");
+
+    house.write("etc/bad.url", "postgres://a:ge/heim@db/x\n");
+    let errors = house.load(&postgres("bad.url")).unwrap_err();
+    assert_eq!(errors.0.len(), 1, "{errors}");
+    assert!(errors.0[0].remedy.contains("%2F"), "{errors}");
+    assert!(!errors.to_string().contains("heim"));
 }
 
 /// A served api, an issuer of tokens and a client of each kind.

@@ -12,6 +12,7 @@ use crate::keys::master::MasterKey;
 use crate::keys::ring::Ring;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::types::{AppId, Clock};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Who did what.
     pub audit: Arc<Audit>,
+    /// Where a request's time went.
+    pub traces: Traces,
 }
 
 /// The shared state.
@@ -65,6 +68,8 @@ pub struct Bridge {
     pub metrics: Metrics,
     /// Who did what.
     pub audit: Arc<Audit>,
+    /// Where a request's time went.
+    pub traces: Traces,
     /// Live sessions.
     pub sessions: Sessions,
     /// Open sockets.
@@ -89,6 +94,7 @@ impl Bridge {
             limits: parts.limits,
             metrics: parts.metrics,
             audit: parts.audit,
+            traces: parts.traces,
             sessions: Sessions::default(),
             tunnels: Arc::new(Tunnels::default()),
             tasks: TaskTracker::new(),

@@ -17,6 +17,7 @@ use crate::audit::{self, Actor, Denied};
 use crate::error::{Code, Refusal};
 use crate::telemetry::metrics::ReplayKind;
 use crate::telemetry::request_id::RequestId;
+use crate::telemetry::traces::{Ended, Station, Trace};
 use crate::types::{Subject, UserId};
 use assertion::{Assertion, ReplayVerdict, Verified};
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderValue, SEC_WEBSOCKET_KEY};
@@ -44,6 +45,16 @@ struct Visit {
     /// Whom the assertion is about, once verified and until it is of no more use.
     subject: Option<Subject>,
     client: Option<IpAddr>,
+    /// Only of a request that is traced.
+    trace: Option<Box<Trace>>,
+}
+
+impl Visit {
+    fn enter(&mut self, station: Station) {
+        if let Some(trace) = &mut self.trace {
+            trace.enter(station);
+        }
+    }
 }
 
 /// Whether a person looks at the answer: a navigation, by the browser's own word, or by `Accept`
@@ -73,6 +84,7 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         user: None,
         subject: None,
         client: None,
+        trace: bridge.traces.begin(request.headers()),
     };
     let mut refused = None;
     let (answer, code) = match road(&bridge, request, &mut visit).await {
@@ -100,6 +112,16 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         (Some(site), _) => site.metrics.request(refused, answer.status(), took),
         (None, Some(code)) => bridge.metrics.refused(code),
         (None, None) => {}
+    }
+    if let Some(trace) = visit.trace.take() {
+        trace.end(&Ended {
+            method: &visit.method,
+            path: visit.uri.path(),
+            app: app.map_or("", |a| a.as_str()),
+            code,
+            status: answer.status(),
+            request_id: visit.asker.request_id(),
+        });
     }
     tracing::info!(
         target: "request",
@@ -142,6 +164,7 @@ async fn road(
     let (parts, body) = request.into_parts();
 
     // 1 hygiene
+    visit.enter(Station::Edge);
     let request = edge::clean(parts, &bridge.limits)?;
     visit.asker.page = is_page(&request);
     let request_id = RequestId::accept_or_generate(request.request_id_line());
@@ -149,6 +172,7 @@ async fn road(
     visit.client = request.client_ip();
 
     // 2 route
+    visit.enter(Station::Route);
     let sites = bridge.sites.load_full();
     let way = match route::find(&sites, &request)? {
         Way::Health => return Ok(refuse::healthy()),
@@ -166,12 +190,14 @@ async fn road(
         request_id,
     };
     if let Some(machine) = way.machine_route() {
+        visit.enter(Station::App);
         return trip
             .without_session(request, body, &Permit::Machine(machine))
             .await;
     }
 
     // 3 authenticate
+    visit.enter(Station::Assertion);
     let verified = trip.authenticate(&request).await?;
     if visit.asker.page {
         visit.asker.person = Some((verified.name().to_owned(), verified.email().to_owned()));
@@ -180,12 +206,14 @@ async fn road(
         return Err(Code::RouteNotFound.into());
     }
     if way.route == Route::Static {
+        visit.enter(Station::App);
         return trip
             .without_session(request, body, &Permit::Static(&verified))
             .await;
     }
 
     // 4 authorize
+    visit.enter(Station::Access);
     let sid = verified.sid().clone();
     let subject = visit.subject.insert(verified.subject().clone());
     let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
@@ -201,11 +229,14 @@ async fn road(
     }
 
     // 5 session
+    visit.enter(Station::Session);
     let bound = session::bind(bridge, site, &request, admitted, &trip.request_id).await?;
     visit.user = Some(bound.live().user);
 
     // 6 csrf
+    visit.enter(Station::Csrf);
     let intended = csrf::check(site, way.route, &request, bound)?;
+    visit.enter(Station::App);
     trip.with_session(&way, request, body, intended).await
 }
 

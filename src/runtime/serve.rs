@@ -68,6 +68,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         tracing::warn!(setting = key.as_str(), "an insecure setting is active");
     }
     let metrics = Metrics::new(log.dropped());
+    metrics.insecure(config.insecure.len());
     let certificates = Arc::new(Certificates::default());
     let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics, &certificates).await?;
     let background = TaskTracker::new();
@@ -175,6 +176,8 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     end.cancel();
     background.close();
     let _ = tokio::time::timeout(Duration::from_secs(5), background.wait()).await;
+    let traces = bridge.traces.clone();
+    let _ = tokio::task::spawn_blocking(move || traces.finish(Duration::from_secs(5))).await;
     tracing::info!("stopped");
     log.flush();
     Ok(())
@@ -351,6 +354,10 @@ async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
             let app = site.config.id.as_str();
             match site.connector.facts().await {
                 Ok(facts) => {
+                    site.metrics.reachable(true);
+                    if let Some((used, limit)) = facts.seats {
+                        site.metrics.seats(used, limit);
+                    }
                     let known = site.facts.load_full();
                     for finding in &facts.findings {
                         if known.as_ref().is_some_and(|k| k.findings.contains(finding)) {
@@ -366,6 +373,7 @@ async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
                     site.facts.store(Some(Arc::new(facts)));
                 }
                 Err(error) => {
+                    site.metrics.reachable(false);
                     tracing::warn!(app, %error, "the app's settings can't be read yet");
                     wait = Duration::from_secs(30);
                 }

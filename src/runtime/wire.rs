@@ -18,14 +18,15 @@ use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
 use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
 use crate::telemetry::metrics::{AppMetrics, Metrics};
-use crate::tls::ClientFiles;
+use crate::telemetry::traces::{TraceOptions, Traces};
+use crate::tls::{ClientFiles, HttpClient};
 use crate::types::{Clock, IssuerId, SecretText};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
-use secrecy::ExposeSecret;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the bridge does not start: what is wrong, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +68,10 @@ async fn store_with(
         StoreConfig::Postgres {
             url,
             max_connections,
+            tls,
             ca,
         } => {
-            let options = postgres_options(url, *max_connections, ca.as_ref(), certificates)?;
+            let options = postgres_options(url, *max_connections, *tls, ca.as_ref(), certificates)?;
             match PostgresStore::connect(&options).await {
                 Ok(store) => Ok(Arc::new(store)),
                 Err(error) => Err(StartError::new("store (PostgreSQL)", error)),
@@ -90,10 +92,11 @@ pub async fn schema_of(config: &StoreConfig) -> Result<Schema, StartError> {
         StoreConfig::Postgres {
             url,
             max_connections,
+            tls,
             ca,
         } => {
             let none = Certificates::default();
-            let options = postgres_options(url, *max_connections, ca.as_ref(), &none)?;
+            let options = postgres_options(url, *max_connections, *tls, ca.as_ref(), &none)?;
             let schema = PostgresStore::schema(&options).await;
             schema.map_err(|error| StartError::new("store (PostgreSQL)", error))
         }
@@ -103,28 +106,16 @@ pub async fn schema_of(config: &StoreConfig) -> Result<Schema, StartError> {
 fn postgres_options(
     url: &SecretText,
     max_connections: usize,
+    tls: bool,
     ca: Option<&PathBuf>,
     certificates: &Certificates,
 ) -> Result<PostgresOptions, StartError> {
     let mut options = PostgresOptions::new(url.clone());
     options.max_connections = max_connections;
-    if demands_tls(url) || ca.is_some() {
+    if tls {
         options.tls = Some(certificates.client("store", &believing(ca))?);
     }
     Ok(options)
-}
-
-/// Whether a PostgreSQL URL says `sslmode=require` or stricter. Our own TLS then always verifies the
-/// server's name.
-fn demands_tls(url: &SecretText) -> bool {
-    let url = url.expose_secret();
-    [
-        "sslmode=require",
-        "sslmode=verify-ca",
-        "sslmode=verify-full",
-    ]
-    .iter()
-    .any(|m| url.contains(m))
 }
 
 /// Reads the master key and its predecessors.
@@ -370,6 +361,36 @@ fn pool_of(
     ))
 }
 
+/// Traces, when the configuration asks for them.
+fn traces_of(config: &Config, certificates: &Certificates) -> Result<Traces, StartError> {
+    let Some(traces) = &config.traces else {
+        return Ok(Traces::default());
+    };
+    let what = "telemetry.traces";
+    let tls = certificates.client(what, &believing(traces.ca.as_ref()))?;
+    let client = HttpClient::new(tls, |client| {
+        client
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(TRACES)
+    })
+    .map_err(|e| StartError::new(what, e))?;
+    let options = TraceOptions {
+        endpoint: traces.endpoint.clone(),
+        authorization: match &traces.authorization {
+            Some(source) => Some(source.read().map_err(|e| StartError::new(what, e))?),
+            None => None,
+        },
+        one_in: traces.one_in,
+        client: Box::new(move || client.current()),
+        instance: traces.instance.clone(),
+    };
+    Traces::new(options).map_err(|e| StartError::new(what, e))
+}
+
+/// Longest time that the collector may take to answer.
+const TRACES: Duration = Duration::from_secs(10);
+
 /// Makes a bridge: opens the store, reads the keys, makes the apps. Binds nothing, asks no peer.
 ///
 /// # Errors
@@ -404,6 +425,7 @@ pub(super) async fn bridge_of(
         limits: config.limits.clone(),
         metrics,
         audit,
+        traces: traces_of(config, certificates)?,
     });
     Ok((bridge, issuers))
 }

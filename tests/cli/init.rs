@@ -72,3 +72,21 @@ async fn half_a_set_of_certificates_is_not_touched() {
         .failed();
     assert!(refused.contains("not all"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_certificates_of_its_own_it_says_where_they_go_and_whose_they_must_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(folder.path(), &["init", "--dir", "new"], "").await.ok();
+    assert!(folder.path().join("new/certs").is_dir());
+    assert!(made.contains("certs/README.md"), "{made}");
+    assert!(
+        made.contains("chown") && made.contains("{master.key,bot.token,certs}"),
+        "{made}"
+    );
+
+    let made = run(folder.path(), &["init", "--plain", "--dir", "plain"], "")
+        .await
+        .ok();
+    assert!(!folder.path().join("plain/certs").exists());
+    assert!(made.contains("{master.key,bot.token}"), "{made}");
+}

@@ -41,6 +41,8 @@ mod reload;
 mod replicas;
 mod revoke;
 mod rotation;
+mod smoke;
+mod traces;
 
 // With real neighbours.
 mod chromium;

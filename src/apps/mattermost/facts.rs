@@ -146,7 +146,7 @@ fn of_limits(limits: &ServerLimits) -> Vec<Finding> {
     if used == 0 {
         out.push(error(
             "seats",
-            "the server has no person's account: the first one becomes administrator, so the bridge makes none. Make an administrator first",
+            "the server has no person's account: the first one becomes administrator, so the bridge makes none. Make an administrator first (mmctl --local user create … --system-admin)",
         ));
     }
     if hard > 0 && used >= hard {

@@ -11,17 +11,17 @@ const HEADER: &str = "x-pomerium-jwt-assertion";
 
 /// A capture, read but not believed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Capture {
+pub(in crate::cli) struct Capture {
     /// Values of the header, one a line of it; a bare token is one.
-    pub(super) assertions: Vec<String>,
+    pub(in crate::cli) assertions: Vec<String>,
     /// The request's `Host`, without a port.
-    pub(super) host: Option<String>,
+    pub(in crate::cli) host: Option<String>,
     /// Headers whose names resemble Pomerium's without being it.
-    pub(super) lookalikes: Vec<String>,
+    pub(in crate::cli) lookalikes: Vec<String>,
 }
 
 /// Reads a file, or standard input for `-`.
-pub(super) fn read(from: &str) -> anyhow::Result<String> {
+pub(in crate::cli) fn read(from: &str) -> anyhow::Result<String> {
     let mut text = Vec::new();
     if from == "-" {
         std::io::stdin()
@@ -42,7 +42,7 @@ pub(super) fn read(from: &str) -> anyhow::Result<String> {
 
 impl Capture {
     /// Takes a capture apart.
-    pub(super) fn of(text: &str) -> Self {
+    pub(in crate::cli) fn of(text: &str) -> Self {
         let mut capture = Self::default();
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         let head = lines.iter().any(|line| header(line).is_some());

@@ -6,12 +6,12 @@
 
 mod ask;
 mod assertion;
-mod capture;
+pub(super) mod capture;
 mod certificates;
 mod explain;
 mod local;
 mod peers;
-mod report;
+pub(super) mod report;
 
 use super::stage::block_on;
 use super::{ConfigFile, EX_CONFIG};

@@ -7,7 +7,7 @@ use serde_json::json;
 /// How something fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(in crate::cli) enum Level {
     Ok,
     Note,
     Warning,
@@ -38,20 +38,20 @@ struct Verdict {
 
 /// All that was looked at, in order.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(in crate::cli) struct Report {
     verdicts: Vec<Verdict>,
 }
 
 impl Report {
-    pub(super) fn ok(&mut self, about: impl Into<String>, text: impl Into<String>) {
+    pub(in crate::cli) fn ok(&mut self, about: impl Into<String>, text: impl Into<String>) {
         self.add(Level::Ok, about, text, "");
     }
 
-    pub(super) fn note(&mut self, about: impl Into<String>, text: impl Into<String>) {
+    pub(in crate::cli) fn note(&mut self, about: impl Into<String>, text: impl Into<String>) {
         self.add(Level::Note, about, text, "");
     }
 
-    pub(super) fn warning(
+    pub(in crate::cli) fn warning(
         &mut self,
         about: impl Into<String>,
         text: impl Into<String>,
@@ -60,7 +60,7 @@ impl Report {
         self.add(Level::Warning, about, text, remedy);
     }
 
-    pub(super) fn error(
+    pub(in crate::cli) fn error(
         &mut self,
         about: impl Into<String>,
         text: impl Into<String>,
@@ -69,7 +69,7 @@ impl Report {
         self.add(Level::Error, about, text, remedy);
     }
 
-    pub(super) fn add(
+    pub(in crate::cli) fn add(
         &mut self,
         level: Level,
         about: impl Into<String>,
@@ -84,7 +84,7 @@ impl Report {
         });
     }
 
-    pub(super) fn has_errors(&self) -> bool {
+    pub(in crate::cli) fn has_errors(&self) -> bool {
         self.number(Level::Error) > 0
     }
 
@@ -92,7 +92,7 @@ impl Report {
         self.verdicts.iter().filter(|v| v.level == level).count()
     }
 
-    pub(super) fn print(&self, as_json: bool) -> anyhow::Result<()> {
+    pub(in crate::cli) fn print(&self, as_json: bool) -> anyhow::Result<()> {
         let (errors, warnings) = (self.number(Level::Error), self.number(Level::Warning));
         if as_json {
             return out::json(&json!({

@@ -144,6 +144,23 @@ impl AppMetrics {
         self.0.sessions_live.set(count);
     }
 
+    /// Whether the app answered when its settings were read.
+    pub fn reachable(&self, answered: bool) {
+        let label = self.label();
+        let gauge = self.families().app_reachable.get_or_create_owned(&label);
+        gauge.set(i64::from(answered));
+    }
+
+    /// How many seats are taken, and how many there are.
+    pub fn seats(&self, used: u64, limit: u64) {
+        let (label, families) = (self.label(), self.families());
+        let number = |n| i64::try_from(n).unwrap_or(i64::MAX);
+        let seats = families.seats_used.get_or_create_owned(&label);
+        seats.set(number(used));
+        let seats = families.seats_limit.get_or_create_owned(&label);
+        seats.set(number(limit));
+    }
+
     /// A WebSocket is open until the guard is dropped.
     #[must_use]
     pub fn websocket(&self) -> Counted {
@@ -156,6 +173,12 @@ impl AppMetrics {
             .sockets_cut
             .get_or_create(&self.word(reason))
             .inc();
+    }
+
+    fn label(&self) -> AppLabel {
+        AppLabel {
+            app: Arc::clone(&self.0.app),
+        }
     }
 
     fn word(&self, kind: &'static str) -> AppWord {

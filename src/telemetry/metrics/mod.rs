@@ -62,6 +62,10 @@ struct Families {
     sockets_open: Family<AppLabel, Gauge>,
     sockets_cut: Family<AppWord, Counter>,
     sessions_live: Family<AppLabel, Gauge>,
+    app_reachable: Family<AppLabel, Gauge>,
+    seats_used: Family<AppLabel, Gauge>,
+    seats_limit: Family<AppLabel, Gauge>,
+    insecure_settings: Gauge,
     connections_open: Family<ListenerLabel, Gauge>,
     connections_refused: Family<ListenerWord, Counter>,
     certificates: Family<CertificateLabel, Gauge>,
@@ -179,6 +183,12 @@ impl Metrics {
                 kind: kind.as_str(),
             })
             .inc();
+    }
+
+    /// So many insecure settings are active.
+    pub fn insecure(&self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.families().insecure_settings.set(count);
     }
 
     /// The store answered the read that every replica makes all the time.
@@ -346,6 +356,22 @@ impl Families {
                 to,
                 "sessions_live",
                 "Sessions in the memory of this replica",
+            ),
+            app_reachable: family(
+                to,
+                "app_reachable",
+                "Whether the app answered when its settings were last read: 1 or 0",
+            ),
+            seats_used: family(
+                to,
+                "seats_used",
+                "Accounts that count towards the app's user limit, as last read",
+            ),
+            seats_limit: family(to, "seats_limit", "The app's user limit, as last read"),
+            insecure_settings: single(
+                to,
+                "insecure_settings",
+                "Active settings that begin with insecure_",
             ),
             connections_open: family(
                 to,

@@ -1,0 +1,207 @@
+//! Traces by OTLP, received by a collector of the test's own.
+
+use crate::support::bridge::Settings;
+use crate::support::world::World;
+use auth_manager::demo::door::alice;
+use auth_manager::demo::mattermost::Options;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use parking_lot::Mutex;
+use prost::Message as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+
+/// What came, head and body.
+#[derive(Default)]
+struct Collector {
+    received: Mutex<Vec<(String, Vec<u8>)>>,
+}
+
+impl Collector {
+    async fn start() -> (Arc<Self>, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound listener");
+        let collector = Arc::new(Self::default());
+        let keeps = collector.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let keeps = keeps.clone();
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    loop {
+                        let mut head = String::new();
+                        while !head.ends_with("\r\n\r\n") {
+                            if stream.read_line(&mut head).await.ok()? == 0 {
+                                return Some(());
+                            }
+                        }
+                        let lower = head.to_ascii_lowercase();
+                        let length = lower.split("content-length: ").nth(1)?;
+                        let length: usize = length.lines().next()?.parse().ok()?;
+                        let mut body = vec![0; length];
+                        stream.read_exact(&mut body).await.ok()?;
+                        keeps.received.lock().push((head, body));
+                        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                        stream.write_all(answer).await.ok()?;
+                    }
+                });
+            }
+        });
+        (collector, address)
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let received = self.received.lock();
+        let requests = received.iter().map(|(_, body)| {
+            ExportTraceServiceRequest::decode(&body[..]).expect("OTLP, as protobuf")
+        });
+        let resources = requests.flat_map(|request| request.resource_spans);
+        let scopes = resources.flat_map(|resource| resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans).collect()
+    }
+}
+
+fn attribute(span: &Span, name: &str) -> String {
+    let found = span.attributes.iter().find(|a| a.key == name);
+    format!(
+        "{:?}",
+        found
+            .and_then(|a| a.value.as_ref())
+            .and_then(|v| v.value.as_ref())
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_a_trace_with_its_stations_and_nothing_of_a_person() {
+    let (collector, address) = Collector::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = folder.path().join("token");
+    std::fs::write(&token, "Bearer a-collectors-token\n").expect("our own folder");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&token, mode).expect("our own file");
+    let settings = Settings {
+        more: format!(
+            "[telemetry.traces]\nendpoint = \"http://{address}/v1/traces\"\n\
+             authorization = {{ file = {token:?} }}\ninstance = \"one\"\n"
+        ),
+        ..Settings::default()
+    };
+    let mut world = World::with(settings, Options::default()).await;
+    let mut visitor = world.signed_in(alice()).await;
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let call = visitor
+        .api("GET", "/api/v4/users/me?secret=query")
+        .header("traceparent", parent);
+    assert_eq!(visitor.send(call).await.status, 200);
+    let mut stranger = visitor.clone();
+    stranger.cookies.clear();
+    assert_eq!(stranger.get("/api/v4/users/me").await.status, 401);
+    // The last of them are sent before the end.
+    world.bridge.stop().await;
+
+    let spans = collector.spans();
+    let traced = hex(parent.split('-').nth(1).expect("a trace"));
+    let call = spans.iter().find(|s| s.trace_id == traced && s.kind == 2);
+    let call = call.expect("a server's span of the proxy's trace");
+    assert_eq!(call.name, "GET chat");
+    assert_eq!(
+        call.parent_span_id,
+        hex(parent.split('-').nth(2).expect("a span"))
+    );
+    assert!(attribute(call, "url.path").contains("\"/api/v4/users/me\""));
+    assert!(attribute(call, "auth_manager.decision").contains("\"ok\""));
+    assert!(attribute(call, "http.response.status_code").contains("200"));
+    let mut stations: Vec<&Span> = (spans.iter())
+        .filter(|s| s.trace_id == traced && s.parent_span_id == call.span_id)
+        .collect();
+    stations.sort_by_key(|s| s.start_time_unix_nano);
+    let names: Vec<&str> = stations.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "edge",
+            "route",
+            "assertion",
+            "access",
+            "session",
+            "csrf",
+            "app"
+        ]
+    );
+    for pair in stations.windows(2) {
+        assert_eq!(pair[0].end_time_unix_nano, pair[1].start_time_unix_nano);
+    }
+    assert!(stations[0].start_time_unix_nano >= call.start_time_unix_nano);
+    assert_eq!(stations[6].end_time_unix_nano, call.end_time_unix_nano);
+    // A refusal ends where it was refused.
+    let refused = spans
+        .iter()
+        .find(|s| attribute(s, "auth_manager.decision").contains("session.required"));
+    let refused = refused.expect("the stranger's");
+    let last = (spans.iter().filter(|s| s.parent_span_id == refused.span_id))
+        .max_by_key(|s| s.start_time_unix_nano);
+    assert_eq!(last.expect("stations").name, "session");
+
+    let received = collector.received.lock();
+    let (head, _) = received.first().expect("a batch");
+    assert!(head.starts_with("POST /v1/traces HTTP/1.1"), "{head}");
+    assert!(
+        head.contains("authorization: Bearer a-collectors-token"),
+        "{head}"
+    );
+    let everything: Vec<u8> = received.iter().flat_map(|(_, body)| body.clone()).collect();
+    let text = String::from_utf8_lossy(&everything);
+    assert!(text.contains("auth-manager") && text.contains("one"));
+    for private in ["alice", "secret=query", visitor.sid.as_str()] {
+        assert!(
+            !text.contains(private),
+            "{private} was sent to the collector"
+        );
+    }
+    world.taint.operator("what the collector got", &text);
+    world.taint.assert_clean(&world.mattermost.real_tokens());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_many_is_traced_whoever_asks_and_a_collector_that_is_away_holds_up_nobody() {
+    let (collector, address) = Collector::start().await;
+    let settings = Settings {
+        more: format!(
+            "[telemetry.traces]\nendpoint = \"http://{address}/v1/traces\"\none_in = 10\n"
+        ),
+        ..Settings::default()
+    };
+    let mut world = World::with(settings, Options::default()).await;
+    let mut visitor = world.client(alice());
+    for _ in 0..100 {
+        // The flag asks for it: that is not the caller's to say.
+        let call = visitor.api("GET", "/api/v4/users/me").header(
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        );
+        assert_eq!(visitor.send(call).await.status, 401);
+    }
+    world.bridge.stop().await;
+    let roots = collector.spans().iter().filter(|s| s.kind == 2).count();
+    assert_eq!(roots, 10);
+
+    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = gone.local_addr().expect("a bound listener");
+    drop(gone);
+    let settings = Settings {
+        more: format!("[telemetry.traces]\nendpoint = \"http://{address}/v1/traces\"\n"),
+        ..Settings::default()
+    };
+    let world = World::with(settings, Options::default()).await;
+    let mut visitor = world.signed_in(alice()).await;
+    assert_eq!(visitor.me().await["username"], "alice");
+    world.finish().await;
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks_exact(2);
+    let bytes = digits.map(|d| u8::from_str_radix(std::str::from_utf8(d).expect("ASCII"), 16));
+    bytes.collect::<Result<_, _>>().expect("hex")
+}
