@@ -270,3 +270,182 @@ fn lost(head: TrailHead, from: &Mark) -> Fault {
         witness: format!("the checkpoint of record {}", from.number),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::checkpoints::Checkpoints;
+    use crate::audit::{Kind, Settings};
+    use crate::store::{SqliteStore, TrailFilter};
+    use crate::types::ManualClock;
+
+    const DAY: i64 = 24 * 3600;
+    const T0: Timestamp = Timestamp(1_800_000_000);
+
+    struct Bed {
+        keeper: Keeper,
+        clock: Arc<ManualClock>,
+        folder: tempfile::TempDir,
+        memory: Memory,
+    }
+
+    impl Bed {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let clock = Arc::new(ManualClock::at(T0));
+            let store = SqliteStore::open(folder.path().join("x.db")).await.unwrap();
+            let keeper = Keeper {
+                audit: Arc::new(Audit::new(clock.clone(), Settings::default())),
+                store: Arc::new(store),
+                key: AuditKey::from_seed(&[7; 32]).unwrap(),
+                plan: Plan {
+                    records: 5,
+                    every: Duration::from_secs(600),
+                    keep: Duration::from_secs(30 * DAY as u64),
+                    folder: Some(folder.path().to_owned()),
+                    replica: "one".into(),
+                },
+                clock: clock.clone(),
+                metrics: Metrics::new(Default::default()),
+            };
+            Self {
+                keeper,
+                clock,
+                folder,
+                memory: Memory::default(),
+            }
+        }
+
+        async fn write(&self, records: u32) {
+            for _ in 0..records {
+                let event = self.keeper.audit.by(Actor::Bridge).event(Kind::ApiWrite);
+                let store = &*self.keeper.store;
+                self.keeper.audit.record(store, event).await.unwrap();
+            }
+        }
+
+        async fn round(&mut self, last: bool) {
+            self.keeper.round(&mut self.memory, last).await;
+        }
+
+        async fn signed(&self) -> i64 {
+            let newest = self.keeper.store.newest_trail_mark(MarkKind::Checkpoint);
+            newest.await.unwrap().map_or(0, |mark| mark.number)
+        }
+
+        fn sql(&self, sql: &str) {
+            let db = rusqlite::Connection::open(self.folder.path().join("x.db")).unwrap();
+            db.execute_batch(sql).unwrap();
+        }
+
+        fn broken(&self) -> bool {
+            let metrics = self.keeper.metrics.encode();
+            metrics.contains("auth_manager_audit_broken 1")
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_is_signed_by_number_by_time_and_at_the_end() {
+        let mut bed = Bed::new().await;
+        bed.write(1).await;
+        bed.round(false).await;
+        assert_eq!(bed.signed().await, 1, "nothing was signed for long");
+        bed.write(4).await;
+        bed.round(false).await;
+        assert_eq!(bed.signed().await, 1);
+        bed.write(1).await;
+        bed.round(false).await;
+        assert_eq!(bed.signed().await, 6, "five more");
+        bed.write(1).await;
+        bed.round(false).await;
+        assert_eq!(bed.signed().await, 6);
+        bed.clock.set(T0 + Duration::from_secs(600));
+        bed.round(false).await;
+        assert_eq!(bed.signed().await, 7, "ten minutes");
+        bed.write(1).await;
+        bed.round(true).await;
+        assert_eq!(bed.signed().await, 8, "the end");
+        let kept = Checkpoints::read(bed.folder.path(), bed.keeper.key.public());
+        assert_eq!(kept.unwrap().unwrap().len(), 4);
+        assert!(!bed.broken());
+    }
+
+    #[tokio::test]
+    async fn what_is_too_old_goes_up_to_a_checkpoint_and_the_rest_can_be_verified() {
+        let mut bed = Bed::new().await;
+        bed.write(5).await;
+        bed.round(false).await;
+        bed.write(2).await;
+        bed.clock.set(Timestamp(T0.0 + 29 * DAY));
+        bed.round(false).await;
+        assert_eq!(bed.keeper.prune().await.unwrap(), 0);
+        bed.clock.set(Timestamp(T0.0 + 31 * DAY));
+        assert_eq!(bed.keeper.prune().await.unwrap(), 5);
+        assert_eq!(bed.keeper.prune().await.unwrap(), 0);
+        bed.round(true).await;
+        assert!(!bed.broken());
+        let (store, public) = (&*bed.keeper.store, bed.keeper.key.public());
+        let verdict = verify::store(store, public, &Checkpoints::default()).await;
+        let verdict = verdict.unwrap();
+        assert_eq!(
+            (verdict.begins_behind, verdict.first, verdict.last),
+            (5, 6, 8)
+        );
+        assert_eq!(verdict.covered, 8);
+    }
+
+    #[tokio::test]
+    async fn what_was_changed_is_neither_removed_nor_signed() {
+        let mut bed = Bed::new().await;
+        bed.write(5).await;
+        bed.round(false).await;
+        bed.write(1).await;
+        bed.clock.set(Timestamp(T0.0 + 31 * DAY));
+        bed.sql("UPDATE audit_records SET body = replace(body, 'write', 'wrote') WHERE number = 2");
+        let refused = bed.keeper.prune().await;
+        assert!(
+            matches!(refused, Err(VerifyError::Fault(Fault::Changed(2)))),
+            "{refused:?}"
+        );
+        let all = bed
+            .keeper
+            .store
+            .trail(&TrailFilter::default())
+            .await
+            .unwrap();
+        assert_eq!(all.len(), 6);
+
+        bed.sql("UPDATE audit_records SET body = replace(body, 'write', 'wrote') WHERE number = 6");
+        bed.round(true).await;
+        assert!(bed.broken());
+        assert_eq!(bed.signed().await, 5);
+        // Repaired, it is signed again.
+        bed.sql("UPDATE audit_records SET body = replace(body, 'wrote', 'write') WHERE number = 6");
+        bed.round(true).await;
+        assert!(!bed.broken());
+        assert_eq!(bed.signed().await, 6);
+    }
+
+    #[tokio::test]
+    async fn a_running_replica_notices_an_end_cut_off_with_its_checkpoints() {
+        let mut bed = Bed::new().await;
+        bed.write(5).await;
+        bed.round(true).await;
+        bed.write(5).await;
+        bed.round(true).await;
+        bed.sql(
+            "DELETE FROM audit_records WHERE number > 7;
+             DELETE FROM audit_marks WHERE number > 5;
+             UPDATE audit_head SET number = 7,
+                 hash = (SELECT hash FROM audit_records WHERE number = 7)",
+        );
+        bed.round(true).await;
+        assert!(bed.broken());
+        assert!(
+            matches!(bed.memory.said, Some(Fault::Truncated { known: 10, .. })),
+            "{:?}",
+            bed.memory.said
+        );
+        assert_eq!(bed.signed().await, 5);
+    }
+}
