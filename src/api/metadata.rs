@@ -12,6 +12,7 @@ use axum::routing::get;
 use http::header::CACHE_CONTROL;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use utoipa::OpenApi;
 
 const PATH: &str = "/.well-known/oauth-authorization-server";
 
@@ -22,6 +23,16 @@ pub(super) fn routes() -> Routes {
     Router::new().route(PATH, get(metadata))
 }
 
+/// Its part of the document.
+#[derive(OpenApi)]
+#[openapi(paths(metadata))]
+pub(super) struct Documented;
+
+/// What there is and where.
+#[utoipa::path(
+    get, path = "/.well-known/oauth-authorization-server", tag = "discovery", operation_id = "get_metadata",
+    responses((status = 200, description = "Authorization server metadata (RFC 8414).", body = Object, content_type = "application/json")),
+)]
 async fn metadata(State(api): State<Arc<Api>>) -> impl IntoResponse {
     let issuer = &api.listener.issuer;
     // `proxy:<app>` is no scope of a token: it is asked for by path.

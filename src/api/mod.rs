@@ -10,7 +10,8 @@
 //! - [`granted`]: the proof that a scope covers what is done; an endpoint can't be reached without.
 //! - [`registry`]: the configured clients, found by their credentials.
 //! - [`problem`]: how an endpoint says no. `finish` renders it.
-//! - [`state`]: what endpoints share.
+//! - [`state`]: what endpoints share; [`rest`]: what resources do alike.
+//! - [`openapi`]: the document, made from the endpoints.
 //!
 //! # Adding an endpoint
 //!
@@ -20,7 +21,8 @@
 //!    `Result<…, Problem>`.
 //! 2. One line in [`resources`] below. A route that must stream (no time limit, no body limit) goes
 //!    into [`streams`], and marks answers that are not its own with [`Verbatim`].
-//! 3. If it is an OAuth endpoint: one line in `metadata.rs`.
+//! 3. `#[utoipa::path]` above each handler, and one line in `openapi/mod.rs`.
+//! 4. If it is an OAuth endpoint: one line in `metadata.rs`.
 //!
 //! Only the two documents in [`open`] are served to callers that nobody knows; everything else,
 //! what does not exist included, is behind `admit` (a guard in `tests/guards.rs` reads this file).
@@ -28,6 +30,12 @@
 //! What does not live here: accepting connections (`runtime`), the road (`proxy`), pages
 //! (`portal`). `api`, `proxy` and `portal` never import each other.
 
+#![expect(
+    unused_qualifications,
+    reason = "what `utoipa::path` writes of its parameters"
+)]
+
+mod accounts;
 mod admit;
 pub mod caller;
 mod clients;
@@ -35,10 +43,15 @@ mod finish;
 pub mod granted;
 mod keys;
 mod metadata;
+pub mod openapi;
 pub mod problem;
 mod rate;
 pub mod registry;
+mod rest;
+mod sessions;
+mod signing_keys;
 pub mod state;
+mod users;
 
 pub use caller::{Bearer, Caller};
 pub use finish::Verbatim;
@@ -64,7 +77,13 @@ fn open() -> Routes {
 
 /// Served to known callers, within `listen.api.timeout` and `listen.api.body`.
 fn resources() -> Routes {
-    Router::new().merge(clients::routes())
+    Router::new()
+        .merge(openapi::routes())
+        .merge(users::routes())
+        .merge(accounts::routes())
+        .merge(sessions::routes())
+        .merge(signing_keys::routes())
+        .merge(clients::routes())
 }
 
 /// Served to known callers for as long as it takes.

@@ -2,12 +2,15 @@
 //! knows the request's id; here is what goes in.
 
 use crate::error::{Code, Refusal};
+use crate::identity::orders::OrderError;
 use crate::store::StoreError;
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// A refusal on its way to the caller.
 #[derive(Debug, Clone)]
@@ -65,18 +68,38 @@ impl Problem {
     /// The document.
     pub(super) fn document(&self, request_id: &str) -> String {
         let code = self.code();
-        let mut document = serde_json::json!({
-            "type": format!("urn:auth-manager:error:{}", code.as_str()),
-            "title": code.title(),
-            "status": code.status().as_u16(),
-            "code": code.as_str(),
-            "instance": format!("urn:request:{request_id}"),
-        });
-        if let (Some(detail), Some(members)) = (&self.0.detail, document.as_object_mut()) {
-            members.insert("detail".to_owned(), detail.as_ref().into());
-        }
-        document.to_string()
+        let document = Document {
+            kind: format!("urn:auth-manager:error:{}", code.as_str()),
+            title: code.title(),
+            status: code.status().as_u16(),
+            code: code.as_str(),
+            instance: format!("urn:request:{request_id}"),
+            detail: self.0.detail.as_deref(),
+        };
+        // Texts and a number: nothing that JSON can't hold.
+        serde_json::to_string(&document).unwrap_or_default()
     }
+}
+
+/// A refusal as it is sent (RFC 9457 §3).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// `urn:auth-manager:error:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What it is, in a sentence.
+    title: &'a str,
+    /// The status once more.
+    status: u16,
+    /// What it is, in a word that never changes its meaning.
+    code: &'a str,
+    /// The request, as it is named in the log.
+    instance: String,
+    /// What exactly is wrong, or what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<&'a str>,
 }
 
 impl From<Refusal> for Problem {
@@ -92,6 +115,29 @@ impl From<Refusal> for Problem {
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
         Refusal::from(code).into()
+    }
+}
+
+/// For `?`: what became of an order.
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let said = error.to_string();
+        match error {
+            OrderError::Store(error) => error.into(),
+            OrderError::Changed => Self::new(Code::ApiPrecondition, said),
+            OrderError::NoApp(_) => Self::new(Code::ApiInvalid, said.clone()).detail(said),
+            // That the app's side is in the way is no lack of the caller's rights.
+            OrderError::Refused(refusal) if refusal.code.status().is_client_error() => {
+                let detail = format!("{}: {}", refusal.code.as_str(), refusal.reason);
+                Self::new(Code::ApiConflict, said).detail(detail)
+            }
+            OrderError::Refused(refusal) => refusal.into(),
+            OrderError::AdoptsNone(_)
+            | OrderError::Held(_)
+            | OrderError::Taken
+            | OrderError::HasAnother(_)
+            | OrderError::Disabled => Self::new(Code::ApiConflict, said.clone()).detail(said),
+        }
     }
 }
 

@@ -3,11 +3,13 @@
 use super::registry::Clients;
 use crate::audit::Audit;
 use crate::config::ApiListener;
+use crate::identity;
+use crate::identity::orders::{Desk, Terms};
 use crate::keys::master::MasterKey;
 use crate::keys::ring::Ring;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
-use crate::types::Clock;
+use crate::types::{AppId, Clock};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,10 @@ pub struct Api {
     pub master: Arc<ArcSwap<MasterKey>>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
+    /// What orders depend on; replaced on a reload.
+    pub terms: ArcSwap<Terms>,
+    /// The apps that are served now.
+    pub apps: Arc<dyn Apps>,
     /// The listener's own settings.
     pub listener: ApiListener,
     /// How long others may keep our public keys: less than a new one is announced.
@@ -32,4 +38,21 @@ pub struct Api {
     pub metrics: Metrics,
     /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.
     pub audit: Arc<Audit>,
+}
+
+/// The apps that are served now.
+pub trait Apps: Send + Sync {
+    /// What provisioning an account of this app needs; `None`: it is not configured.
+    fn context(&self, app: &AppId) -> Option<identity::Context>;
+}
+
+impl Api {
+    /// Where orders are taken.
+    pub(super) fn desk<'a>(&'a self, terms: &'a Terms) -> Desk<'a> {
+        Desk {
+            store: &*self.store,
+            terms,
+            now: self.clock.now(),
+        }
+    }
 }

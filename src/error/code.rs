@@ -150,6 +150,14 @@ codes! {
     ApiTooLarge = "api.too_large", PAYLOAD_TOO_LARGE, Warn, Plain, "The request body is too large.";
     ApiRate = "api.rate", TOO_MANY_REQUESTS, Warn, Plain, "The caller asks too often.";
     ApiTimeout = "api.timeout", REQUEST_TIMEOUT, Warn, Plain, "The request took too long.";
+    ApiNotAcceptable = "api.not_acceptable", NOT_ACCEPTABLE, Info, Plain, "The resource can't be served in a form that the caller takes.";
+    ApiCursor = "api.cursor", BAD_REQUEST, Info, Plain, "The cursor is none of this list.";
+    ApiConflict = "api.conflict", CONFLICT, Info, Plain, "The order does not fit how things are.";
+    ApiPrecondition = "api.precondition", PRECONDITION_FAILED, Info, Plain, "The resource is not as the caller read it.";
+    ApiPreconditionRequired = "api.precondition_required", PRECONDITION_REQUIRED, Info, Plain, "This change must say what it was made on.";
+    ApiIdempotencyUnderWay = "api.idempotency_under_way", CONFLICT, Info, Plain, "The same request is under way.";
+    ApiIdempotencyReused = "api.idempotency_reused", UNPROCESSABLE_ENTITY, Warn, Plain, "The idempotency key stands for another request.";
+    ApiConfirmation = "api.confirmation", UNPROCESSABLE_ENTITY, Info, Plain, "This concerns many people and must be confirmed.";
     // the bridge itself
     StoreUnavailable = "bridge.store_unavailable", SERVICE_UNAVAILABLE, Error, AppUnavailable, "The bridge's store does not answer.";
     RevocationsStale = "bridge.revocations_stale", SERVICE_UNAVAILABLE, Error, AppUnavailable, "The bridge can't tell what was revoked.";
@@ -163,7 +171,7 @@ impl Code {
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::AccountPreparing | Self::SessionRace => Some(Duration::from_secs(2)),
-            Self::SessionRenewed => Some(Duration::from_secs(1)),
+            Self::SessionRenewed | Self::ApiIdempotencyUnderWay => Some(Duration::from_secs(1)),
             Self::AssertionKeysUnavailable
             | Self::StoreUnavailable
             | Self::RevocationsStale

@@ -2,12 +2,14 @@
 
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
-use super::wire::StartError;
+use super::wire::{StartError, terms_of};
 use crate::api::{self, Api, Clients};
 use crate::config::{ApiListener, ApiTls, Config, jwks_max_age};
+use crate::identity;
 use crate::proxy::Bridge;
 use crate::proxy::edge::Turn;
 use crate::tls::{ClientCertificates, Peer, ServerFiles};
+use crate::types::AppId;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
@@ -49,6 +51,8 @@ impl ApiServer {
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
+            terms: ArcSwap::from_pointee(terms_of(config)),
+            apps: Arc::new(Served(bridge.clone())),
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
@@ -75,10 +79,11 @@ impl ApiServer {
         Ok(Self { api, server })
     }
 
-    /// Takes the clients of a new configuration. The listener itself changes with a restart.
+    /// Takes the clients and terms of a new configuration. The listener itself changes with a restart.
     pub(super) fn reload(&self, config: &Config) {
         let clients = Clients::new(&config.clients, &self.api.listener);
         self.api.clients.store(Arc::new(clients));
+        self.api.terms.store(Arc::new(terms_of(config)));
     }
 }
 
@@ -108,6 +113,16 @@ fn listener_tls(tls: &ApiTls, certificates: &Certificates) -> Result<ListenerTls
         pinned: None,
         over,
     })
+}
+
+/// The apps as the road serves them now.
+struct Served(Arc<Bridge>);
+
+impl api::state::Apps for Served {
+    fn context(&self, app: &AppId) -> Option<identity::Context> {
+        let site = self.0.site(app)?;
+        Some(self.0.identity(&site))
+    }
 }
 
 impl Door for Router {
