@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::registry::{Client, Holder};
 use super::state::Api;
 use crate::error::Code;
+use crate::telemetry::RequestId;
 use crate::tls::Peer;
 use crate::types::{ClientId, HostName, Scope};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -41,6 +42,7 @@ struct Facts {
     certificate: Option<Arc<Peer>>,
     bearer: Option<Bearer>,
     scopes: BTreeSet<Scope>,
+    request: Option<RequestId>,
 }
 
 /// Which kind of bearer a caller brought.
@@ -91,6 +93,11 @@ impl Caller {
     #[must_use]
     pub fn brought_both(&self) -> bool {
         self.0.certificate.is_some() && self.0.bearer.is_some_and(|b| b != Bearer::Static)
+    }
+
+    /// The id of the request.
+    pub(super) fn request_id(&self) -> Option<&RequestId> {
+        self.0.request.as_ref()
     }
 
     /// Takes one request's worth of its allowance.
@@ -175,6 +182,7 @@ pub(super) async fn authenticate(
         certificate,
         bearer,
         scopes,
+        request: extensions.get::<RequestId>().cloned(),
     })))
 }
 

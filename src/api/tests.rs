@@ -131,7 +131,11 @@ impl Bed {
 struct NoApps;
 
 impl state::Apps for NoApps {
-    fn context(&self, _: &crate::types::AppId) -> Option<crate::identity::Context> {
+    fn context(
+        &self,
+        _: &crate::types::AppId,
+        _: crate::audit::Witness,
+    ) -> Option<crate::identity::Context> {
         None
     }
 }

@@ -4,6 +4,7 @@ use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::wire::{StartError, terms_of};
 use crate::api::{self, Api, Clients};
+use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, Config, jwks_max_age};
 use crate::identity;
 use crate::proxy::Bridge;
@@ -119,9 +120,9 @@ fn listener_tls(tls: &ApiTls, certificates: &Certificates) -> Result<ListenerTls
 struct Served(Arc<Bridge>);
 
 impl api::state::Apps for Served {
-    fn context(&self, app: &AppId) -> Option<identity::Context> {
+    fn context(&self, app: &AppId, witness: Witness) -> Option<identity::Context> {
         let site = self.0.site(app)?;
-        Some(self.0.identity(&site))
+        Some(self.0.identity(&site, witness))
     }
 }
 
