@@ -11,7 +11,8 @@
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
 //! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers,
-//! `keys/` signs and seals, `audit/` accounts for it, `portal/` is what a visitor sees, `runtime/` wires
+//! `keys/` signs and seals, `jwks/` knows the keys of others, `audit/` accounts for what was done,
+//! `backup/` brings store and keys elsewhere, `portal/` is what a visitor sees, `runtime/` wires
 //! everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
@@ -21,6 +22,7 @@ pub mod types;
 
 // What the house rests on.
 pub mod config;
+pub mod jwks;
 pub mod keys;
 pub mod store;
 pub mod tls;
@@ -31,6 +33,7 @@ pub mod audit;
 // What it is for.
 pub mod api;
 pub mod apps;
+pub mod backup;
 pub mod identity;
 pub mod portal;
 pub mod proxy;

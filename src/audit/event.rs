@@ -72,6 +72,10 @@ kinds! {
     UserDisabled = "user.disabled",
     /// A person was enabled.
     UserEnabled = "user.enabled",
+    /// A person's data was erased, but for what must stay.
+    UserErased = "user.erased",
+    /// The store was restored from a backup: what was done since it was made is not in it.
+    StoreRestored = "store.restored",
     /// A signing key was announced.
     KeyAnnounced = "key.announced",
     /// A signing key signs from now on.

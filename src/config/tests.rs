@@ -177,6 +177,11 @@ fn defaults_are_those_of_the_model() {
         (config.limits.connections, config.limits.drain),
         (20_000, seconds(30))
     );
+    assert_eq!(
+        config.limits.notice,
+        seconds(0),
+        "one replica restarts at once"
+    );
     assert_eq!(config.ops.address, Some(([127, 0, 0, 1], 9464).into()));
     assert_eq!(config.keys.announce, seconds(600));
     assert_eq!(config.proxy.health_path, "/.auth-manager/health");
@@ -743,6 +748,8 @@ fn issuers_of_callers_tokens_are_not_those_of_people() {
     let jwks = "jwks = { file = \"/etc/auth-manager/certs/app-ca.pem\" }";
     let people = "jwks = { url = \"https://chat.example.com/.well-known/pomerium/jwks.json\" }";
     house.service_mistake(jwks, people, "api_issuers[services].jwks");
+    let elsewhere = "jwks = { url = \"https://other.test/.well-known/pomerium/jwks.json\" }";
+    house.service_mistake(jwks, elsewhere, "api_issuers[services].jwks");
     for (key, value) in [
         ("algorithms", "[\"HS256\"]"),
         ("algorithms", "[\"none\"]"),

@@ -1,8 +1,8 @@
 //! The ops listener: `/livez`, `/readyz` (says which part is not ready), `/healthz`, `/metrics`.
 
 use super::keys::KeyKeeper;
+use crate::jwks::KeySource;
 use crate::proxy::Bridge;
-use crate::proxy::assertion::KeySource;
 use crate::telemetry::metrics::Metrics;
 use crate::types::IssuerId;
 use axum::Router;
@@ -14,15 +14,15 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the ops listener looks at.
 #[derive(Clone)]
 pub(super) struct Ops {
     pub bridge: Arc<Bridge>,
     pub keys: Arc<HashMap<IssuerId, Arc<KeySource>>>,
+    /// Keys of those who sign services' tokens.
+    pub services: Arc<HashMap<IssuerId, Arc<KeySource>>>,
     pub insecure: Arc<Vec<String>>,
-    pub draining: Arc<AtomicBool>,
     pub keeper: Arc<KeyKeeper>,
 }
 
@@ -62,6 +62,13 @@ async fn ready(State(ops): State<Ops>) -> Response {
         let detail = json!({ "keys": status.keys, "error": error });
         part(format!("issuer {id}"), source.is_ready(), detail);
     }
+    for (id, source) in &*ops.services {
+        let status = source.status();
+        let error = status.last_error.map(|e| e.to_string());
+        // Visitors come in all the same: `true`, and what is wrong beside it.
+        let detail = json!({ "keys": status.keys, "usable": source.is_ready(), "error": error });
+        part(format!("api issuer {id}"), true, detail);
+    }
     for site in ops.bridge.sites.load().iter() {
         let facts = site.facts.load();
         // An app that is away does not make the bridge unready: its page says so.
@@ -72,8 +79,7 @@ async fn ready(State(ops): State<Ops>) -> Response {
             json!({ "version": version }),
         );
     }
-    let draining = ops.draining.load(Ordering::Relaxed);
-    part("accepting".into(), !draining, Value::Null);
+    part("accepting".into(), !ops.bridge.is_leaving(), Value::Null);
     let status = if all {
         StatusCode::OK
     } else {

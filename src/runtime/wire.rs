@@ -8,14 +8,16 @@ use crate::config::{
     StoreConfig,
 };
 use crate::identity::orders::{Term, Terms};
+use crate::jwks::KeySource;
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
 use crate::keys::rewrap::Census;
 use crate::keys::rotation;
-use crate::proxy::assertion::{KeySource, ReplayTable, Verifier};
+use crate::proxy::assertion::{ALGORITHMS, ReplayTable, Verifier};
 use crate::proxy::forward::{Pool, Target};
 use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
+use crate::store::archive::Place;
 use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 use crate::telemetry::traces::{TraceOptions, Traces};
@@ -78,6 +80,31 @@ async fn store_with(
             }
         }
     }
+}
+
+/// Where the store is, for what works on its tables: backup, restore, a person's data.
+///
+/// # Errors
+/// When an authority of the server's certificate can't be read.
+pub fn place_of(config: &StoreConfig) -> Result<Place, StartError> {
+    Ok(match config {
+        StoreConfig::Sqlite { path } => Place::Sqlite(path.clone()),
+        StoreConfig::Postgres {
+            url,
+            max_connections,
+            ca,
+            tls,
+        } => {
+            let none = Certificates::default();
+            Place::Postgres(postgres_options(
+                url,
+                *max_connections,
+                *tls,
+                ca.as_ref(),
+                &none,
+            )?)
+        }
+    })
 }
 
 /// How far the store's tables are; changes nothing.
@@ -175,7 +202,7 @@ pub fn terms_of(config: &Config) -> Terms {
 }
 
 /// A client without a certificate of its own.
-fn believing(ca: Option<&PathBuf>) -> ClientFiles {
+pub(super) fn believing(ca: Option<&PathBuf>) -> ClientFiles {
     ClientFiles {
         ca: ca.cloned(),
         identity: None,
@@ -259,7 +286,7 @@ pub(super) fn issuers_of(
             }
             JwksSource::File(_) => None,
         };
-        let source = KeySource::new(issuer, tls, clock.clone())
+        let source = KeySource::new(issuer, ALGORITHMS, tls, clock.clone())
             .map_err(|e| StartError::new(format!("issuer {}", issuer.id), e))?;
         add(&mut all, config, issuer, source, clock);
     }

@@ -209,7 +209,10 @@ async fn a_trail_that_was_changed_is_said_and_gets_no_checkpoint_any_more() {
         })
         .await;
     let metrics = world.bridge.ops("/metrics").await.text();
-    assert!(metrics.contains("auth_manager_audit_broken 1"), "{metrics}");
+    assert!(
+        metrics.contains("\nauth_manager_audit_broken 1\n"),
+        "{metrics}"
+    );
     world.bridge.stop().await;
     let seals = Connection::open(world.bridge.folder().join("auth-manager.db")).expect("it");
     let count: i64 = seals

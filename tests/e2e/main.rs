@@ -42,6 +42,7 @@ mod replicas;
 mod revoke;
 mod rotation;
 mod smoke;
+mod systemd;
 mod traces;
 
 // With real neighbours.

@@ -2,7 +2,7 @@
 -- beside the body is there to be searched by. Times are seconds since 1970.
 
 CREATE TABLE audit_head (
-    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    one    BIGINT PRIMARY KEY CHECK (one = 1),
     number BIGINT NOT NULL, -- the newest; 0 before the first
     hash   BYTEA NOT NULL
 );
