@@ -11,6 +11,7 @@ use crate::store::{By, Store};
 use crate::types::{AppId, Clock as _, SystemClock, Timestamp};
 use anyhow::{Context as _, bail};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
