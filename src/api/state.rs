@@ -1,5 +1,6 @@
 //! What endpoints share; made once by `runtime`.
 
+use super::bearer::Bearers;
 use super::registry::Clients;
 use crate::config::ApiListener;
 use crate::identity;
@@ -25,6 +26,8 @@ pub struct Api {
     pub master: Arc<ArcSwap<MasterKey>>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
+    /// Who signs callers' tokens.
+    pub bearers: Bearers,
     /// What orders depend on; replaced on a reload.
     pub terms: ArcSwap<Terms>,
     /// The apps that are served now.

@@ -78,6 +78,7 @@ impl Bed {
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),
             listener,
