@@ -87,7 +87,7 @@ mod tests {
     /// A set of certificates for localhost: what a client believes that knows it, and a server.
     fn set(folder: &Path) -> (ClientConfig, rustls::ServerConfig) {
         let names = ["localhost".to_owned()];
-        let paths = dev::write(folder, &names, &names, SystemClock.now()).unwrap();
+        let paths = dev::write(folder, &names, &names, &names, SystemClock.now()).unwrap();
         let client = ClientFiles {
             ca: Some(paths.ca),
             ..ClientFiles::default()

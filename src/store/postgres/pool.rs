@@ -178,7 +178,7 @@ mod tests {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let names = ["localhost".to_owned()];
         let set = |folder: &std::path::Path| {
-            let paths = dev::write(folder, &names, &names, SystemClock.now()).unwrap();
+            let paths = dev::write(folder, &names, &names, &names, SystemClock.now()).unwrap();
             let client = ClientFiles {
                 ca: Some(paths.ca.clone()),
                 ..ClientFiles::default()

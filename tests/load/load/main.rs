@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<()> {
 fn certs(folder: &Path) -> anyhow::Result<()> {
     use auth_manager::types::{Clock as _, SystemClock};
     let (server, client) = (["localhost".to_owned()], ["pomerium.internal".to_owned()]);
-    auth_manager::tls::dev::write(folder, &server, &client, SystemClock.now())?;
+    auth_manager::tls::dev::write(folder, &server, &client, &[], SystemClock.now())?;
     Ok(())
 }
 
