@@ -336,8 +336,14 @@ const GUARDS: &[Guard] = &[
     (
         "a client assertion is good once",
         "src/api/bearer/verify.rs",
-        "self.use_up(claims, issued",
+        "self.use_up(claims, expires",
         &["t18_a_client_assertion_is_good_once"],
+    ),
+    (
+        "on whichever replica",
+        "src/api/caller.rs",
+        "use_up(api, &client, one)",
+        &["t18_a_client_assertion_from_before_a_restart_is_refused"],
     ),
     (
         "the audience of a caller's token",
@@ -607,6 +613,12 @@ fn every_endpoint_of_the_api_asks_for_a_scope() {
     const OPEN: [&str; 2] = ["src/api/keys.rs", "src/api/metadata.rs"];
     const KNOWN: &str = "src/api/openapi/mod.rs";
     for (name, text) in shipped() {
+        if name == "src/api/mod.rs" {
+            let open = text.split("fn open()").nth(1).unwrap_or_default();
+            let open = open.split("fn resources()").next().unwrap_or_default();
+            assert_eq!(open.matches(".merge(").count(), OPEN.len(), "{open}");
+            assert!(!open.contains(".route("), "{open}");
+        }
         if name.starts_with("src/api/") && text.contains(".route(") && !OPEN.contains(&&*name) {
             let known = name == KNOWN && text.contains("|_: Caller|");
             let asks = text.contains("Granted<") || text.contains(".require(");

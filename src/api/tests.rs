@@ -2,12 +2,17 @@
 
 use super::*;
 use crate::audit::{Audit, Settings};
-use crate::config::{ApiListener, ClientConfig};
+use crate::config::{
+    ApiIssuerConfig, ApiIssuerProfile, ApiListener, BearerAlgorithm, BearerSubject, ClientConfig,
+    JwksSource, TokenTyp,
+};
+use crate::demo::door::Minter;
+use crate::jwks::{KeySet, KeySource};
 use crate::keys::{master::MasterKey, random, rotation};
 use crate::store::SqliteStore;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Peer, PeerName};
-use crate::types::{ClientId, Clock, Scope, SystemClock};
+use crate::types::{ClientId, Clock, IssuerId, Scope, Subject, SystemClock};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::{Body, Bytes};
@@ -33,9 +38,32 @@ fn client(id: &str, scopes: &[&str]) -> ClientConfig {
     }
 }
 
+/// Whoever signs access tokens.
+fn issuer(minter: &Minter) -> Arc<BearerIssuer> {
+    let config = ApiIssuerConfig {
+        id: IssuerId::new("services").unwrap(),
+        issuer: "https://id.internal".into(),
+        profile: ApiIssuerProfile::AccessToken,
+        typ: TokenTyp::AccessToken,
+        jwks: JwksSource::File("none".into()),
+        algorithms: vec![BearerAlgorithm::ES256],
+        refresh: Duration::from_secs(300),
+        cooldown: Duration::from_secs(10),
+        stale_limit: Duration::from_secs(60),
+        leeway: Duration::from_secs(30),
+        max_lifetime: Duration::from_secs(3600),
+        jti_entries: 1024,
+    };
+    let accepted = BearerIssuer::algorithms(&config);
+    let set = KeySet::parse(minter.jwks().as_bytes(), &accepted).unwrap();
+    let keys = KeySource::fixed(config.id.clone(), set, Arc::new(SystemClock));
+    BearerIssuer::new(config, keys)
+}
+
 struct Bed {
     api: Arc<Api>,
     router: Router,
+    minter: Minter,
     _folder: tempfile::TempDir,
 }
 
@@ -68,19 +96,29 @@ impl Bed {
         let mut hook = client("hook", &["hooks", "introspect"]);
         let hash = digest(&SHA256, SECRET.as_bytes());
         hook.static_bearer_sha256 = vec![hash.as_ref().try_into().unwrap()];
+        let mut admin = client("admin", &["admin"]);
+        admin.bearer = Some(BearerSubject {
+            issuer: IssuerId::new("services").unwrap(),
+            sub: Subject::new("admin").unwrap(),
+        });
         let clients = [
             client("reader", &["users:read"]),
             client("asker", &["introspect"]),
-            client("admin", &["admin"]),
+            admin,
             hook,
         ];
+        let minter = Minter::generate().unwrap();
         let api = Arc::new(Api {
             clock: Arc::new(SystemClock),
             store: Arc::new(store),
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
-            bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
+            bearers: Bearers::new(
+                vec![issuer(&minter)],
+                listener.audience.clone(),
+                Arc::new(SystemClock),
+            ),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),
             listener,
@@ -113,8 +151,24 @@ impl Bed {
         Self {
             api,
             router,
+            minter,
             _folder: folder,
         }
+    }
+
+    /// An access token of `sub`.
+    fn token(&self, sub: &str) -> String {
+        let now = SystemClock.now().0;
+        let header =
+            serde_json::json!({ "alg": "ES256", "kid": self.minter.kid(), "typ": "at+jwt" });
+        let claims = serde_json::json!({
+            "iss": "https://id.internal", "aud": "https://api.internal", "sub": sub,
+            "iat": now, "exp": now + 60,
+        });
+        let claims = claims.to_string();
+        self.minter
+            .sign(&header.to_string(), claims.as_bytes())
+            .unwrap()
     }
 
     async fn ask(&self, request: Request<Body>) -> Answer {

@@ -119,7 +119,7 @@ fn bearers(
         let algorithms = BearerIssuer::algorithms(issuer);
         let keys = KeySource::new(issuer, &algorithms, tls, clock.clone())
             .map_err(|e| StartError::new(about, e))?;
-        issuers.push(BearerIssuer::new(issuer.clone(), keys, clock.now()));
+        issuers.push(BearerIssuer::new(issuer.clone(), keys));
     }
     Ok(Bearers::new(
         issuers,

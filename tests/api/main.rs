@@ -9,6 +9,7 @@ mod bearers;
 mod certificates;
 mod commands;
 mod limits;
+mod scopes;
 mod secrets;
 
 /// An endpoint that needs the scope users:read or admin.
