@@ -17,8 +17,8 @@ use super::problem::Problem;
 use super::registry::{Client, Clients, Holder};
 use super::state::Api;
 use crate::error::Code;
-use crate::telemetry::RequestId;
 use crate::store::{Claim, Claimed};
+use crate::telemetry::RequestId;
 use crate::tls::Peer;
 use crate::types::{ClientId, HostName, Scope};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -92,7 +92,13 @@ impl Caller {
         self.0.client.config.hosts.contains(host)
     }
 
-    /// The audiences it may exchange tokens for.
+    /// The hosts whose visitors' assertions and cookies it may pass on.
+    #[must_use]
+    pub fn hosts(&self) -> &[HostName] {
+        &self.0.client.config.hosts
+    }
+
+    /// The audiences it may exchange tokens for, and ask about the tokens of.
     #[must_use]
     pub fn audiences(&self) -> &[String] {
         &self.0.client.config.audiences

@@ -1,5 +1,6 @@
 //! The router as a whole, without a network: who is let in, and what everybody else is told.
 
+use super::testing::Road;
 use super::*;
 use crate::audit::{Audit, Settings};
 use crate::config::{
@@ -8,7 +9,8 @@ use crate::config::{
 };
 use crate::demo::door::Minter;
 use crate::jwks::{KeySet, KeySource};
-use crate::keys::{master::MasterKey, random, rotation};
+use crate::keys::pairwise::PairwiseKey;
+use crate::keys::{PasswordRoot, master::MasterKey, random, rotation};
 use crate::store::SqliteStore;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Peer, PeerName};
@@ -119,6 +121,9 @@ impl Bed {
                 listener.audience.clone(),
                 Arc::new(SystemClock),
             ),
+            audiences: ArcSwap::default(),
+            visitors: Arc::new(Road::default()),
+            pairwise: PairwiseKey::of(&PasswordRoot::from_bytes([1; 32])).unwrap(),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),
             listener,

@@ -3,7 +3,7 @@
 use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
-use super::{AppConfig, Config, Fingerprint, api, apps, clients, sections};
+use super::{AppConfig, Config, Fingerprint, api, apps, audiences, clients, sections};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -190,11 +190,21 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         unique(table, "id", &mut seen);
         unique(table, "issuer", &mut names);
     }
+    let audience_tables = root.tables("audiences", "id");
+    let mut receivers = Vec::new();
+    let mut ids = HashSet::new();
+    for table in &audience_tables {
+        receivers.extend(audiences::audience(table, api.as_ref(), &apps));
+        unique(table, "id", &mut ids);
+    }
     let around = clients::Around {
         api: api.as_ref(),
         issuers: &api_issuers,
         apps: &apps,
-        complete: apps.len() == app_tables.len() && api_issuers.len() == issuer_tables.len(),
+        audiences: &receivers,
+        complete: apps.len() == app_tables.len()
+            && api_issuers.len() == issuer_tables.len()
+            && receivers.len() == audience_tables.len(),
     };
     let mut services = Vec::new();
     let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
@@ -213,6 +223,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         apps,
         api_issuers,
         clients: services,
+        audiences: receivers,
         portal,
         audit,
         traces,

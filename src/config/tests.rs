@@ -650,6 +650,11 @@ client_ca = "/etc/auth-manager/certs/ca.pem"
 id = "services"
 issuer = "https://id.internal/"
 jwks = { file = "/etc/auth-manager/certs/app-ca.pem" }
+[[audiences]]
+id = "https://reports.internal"
+scopes = ["read", "write", "read"]
+claims = ["email"]
+groups = ["staff"]
 [[clients]]
 id = "one"
 certificate_names = ["One.internal", "spiffe://x/one"]
@@ -961,4 +966,48 @@ proptest! {
             let _ = errors.to_string();
         }
     }
+}
+
+#[test]
+fn audiences_are_services_and_say_what_they_are_told() {
+    let house = House::new();
+    let config = house.services("", "").unwrap_or_else(|e| panic!("{e}"));
+    let audience = &config.audiences[0];
+    assert_eq!(audience.scopes, ["read", "write"]);
+    assert_eq!(audience.lifetime, Duration::from_secs(300));
+    assert_eq!(audience.subject, SubjectKind::Shared);
+    assert_eq!(audience.claims, [AudienceClaim::Email]);
+    let id = "[[audiences]]\nid = \"https://reports.internal\"";
+    for bad in [
+        "*",
+        "a b",
+        "https://chat.example.com",
+        "chat.example.com",
+        "https://api.internal",
+    ] {
+        let with = format!("[[audiences]]\nid = \"{bad}\"");
+        let errors = house.services(id, &with).expect_err(bad).0;
+        assert_eq!(errors[0].key, format!("audiences[{bad}].id"), "{errors:#?}");
+    }
+    let key = |key: &str| format!("audiences[https://reports.internal].{key}");
+    for (line, at) in [
+        ("subject = \"pairwise\"", "claims"),
+        ("subject = \"both\"", "subject"),
+        ("lifetime = \"11m\"", "lifetime"),
+    ] {
+        let line = line.to_owned() + "\nscopes = [\"read\"";
+        house.service_mistake("scopes = [\"read\"", &line, &key(at));
+    }
+    for (from, to, at) in [
+        ("\"write\"", "\"wr ite\"", "scopes"),
+        ("[\"email\"]", "[\"phone\"]", "claims"),
+        ("[\"staff\"]", "[\"\"]", "groups"),
+    ] {
+        house.service_mistake(from, to, &key(at));
+    }
+    let none = "audiences = [\"https://reports.internal\"]";
+    let other = "audiences = [\"https://other.internal\"]";
+    house.service_mistake(none, other, "clients[one].audiences");
+    let twice = "[[audiences]]\nid = \"https://reports.internal\"\n[[audiences]]\nid = \"https://reports.internal\"";
+    house.service_mistake(id, twice, &key("id"));
 }

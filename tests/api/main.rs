@@ -11,6 +11,7 @@ mod commands;
 mod limits;
 mod scopes;
 mod secrets;
+mod tokens;
 
 /// An endpoint that needs the scope users:read or admin.
 const CLIENTS: &str = "/api/v1/clients";

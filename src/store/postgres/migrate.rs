@@ -29,6 +29,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0004_audit",
         sql: include_str!("migrations/0004_audit.sql"),
     },
+    Migration {
+        version: 5,
+        name: "0005_revoked_tokens",
+        sql: include_str!("migrations/0005_revoked_tokens.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

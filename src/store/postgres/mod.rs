@@ -21,6 +21,7 @@ mod revocations;
 mod row;
 mod sealed;
 mod sessions;
+mod tokens;
 mod trail;
 mod users;
 
@@ -33,9 +34,12 @@ use super::{
     Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
     LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
     Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
-    Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User, UserFilter, UserState, Which,
+    TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User,
+    UserFilter, UserState, Which,
 };
-use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use crate::types::{
+    AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+};
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Pool};
 use lock::Locks;
@@ -292,6 +296,14 @@ impl Store for PostgresStore {
 
     async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
         bounded(sessions::last_seen(&self.pool, ids)).await
+    }
+
+    async fn token_facts(&self, about: &TokenQuestion) -> Result<TokenFacts> {
+        bounded(tokens::facts(&self.pool, about)).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, until: Timestamp) -> Result<()> {
+        bounded(async { tokens::revoke(&self.client().await?, token, until).await }).await
     }
 
     async fn revocations_after(&self, number: i64, limit: u32) -> Result<Vec<Revocation>> {

@@ -21,6 +21,7 @@ mod row;
 mod sealed;
 mod sessions;
 mod thread;
+mod tokens;
 mod trail;
 mod users;
 
@@ -32,9 +33,12 @@ use super::{
     Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
     LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
     Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
-    Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User, UserFilter, UserState, Which,
+    TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User,
+    UserFilter, UserState, Which,
 };
-use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use crate::types::{
+    AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+};
 use async_trait::async_trait;
 use lock::Locks;
 use rusqlite::{Connection, TransactionBehavior};
@@ -343,6 +347,15 @@ impl Store for SqliteStore {
     async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
         let ids = ids.to_vec();
         self.read(move |db| sessions::last_seen(db, &ids)).await
+    }
+
+    async fn token_facts(&self, about: &TokenQuestion) -> Result<TokenFacts> {
+        let about = *about;
+        self.read(move |db| tokens::facts(db, &about)).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, until: Timestamp) -> Result<()> {
+        self.write(move |db| tokens::revoke(db, token, until)).await
     }
 
     async fn revocations_after(&self, number: i64, limit: u32) -> Result<Vec<Revocation>> {

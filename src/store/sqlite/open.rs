@@ -36,6 +36,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0004_audit",
         sql: include_str!("migrations/0004_audit.sql"),
     },
+    Migration {
+        version: 5,
+        name: "0005_revoked_tokens",
+        sql: include_str!("migrations/0005_revoked_tokens.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.
