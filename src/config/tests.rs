@@ -717,6 +717,80 @@ fn the_api_listener_is_off_by_default_and_checked_when_it_is_on() {
 }
 
 #[test]
+fn keys_change_by_a_schedule_that_gives_each_time_to_be_known() {
+    let house = House::new();
+    let with = |lines: &str| {
+        let text = with_store(MINIMAL);
+        assert!(text.contains("\n[keys]\n"));
+        house.load(&text.replace("\n[keys]\n", &format!("\n[keys]\n{lines}\n")))
+    };
+    let config = with("").unwrap();
+    let day = Duration::from_secs(86_400);
+    assert_eq!(config.keys.rotate_every, Some(90 * day));
+    let config = with("rotate_every = \"off\"\nannounce = \"1s\"").unwrap();
+    assert_eq!(config.keys.rotate_every, None);
+    // Nobody may keep the public keys for longer than a new one is announced.
+    for announce in [1, 2, 60, 600, 86_400] {
+        let announce = Duration::from_secs(announce);
+        assert!(jwks_max_age(announce) * 2 <= announce);
+    }
+    for (lines, key) in [
+        ("rotate_every = \"19m\"", "keys.rotate_every"),
+        (
+            "rotate_every = \"1s\"\nannounce = \"1s\"",
+            "keys.rotate_every",
+        ),
+        ("rotate_every = \"never\"", "keys.rotate_every"),
+        ("rotate_every = 90", "keys.rotate_every"),
+        ("announce = \"500ms\"", "keys.announce"),
+    ] {
+        let errors = with(lines).unwrap_err();
+        assert_eq!(errors.0[0].key, key, "{lines}: {errors}");
+    }
+}
+
+#[test]
+fn traces_go_where_nobody_listens_on_the_way() {
+    let house = House::new();
+    let with = |lines: &str| {
+        house.load(&with_store(&format!(
+            "{MINIMAL}\n[telemetry.traces]\n{lines}\n"
+        )))
+    };
+    let here = "endpoint = \"http://127.0.0.1:4318/v1/traces\"";
+    let config = with(here).unwrap();
+    let traces = config.traces.unwrap();
+    assert_eq!(traces.one_in, 1);
+    assert_eq!(traces.instance, config.proxy.address.to_string());
+    assert!(house.load(&with_store(MINIMAL)).unwrap().traces.is_none());
+    for (lines, key) in [
+        ("", "telemetry.traces.endpoint"),
+        (
+            "endpoint = \"http://collector.test/v1/traces\"",
+            "telemetry.traces.endpoint",
+        ),
+        (
+            "endpoint = \"ftp://127.0.0.1/\"",
+            "telemetry.traces.endpoint",
+        ),
+        (
+            "endpoint = \"http://127.0.0.1/\"\none_in = 0",
+            "telemetry.traces.one_in",
+        ),
+        (
+            "endpont = \"http://127.0.0.1/\"",
+            "telemetry.traces.endpont",
+        ),
+    ] {
+        let errors = with(lines).unwrap_err();
+        assert!(errors.0.iter().any(|e| e.key == key), "{lines}: {errors}");
+    }
+    let plain = "endpoint = \"http://collector.test/\"\ninsecure_http_traces = true";
+    let config = with(plain).unwrap();
+    assert_eq!(config.insecure, ["telemetry.traces.insecure_http_traces"]);
+}
+
+#[test]
 fn issuers_of_callers_tokens_are_not_those_of_people() {
     let house = House::new();
     let jwks = "jwks = { file = \"/etc/auth-manager/certs/app-ca.pem\" }";
