@@ -231,5 +231,6 @@ in
     head_timeout = key duration "How long a client may take to send a head.";
     connections = key count "Connections at once.";
     drain = key duration "How long open requests have to end.";
+    notice = key duration "How long before that everything is still served, while the health path says 503.";
   };
 }

@@ -28,11 +28,11 @@ pub(crate) fn kid_of(visitor: &Client) -> String {
 
 /// The key that signs cookies now.
 pub(crate) async fn signs_now(bridge: &Bridge) -> String {
-    signs(bridge, "session").await
+    signing(bridge, "session").await
 }
 
 /// The key of a kind that signs now.
-async fn signs(bridge: &Bridge, kind: &str) -> String {
+async fn signing(bridge: &Bridge, kind: &str) -> String {
     let list = bridge
         .run(&["keys", "list", "--kind", kind, "--json"])
         .await;
@@ -151,9 +151,9 @@ async fn t09_revoking_a_key_ends_what_it_signed_on_both_replicas() {
 
     // What exchanged tokens are signed by: gone from what either replica publishes, so that nobody
     // who verifies by it takes one any more; cookies are another key's.
-    let tokens = signs(&pair.world.bridge, "access_token").await;
+    let tokens = signing(&pair.world.bridge, "access_token").await;
     pair.world.run(&["keys", "revoke", &tokens]).await;
-    let next = signs(&pair.world.bridge, "access_token").await;
+    let next = signing(&pair.world.bridge, "access_token").await;
     for bridge in [&pair.world.bridge, &pair.other] {
         eventually("another key for tokens", || async {
             let public = bridge.ops("/jwks.json").await.text();
