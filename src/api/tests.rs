@@ -363,6 +363,17 @@ async fn changes_of_admin_may_need_both_credentials() {
     );
     let answer = bed.ask(ask("GET", CLIENTS, &["admin.internal"], &[])).await;
     assert_eq!(answer.status, 200);
+    let token = format!("Bearer {}", bed.token("admin"));
+    let answer = bed.ask(ask("POST", "/admin", &[], &[&token])).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (403, "api.both_needed")
+    );
+    let both = ask("POST", "/admin", &["admin.internal"], &[&token]);
+    assert_eq!(bed.ask(both).await.status, 200);
+    // Of two clients they are none.
+    let other = ask("POST", "/admin", &["reader.internal"], &[&token]);
+    assert_eq!(bed.ask(other).await.status, 401);
 }
 
 #[tokio::test]
