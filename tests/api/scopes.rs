@@ -35,7 +35,7 @@ async fn every_operation_of_the_document_asks_who_calls_and_for_a_scope() {
                 continue;
             }
             // Values that no record has: who may not ask must not learn so.
-            let target = path.replace('{', "x").replace('}', "x");
+            let target = path.replace(['{', '}'], "x");
             let refused = nobody.try_send(method.clone(), &target, &[]).await.unwrap();
             assert_eq!(
                 (refused.status, refused.code().as_str()),
