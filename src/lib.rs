@@ -11,7 +11,8 @@
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
 //! sessions, `bots/` whom services call it as, `api/` is what services ask, `identity/` decides what
-//! must be made, `store/` remembers, `keys/` signs and seals, `jwks/` knows the keys of others,
+//! must be made, `store/` remembers, `keys/` signs and seals, `jwks/` knows the keys of others, `audit/`
+//! accounts for what was done,
 //! `backup/` brings store and keys elsewhere, `portal/` is what a visitor sees, `runtime/` wires
 //! everything and owns the listeners.
 
@@ -26,6 +27,9 @@ pub mod jwks;
 pub mod keys;
 pub mod store;
 pub mod tls;
+
+// Who did what: rests on store and keys.
+pub mod audit;
 
 // What it is for.
 pub mod api;

@@ -5,6 +5,7 @@ use super::ConfigFile;
 use super::out::{Table, clean, json, print};
 use super::stage::{Stage, on_store};
 use crate::apps::Bots as _;
+use crate::audit::Kind;
 use crate::bots::{self, Desk};
 use crate::config::{AppConfig, BotSource};
 use crate::keys::master::MasterKey;
@@ -215,6 +216,20 @@ async fn list(stage: &Stage, check: bool, as_json: bool) -> anyhow::Result<()> {
     print(table.text("None yet: `auth-manager bots add` makes one."))
 }
 
+/// Leaves word in the audit trail of what was ordered, before it is tried.
+async fn ordered(
+    stage: &Stage,
+    at: &At<'_>,
+    name: &BotName,
+    what: &'static str,
+) -> anyhow::Result<()> {
+    let event = (stage.witness().event(Kind::BotOrdered))
+        .app(&at.config.id)
+        .detail("bot", name.as_str())
+        .detail("order", what);
+    stage.record(event).await
+}
+
 async fn add(
     stage: &Stage,
     at: &At<'_>,
@@ -239,6 +254,7 @@ async fn add(
         });
     }
     stage.as_owner()?;
+    ordered(stage, at, name, "add").await?;
     let bot = bots::add(&desk, name, username, administrator)
         .await
         .with_context(|| format!("bot {name} of {}", at.config.id))?;
@@ -269,6 +285,7 @@ async fn rotate(
         ));
     }
     stage.as_owner()?;
+    ordered(stage, at, name, "rotate").await?;
     let bot = bots::rotate(&at.desk(stage), name, bots::MOMENT)
         .await
         .with_context(|| format!("bot {name} of {}", at.config.id))?;
@@ -295,6 +312,7 @@ async fn remove(stage: &Stage, at: &At<'_>, name: &BotName, dry_run: bool) -> an
         ));
     }
     stage.as_owner()?;
+    ordered(stage, at, name, "remove").await?;
     bots::remove(&at.desk(stage), name)
         .await
         .with_context(|| format!("bot {name} of {}", at.config.id))?;

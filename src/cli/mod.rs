@@ -2,9 +2,10 @@
 //! what only an operator asks (`check`, `init`). What does not: anything that a running bridge does.
 //!
 //! Beside the commands: `stage` is what a command stands on, `person` finds whom an operator means,
-//! `out` prints.
+//! `operator` who runs it, `out` prints.
 
 mod accounts;
+mod audit;
 mod backup;
 mod bots;
 mod check;
@@ -15,6 +16,7 @@ mod init;
 mod keys;
 mod master;
 mod migrate;
+mod operator;
 mod out;
 mod person;
 mod person_data;
@@ -94,6 +96,13 @@ enum Command {
         #[command(subcommand)]
         what: bots::Bots,
     },
+    /// Who did what: look, export, and prove that nothing was changed.
+    Audit {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: audit::Audit,
+    },
     /// Services that may call the api listener, and bearers for them.
     Clients {
         #[command(subcommand)]
@@ -128,6 +137,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
         Command::Bots { file, what } => what.run(&file),
+        Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),

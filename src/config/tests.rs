@@ -22,7 +22,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let house = Self { folder };
         std::fs::create_dir_all(house.path("etc/certs")).unwrap();
-        std::fs::create_dir_all(house.path("var")).unwrap();
+        std::fs::create_dir_all(house.path("var/checkpoints")).unwrap();
         for name in ["server.pem", "server-key.pem", "ca.pem", "app-ca.pem"] {
             house.write(&format!("etc/certs/{name}"), "x");
         }
@@ -107,7 +107,13 @@ fn shipped_examples_load_and_state_the_codes_own_defaults() {
         .load(&with_store(MINIMAL))
         .unwrap_or_else(|e| panic!("{e}"));
     let annotated = house.load(ANNOTATED).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(format!("{minimal:#?}"), format!("{annotated:#?}"));
+    // What they say is the same; how, is not.
+    assert_ne!(minimal.fingerprint, annotated.fingerprint);
+    let without = |mut config: Config| {
+        config.fingerprint = Fingerprint::default();
+        format!("{config:#?}")
+    };
+    assert_eq!(without(minimal), without(annotated.clone()));
     assert!(ANNOTATED.contains(&format!("sqlite = \"{}\"", sections::DEFAULT_STORE)));
     assert!(annotated.insecure.is_empty());
 }
@@ -179,6 +185,31 @@ fn defaults_are_those_of_the_model() {
     assert_eq!(config.ops.address, Some(([127, 0, 0, 1], 9464).into()));
     assert_eq!(config.keys.announce, seconds(600));
     assert_eq!(config.proxy.health_path, "/.auth-manager/health");
+}
+
+#[test]
+fn the_fingerprint_tells_sections_apart_and_ignores_comments() {
+    let house = House::new();
+    let load = |text: &str| {
+        house
+            .load(text)
+            .unwrap_or_else(|e| panic!("{e}"))
+            .fingerprint
+    };
+    let base = with_store(MINIMAL);
+    let first = load(&base);
+    assert_eq!(first, load(&base));
+    let commented = load(&format!("# a remark\n{base}"));
+    assert_eq!(first.sections, commented.sections);
+    assert_ne!(first.files, commented.files);
+    let changed = load(&format!("{base}\n[portal]\ncontact = \"help\"\n"));
+    let differ: Vec<_> = changed
+        .sections
+        .iter()
+        .filter(|(name, hash)| first.sections.get(*name) != Some(hash))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(differ, ["portal"]);
 }
 
 #[test]
@@ -724,6 +755,80 @@ fn the_api_listener_is_off_by_default_and_checked_when_it_is_on() {
     let allowed = format!("{MINIMAL}{plain}insecure_plain_http = true\n");
     let config = house.load(&with_store(&allowed)).unwrap();
     assert_eq!(config.insecure, ["listen.api.insecure_plain_http"]);
+}
+
+#[test]
+fn keys_change_by_a_schedule_that_gives_each_time_to_be_known() {
+    let house = House::new();
+    let with = |lines: &str| {
+        let text = with_store(MINIMAL);
+        assert!(text.contains("\n[keys]\n"));
+        house.load(&text.replace("\n[keys]\n", &format!("\n[keys]\n{lines}\n")))
+    };
+    let config = with("").unwrap();
+    let day = Duration::from_secs(86_400);
+    assert_eq!(config.keys.rotate_every, Some(90 * day));
+    let config = with("rotate_every = \"off\"\nannounce = \"1s\"").unwrap();
+    assert_eq!(config.keys.rotate_every, None);
+    // Nobody may keep the public keys for longer than a new one is announced.
+    for announce in [1, 2, 60, 600, 86_400] {
+        let announce = Duration::from_secs(announce);
+        assert!(jwks_max_age(announce) * 2 <= announce);
+    }
+    for (lines, key) in [
+        ("rotate_every = \"19m\"", "keys.rotate_every"),
+        (
+            "rotate_every = \"1s\"\nannounce = \"1s\"",
+            "keys.rotate_every",
+        ),
+        ("rotate_every = \"never\"", "keys.rotate_every"),
+        ("rotate_every = 90", "keys.rotate_every"),
+        ("announce = \"500ms\"", "keys.announce"),
+    ] {
+        let errors = with(lines).unwrap_err();
+        assert_eq!(errors.0[0].key, key, "{lines}: {errors}");
+    }
+}
+
+#[test]
+fn traces_go_where_nobody_listens_on_the_way() {
+    let house = House::new();
+    let with = |lines: &str| {
+        house.load(&with_store(&format!(
+            "{MINIMAL}\n[telemetry.traces]\n{lines}\n"
+        )))
+    };
+    let here = "endpoint = \"http://127.0.0.1:4318/v1/traces\"";
+    let config = with(here).unwrap();
+    let traces = config.traces.unwrap();
+    assert_eq!(traces.one_in, 1);
+    assert_eq!(traces.instance, config.proxy.address.to_string());
+    assert!(house.load(&with_store(MINIMAL)).unwrap().traces.is_none());
+    for (lines, key) in [
+        ("", "telemetry.traces.endpoint"),
+        (
+            "endpoint = \"http://collector.test/v1/traces\"",
+            "telemetry.traces.endpoint",
+        ),
+        (
+            "endpoint = \"ftp://127.0.0.1/\"",
+            "telemetry.traces.endpoint",
+        ),
+        (
+            "endpoint = \"http://127.0.0.1/\"\none_in = 0",
+            "telemetry.traces.one_in",
+        ),
+        (
+            "endpont = \"http://127.0.0.1/\"",
+            "telemetry.traces.endpont",
+        ),
+    ] {
+        let errors = with(lines).unwrap_err();
+        assert!(errors.0.iter().any(|e| e.key == key), "{lines}: {errors}");
+    }
+    let plain = "endpoint = \"http://collector.test/\"\ninsecure_http_traces = true";
+    let config = with(plain).unwrap();
+    assert_eq!(config.insecure, ["telemetry.traces.insecure_http_traces"]);
 }
 
 #[test]

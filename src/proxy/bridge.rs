@@ -6,6 +6,7 @@ use super::route::{Site, Sites};
 use super::service::BotTokens;
 use super::session::Sessions;
 use crate::apps::AppSession;
+use crate::audit::{Audit, Witness};
 use crate::bots;
 use crate::config::{BotSource, Limits, PortalConfig};
 use crate::identity;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// Where a request's time went.
     pub traces: Traces,
 }
@@ -67,6 +70,8 @@ pub struct Bridge {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// Where a request's time went.
     pub traces: Traces,
     /// Live sessions.
@@ -97,6 +102,7 @@ impl Bridge {
             portal: ArcSwap::from_pointee(parts.portal),
             limits: parts.limits,
             metrics: parts.metrics,
+            audit: parts.audit,
             traces: parts.traces,
             sessions: Sessions::default(),
             bots: BotTokens::default(),
@@ -141,8 +147,8 @@ impl Bridge {
         PairwiseKey::of(&self.root)
     }
 
-    /// What ensuring an account of this app needs.
-    pub fn identity(&self, site: &Site) -> identity::Context {
+    /// What ensuring an account of this app needs, for whoever it is done for.
+    pub fn identity(&self, site: &Site, witness: Witness) -> identity::Context {
         identity::Context {
             store: self.store.clone(),
             app: site.config.id.clone(),
@@ -151,6 +157,7 @@ impl Bridge {
             strategy: site.strategy.clone(),
             root: self.root.clone(),
             metrics: site.metrics.clone(),
+            witness,
         }
     }
 

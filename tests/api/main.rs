@@ -10,6 +10,7 @@ mod bots;
 mod certificates;
 mod commands;
 mod limits;
+mod scopes;
 mod secrets;
 mod service;
 mod service_socket;

@@ -2,6 +2,7 @@
 
 use super::entitle::Entitled;
 use crate::api::apps::Streamed;
+use crate::audit::{Actor, Kind};
 use crate::error::{Code, Refusal};
 use crate::proxy::body::{Kept, UpstreamBody};
 use crate::proxy::bridge::Bridge;
@@ -9,6 +10,7 @@ use crate::proxy::edge::CleanRequest;
 use crate::proxy::filter;
 use crate::proxy::forward::{self, UpstreamResponse};
 use crate::proxy::route::Site;
+use crate::proxy::session;
 use crate::proxy::swap::{Head, Permit};
 use crate::telemetry::RequestId;
 use http::{Response, StatusCode};
@@ -90,9 +92,17 @@ impl Trip<'_> {
         if !entitled.is_audited() {
             return Ok(());
         }
-        // One call site, for the trail.
-        let _ = request;
-        Ok(())
+        let bridge = self.bridge;
+        let called = (bridge.audit)
+            .by(Actor::Client(entitled.client().clone()))
+            .request(self.request_id.as_str())
+            .event(Kind::ServiceCalled)
+            .app(&self.site.config.id)
+            .detail("rule", entitled.rule())
+            .detail("method", request.method().as_str())
+            .detail("path", request.path());
+        let written = bridge.audit.record(&*bridge.store, called).await;
+        written.map(drop).map_err(session::store_refusal)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::proxy::bridge::Bridge;
 use crate::proxy::route::Site;
 use crate::proxy::session::{self, Denial};
 use crate::store::{AccountState, UserState};
+use crate::telemetry::RequestId;
 use crate::telemetry::metrics::ReplayKind;
 use crate::types::{IssuerId, Sid, Subject};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -38,7 +39,9 @@ pub(super) async fn introduce(
     let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
     match decided {
         Err(refusal) => asked.refused(&refusal).await,
-        Ok(admitted) if visitor.prepare => asked.prepared(&admitted, cookies).await,
+        Ok(admitted) if visitor.prepare => {
+            asked.prepared(&admitted, cookies, &visitor.request).await
+        }
         Ok(_) => asked.looked().await,
     }
 }
@@ -165,7 +168,12 @@ impl<'a> Asked<'a> {
     }
 
     /// As the visitor's own first page would have it.
-    async fn prepared(&self, admitted: &Admitted, cookies: bool) -> Result<Introduced, Refusal> {
+    async fn prepared(
+        &self,
+        admitted: &Admitted,
+        cookies: bool,
+        request_id: &RequestId,
+    ) -> Result<Introduced, Refusal> {
         // Fresher than what this replica has replayed of the log: who was just disabled gets nothing.
         let mut before = self.on_record().await?;
         if is_disabled(&before) {
@@ -176,7 +184,7 @@ impl<'a> Asked<'a> {
             );
             return Ok(before);
         }
-        let opened = Box::pin(session::open(self.bridge, self.site, admitted)).await;
+        let opened = Box::pin(session::open(self.bridge, self.site, admitted, request_id)).await;
         let live = match opened {
             Ok(live) => live,
             Err(Denial::SignedOut(_)) => {

@@ -36,9 +36,11 @@ use super::bridge::Bridge;
 use super::edge::CleanRequest;
 use super::refuse::Halt;
 use super::route::Site;
+use crate::audit::Actor;
 use crate::error::{Code, Refusal};
 use crate::proxy::forward::{Cut, Tunnels};
 use crate::store::{EndReason, Tombstone};
+use crate::telemetry::RequestId;
 use crate::types::{AppId, Sid, Subject, Timestamp};
 use cookie::Held;
 use establish::Browser;
@@ -124,6 +126,7 @@ pub async fn bind(
     site: &Arc<Site>,
     request: &CleanRequest,
     admitted: Admitted,
+    request_id: &RequestId,
 ) -> Result<Bound, Halt> {
     let now = bridge.clock.now();
     bridge.sessions.log.must_be_fresh(now)?;
@@ -146,10 +149,17 @@ pub async fn bind(
             }
             let proven = cookie::proven_session(bridge, site, request, now);
             if let Some(id) = proven {
-                Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
+                Box::pin(drop_if_foreign(bridge, site, who, id, now, request_id)).await?;
             }
-            let obtained =
-                establish::obtain(bridge, site, Browser::of(request), &admitted, proven, page);
+            let obtained = establish::obtain(
+                bridge,
+                site,
+                Browser::of(request),
+                &admitted,
+                proven,
+                page,
+                request_id,
+            );
             match Box::pin(obtained).await {
                 Ok(live) => live,
                 Err(Denial::Refused(refusal)) => return Err(refusal.into()),
@@ -163,7 +173,7 @@ pub async fn bind(
 
     let state = held.judge(bridge, &live, now);
     if let Held::Foreign(id) = state {
-        Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
+        Box::pin(drop_if_foreign(bridge, site, who, id, now, request_id)).await?;
     }
     if page {
         page_has_its_cookies(bridge, site, request, &live, state, now)?;
@@ -181,6 +191,7 @@ pub(in crate::proxy) async fn open(
     bridge: &Arc<Bridge>,
     site: &Arc<Site>,
     admitted: &Admitted,
+    request_id: &RequestId,
 ) -> Result<Arc<Live>, Denial> {
     let now = bridge.clock.now();
     bridge.sessions.log.must_be_fresh(now)?;
@@ -195,7 +206,18 @@ pub(in crate::proxy) async fn open(
             if let Some(live) = expired {
                 end::forget(bridge, &live.id, EndReason::Expired);
             }
-            establish::obtain(bridge, site, Browser::default(), admitted, None, true).await?
+            {
+                let made = establish::obtain(
+                    bridge,
+                    site,
+                    Browser::default(),
+                    admitted,
+                    None,
+                    true,
+                    request_id,
+                );
+                Box::pin(made).await?
+            }
         }
     };
     live.seen(now);
@@ -210,6 +232,7 @@ async fn drop_if_foreign(
     who: &super::assertion::Assertion,
     id: crate::types::SessionId,
     now: Timestamp,
+    request_id: &RequestId,
 ) -> Result<(), Refusal> {
     let stored = match bridge.sessions.table.get(&id) {
         Some(live) => (live.issuer.clone(), live.subject.clone()),
@@ -219,7 +242,16 @@ async fn drop_if_foreign(
         },
     };
     if stored != (who.issuer().clone(), who.subject().clone()) {
-        end::one(bridge, site, id, EndReason::PersonChanged, now).await?;
+        let witness = bridge.audit.by(Actor::Bridge).request(request_id.as_str());
+        end::one(
+            bridge,
+            site,
+            id,
+            EndReason::PersonChanged,
+            now,
+            &witness.by(),
+        )
+        .await?;
     }
     Ok(())
 }
