@@ -9,6 +9,7 @@ mod bearers;
 mod certificates;
 mod commands;
 mod limits;
+mod scopes;
 mod secrets;
 mod tokens;
 
