@@ -4,7 +4,8 @@
 //! can only make a batch worse. "all but the signature" is what this code can be blamed for.
 
 use auth_manager::config::{IssuerConfig, IssuerProfile, JwksSource, Limits, ReplayMode};
-use auth_manager::proxy::assertion::{KeySet, KeySource, RawAssertion, ReplayTable, Verifier};
+use auth_manager::jwks::{KeySet, KeySource};
+use auth_manager::proxy::assertion::{ALGORITHMS, RawAssertion, ReplayTable, Verifier};
 use auth_manager::proxy::edge;
 use auth_manager::types::{Clock, HostName, IssuerId, SystemClock};
 use aws_lc_rs::rand::SystemRandom;
@@ -180,7 +181,7 @@ fn verifier(key: &EcdsaKeyPair) -> Verifier {
         URL_SAFE_NO_PAD.encode(&point[1..33]),
         URL_SAFE_NO_PAD.encode(&point[33..65]),
     );
-    let set = KeySet::parse(jwks.as_bytes()).expect("a key set");
+    let set = KeySet::parse(jwks.as_bytes(), ALGORITHMS).expect("a key set");
     let clock = Arc::new(SystemClock);
     let keys = KeySource::fixed(config.id.clone(), set, clock.clone());
     Verifier::new(&config, keys, clock, 65_536)

@@ -10,8 +10,9 @@
 //! (session and CSRF) → `swap` → `forward` → `filter`.
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
-//! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers, `keys/` signs and seals,
-//! `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
+//! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers,
+//! `keys/` signs and seals, `jwks/` knows the keys of others, `portal/` is what a visitor sees,
+//! `runtime/` wires everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
 pub mod error;
@@ -20,6 +21,7 @@ pub mod types;
 
 // What the house rests on.
 pub mod config;
+pub mod jwks;
 pub mod keys;
 pub mod store;
 pub mod tls;

@@ -12,8 +12,9 @@
 //! let forged = auth_manager::api::Caller(todo!());
 //! ```
 
+use super::bearer::Wrong;
 use super::problem::Problem;
-use super::registry::{Client, Holder};
+use super::registry::{Client, Clients, Holder};
 use super::state::Api;
 use crate::error::Code;
 use crate::tls::Peer;
@@ -46,6 +47,10 @@ struct Facts {
 /// Which kind of bearer a caller brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bearer {
+    /// A token of an authorization server.
+    Token,
+    /// A token that the client signed itself, for this request alone.
+    Assertion,
     /// A fixed text whose hash is configured.
     Static,
 }
@@ -129,7 +134,7 @@ pub(super) async fn authenticate(
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Result<Caller, Problem> {
-    let clients = api.clients.load();
+    let clients = api.clients.load_full();
     let token = bearer_of(headers)?;
     let shown = token.is_some();
     let mut client: Option<Arc<Client>> = None;
@@ -145,30 +150,37 @@ pub(super) async fn authenticate(
         }
     }
 
-    let mut bearer = None;
+    let mut shown_bearer = None;
     if let Some(token) = token {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, token).as_ref());
-        let Some(found) = clients.of_static(&hash) else {
-            return refused(shown, "the bearer is no client's");
-        };
-        bearer = Some(Bearer::Static);
+        let found = holder_of(api, &clients, token).await?;
         if client
             .as_ref()
-            .is_some_and(|other| !Arc::ptr_eq(other, &found))
+            .is_some_and(|other| !Arc::ptr_eq(other, &found.client))
         {
             return refused(shown, "certificate and bearer are of different clients");
         }
-        client = Some(found);
+        let bound = found.thumbprint;
+        if bound.is_some() && bound != certificate.as_ref().map(|peer| peer.thumbprint) {
+            return refused(shown, "the token is bound to another certificate");
+        }
+        client = Some(found.client.clone());
+        shown_bearer = Some(found);
     }
 
     let Some(client) = client else {
         return refused(shown, "neither a certificate nor a bearer");
     };
     let mut scopes = client.config.scopes.clone();
-    if bearer == Some(Bearer::Static) {
-        // `config` has refused others already: twice is better than once too few.
-        scopes.retain(Scope::allows_static_bearer);
+    let mut bearer = None;
+    if let Some(shown) = shown_bearer {
+        if shown.kind == Bearer::Static {
+            // `config` has refused others already: twice is better than once too few.
+            scopes.retain(Scope::allows_static_bearer);
+        }
+        if let Some(said) = &shown.scopes {
+            scopes.retain(|scope| said.contains(scope));
+        }
+        bearer = Some(shown.kind);
     }
     Ok(Caller(Arc::new(Facts {
         client,
@@ -176,6 +188,49 @@ pub(super) async fn authenticate(
         bearer,
         scopes,
     })))
+}
+
+/// A bearer that is a client's.
+struct Held {
+    client: Arc<Client>,
+    kind: Bearer,
+    /// What it is good for, if it says so.
+    scopes: Option<BTreeSet<Scope>>,
+    /// The certificate it is bound to.
+    thumbprint: Option<[u8; 32]>,
+}
+
+async fn holder_of(api: &Api, clients: &Clients, token: &[u8]) -> Result<Held, Problem> {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, token).as_ref());
+    if let Some(client) = clients.of_static(&hash) {
+        return Ok(Held {
+            client,
+            kind: Bearer::Static,
+            scopes: None,
+            thumbprint: None,
+        });
+    }
+    let token = match api.bearers.verify(token).await {
+        Ok(token) => token,
+        Err(Wrong::Token(reason)) => return refused(true, reason),
+        Err(Wrong::UnknownKey) => return refused(true, "no key of its issuer has its kid"),
+        Err(Wrong::NoKeys(reason)) => {
+            return Err(Problem::new(Code::AssertionKeysUnavailable, reason));
+        }
+    };
+    let Some(client) = clients.of_subject(token.issuer, token.sub) else {
+        return refused(true, "its issuer and sub are no client's");
+    };
+    Ok(Held {
+        client,
+        kind: match token.assertion {
+            true => Bearer::Assertion,
+            false => Bearer::Token,
+        },
+        scopes: token.scopes,
+        thumbprint: token.thumbprint,
+    })
 }
 
 /// The one bearer of a request (RFC 6750 §2.1); never from its query or body.

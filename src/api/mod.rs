@@ -7,6 +7,7 @@
 //! the endpoint (what it may do, [`Granted`]) → `finish` (problems become RFC 9457 documents).
 //!
 //! - [`caller`]: the proof of who calls, and how; made here alone.
+//! - [`bearer`]: callers' tokens, verified.
 //! - [`granted`]: the proof that a scope covers what is done; an endpoint can't be reached without.
 //! - [`registry`]: the configured clients, found by their credentials.
 //! - [`problem`]: how an endpoint says no. `finish` renders it.
@@ -37,6 +38,7 @@
 
 mod accounts;
 mod admit;
+pub mod bearer;
 pub mod caller;
 mod clients;
 mod finish;
@@ -53,6 +55,7 @@ mod signing_keys;
 pub mod state;
 mod users;
 
+pub use bearer::{BearerIssuer, Bearers};
 pub use caller::{Bearer, Caller};
 pub use finish::Verbatim;
 pub use granted::Granted;

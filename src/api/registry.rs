@@ -3,6 +3,7 @@
 use super::rate::Bucket;
 use crate::config::{ApiListener, ClientConfig};
 use crate::tls::{Peer, PeerName};
+use crate::types::{IssuerId, Subject};
 use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -19,6 +20,7 @@ pub struct Client {
 pub struct Clients {
     all: Vec<Arc<Client>>,
     by_name: HashMap<PeerName, Arc<Client>>,
+    by_subject: HashMap<(IssuerId, Subject), Arc<Client>>,
 }
 
 /// Whose a certificate is.
@@ -47,6 +49,10 @@ impl Clients {
             for name in dns.chain(uri).chain(spki) {
                 clients.by_name.insert(name, client.clone());
             }
+            if let Some(bearer) = &config.bearer {
+                let key = (bearer.issuer.clone(), bearer.sub.clone());
+                clients.by_subject.insert(key, client.clone());
+            }
             clients.all.push(client);
         }
         clients
@@ -67,6 +73,11 @@ impl Clients {
             }
         }
         found.map_or(Holder::Nobody, |client| Holder::One(client.clone()))
+    }
+
+    /// Whose token it is.
+    pub(super) fn of_subject(&self, issuer: IssuerId, sub: Subject) -> Option<Arc<Client>> {
+        self.by_subject.get(&(issuer, sub)).cloned()
     }
 
     /// Whose static bearer has this hash. Every hash is compared, each in constant time.

@@ -1,5 +1,6 @@
 //! What endpoints share; made once by `runtime`.
 
+use super::bearer::Bearers;
 use super::registry::Clients;
 use crate::config::ApiListener;
 use crate::identity;
@@ -29,6 +30,8 @@ pub struct Api {
     pub terms: ArcSwap<Terms>,
     /// The apps that are served now.
     pub apps: Arc<dyn Apps>,
+    /// Who signs callers' tokens.
+    pub bearers: Bearers,
     /// The listener's own settings.
     pub listener: ApiListener,
     /// How long others may keep our public keys: less than a new one is announced.

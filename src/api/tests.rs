@@ -80,6 +80,7 @@ impl Bed {
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),
+            bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
             listener,
             jwks_age: Duration::from_secs(300),
             metrics: Metrics::new(Default::default()),

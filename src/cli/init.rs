@@ -22,6 +22,9 @@ const DEVELOPMENT: &str = "certs/dev";
 /// Names in the bridge's development certificate.
 const SERVER_NAMES: [&str; 3] = ["bridge.internal", "localhost", "127.0.0.1"];
 
+/// Name in the development certificate of a service, for the api listener.
+const SERVICE_NAME: &str = "service.internal";
+
 /// Write configuration and master key; with --dev development certificates too. What exists is kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Init {
@@ -179,6 +182,8 @@ impl Init {
             "server-key.pem",
             "client.pem",
             "client-key.pem",
+            "service.pem",
+            "service-key.pem",
         ];
         let there: Vec<_> = names.iter().filter(|n| folder.join(n).exists()).collect();
         if !there.is_empty() && there.len() < names.len() {
@@ -190,7 +195,8 @@ impl Init {
         if self.is_new(&folder.join("ca.pem"), "development certificates")? {
             let server: Vec<_> = SERVER_NAMES.iter().map(|n| (*n).to_owned()).collect();
             let client = [self.client_name.clone()];
-            tls::dev::write(folder, &server, &client, SystemClock.now())?;
+            let service = [SERVICE_NAME.to_owned()];
+            tls::dev::write(folder, &server, &client, &service, SystemClock.now())?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod check;
+mod clients;
 mod demo;
 mod init;
 mod keys;
@@ -81,6 +82,11 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Services that may call the api listener, and bearers for them.
+    Clients {
+        #[command(subcommand)]
+        what: clients::Clients,
+    },
     /// Walk the whole road of a running instance as a browser does: door, session, API, socket, and
     /// what must be refused.
     Smoke(smoke::Smoke),
@@ -103,6 +109,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Clients { what } => what.run(),
         Command::Smoke(smoke) => smoke.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),

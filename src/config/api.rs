@@ -182,16 +182,21 @@ pub(super) fn api_issuer(table: &Table<'_>, people: &[IssuerConfig]) -> Option<A
     }
     let jwks = jwks(table);
     if let Some(ours) = &jwks
-        && people.iter().any(|issuer| same_keys(&issuer.jwks, ours))
+        && (pomeriums(ours) || people.iter().any(|issuer| same_keys(&issuer.jwks, ours)))
     {
         table.complain(
             "jwks",
-            "These are the keys of one of [[issuers]]: what vouches for people never speaks for \
-             services.",
+            "These are Pomerium's keys, or those of one of [[issuers]]: what vouches for people \
+             never speaks for services.",
             "Name the keys of whoever signs services' tokens.",
         );
     }
     let algorithms = algorithms(table);
+    // A used assertion is remembered for its whole life: that of one request is short.
+    let lifetime = match profile {
+        ApiIssuerProfile::AccessToken => hours(1),
+        ApiIssuerProfile::ClientAssertion => seconds(300),
+    };
     Some(ApiIssuerConfig {
         id: id?,
         issuer: issuer?.to_owned(),
@@ -203,9 +208,14 @@ pub(super) fn api_issuer(table: &Table<'_>, people: &[IssuerConfig]) -> Option<A
         cooldown: table.duration("cooldown", seconds(10), seconds(1)..=hours(1)),
         stale_limit: table.duration("stale_limit", hours(24), seconds(0)..=hours(30 * 24)),
         leeway: table.duration("leeway", seconds(30), seconds(0)..=seconds(60)),
-        max_lifetime: table.duration("max_lifetime", hours(1), seconds(60)..=hours(1)),
+        max_lifetime: table.duration("max_lifetime", lifetime, seconds(10)..=hours(1)),
         jti_entries: table.count("jti_entries", 65_536, 1024..=16_777_216),
     })
+}
+
+/// Pomerium serves its one key under every host.
+fn pomeriums(jwks: &JwksSource) -> bool {
+    matches!(jwks, JwksSource::Url { url, .. } if url.path().starts_with("/.well-known/pomerium/"))
 }
 
 fn same_keys(a: &JwksSource, b: &JwksSource) -> bool {

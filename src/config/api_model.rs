@@ -166,7 +166,7 @@ pub struct ApiIssuerConfig {
     pub stale_limit: Duration,
     /// Clock leeway, at most 60 s. Default 30 s.
     pub leeway: Duration,
-    /// Longest `exp - iat`, at most and by default 1 h.
+    /// Longest `exp - iat`, at most 1 h. Default: that; 5 min for client assertions.
     pub max_lifetime: Duration,
     /// Client assertions remembered as used. Default 65536.
     pub jti_entries: usize,

@@ -180,10 +180,11 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     }
     let issuer_tables = root.tables("api_issuers", "id");
     let mut api_issuers = Vec::new();
-    let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+    // The two kinds of issuers share metrics: `seen` holds the ids of the first.
+    let mut names = HashSet::new();
     for table in &issuer_tables {
         api_issuers.extend(api::api_issuer(table, &issuers));
-        unique(table, "id", &mut ids);
+        unique(table, "id", &mut seen);
         unique(table, "issuer", &mut names);
     }
     let around = clients::Around {

@@ -712,6 +712,8 @@ fn issuers_of_callers_tokens_are_not_those_of_people() {
     let jwks = "jwks = { file = \"/etc/auth-manager/certs/app-ca.pem\" }";
     let people = "jwks = { url = \"https://chat.example.com/.well-known/pomerium/jwks.json\" }";
     house.service_mistake(jwks, people, "api_issuers[services].jwks");
+    let elsewhere = "jwks = { url = \"https://other.test/.well-known/pomerium/jwks.json\" }";
+    house.service_mistake(jwks, elsewhere, "api_issuers[services].jwks");
     for (key, value) in [
         ("algorithms", "[\"HS256\"]"),
         ("algorithms", "[\"none\"]"),

@@ -10,7 +10,7 @@
 //!   store, and [`schedule`]: when.
 //! - [`session_token`]: the bridge cookie.
 //!
-//! What does not live here: keys of others (JWKS of an issuer: `proxy/assertion`), certificates
+//! What does not live here: keys of others (`jwks`), certificates
 //! (`tls`), files of secrets that are not keys (`config`).
 //!
 //! Invariant: a secret leaves this module only as a `secrecy` or `zeroize` type, and no key is

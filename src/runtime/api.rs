@@ -2,19 +2,21 @@
 
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
-use super::wire::{StartError, terms_of};
-use crate::api::{self, Api, Clients};
-use crate::config::{ApiListener, ApiTls, Config, jwks_max_age};
+use super::wire::{StartError, believing, terms_of};
+use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
+use crate::config::{ApiListener, ApiTls, Config, JwksSource, jwks_max_age};
 use crate::identity;
+use crate::jwks::KeySource;
 use crate::proxy::Bridge;
 use crate::proxy::edge::Turn;
 use crate::tls::{ClientCertificates, Peer, ServerFiles};
-use crate::types::AppId;
+use crate::types::{AppId, IssuerId};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -53,6 +55,7 @@ impl ApiServer {
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
             terms: ArcSwap::from_pointee(terms_of(config)),
             apps: Arc::new(Served(bridge.clone())),
+            bearers: bearers(config, listener, bridge, certificates)?,
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
@@ -67,7 +70,8 @@ impl ApiServer {
             door: api::router(api.clone()),
             tls,
             metrics: bridge.metrics.clone(),
-            http2: true,
+            // Without TLS; with it, ALPN says.
+            http2: false,
             age: Some(AGE),
             head: config.limits.head,
             head_timeout: config.limits.head_timeout,
@@ -78,12 +82,48 @@ impl ApiServer {
         Ok(Self { api, server })
     }
 
+    /// The keys of those who sign callers' tokens, to be kept fresh.
+    pub(super) fn sources(&self) -> HashMap<IssuerId, Arc<KeySource>> {
+        let issuers = self.api.bearers.iter();
+        let named = issuers.map(|issuer| (issuer.config().id.clone(), issuer.keys().clone()));
+        named.collect()
+    }
+
     /// Takes the clients and terms of a new configuration. The listener itself changes with a restart.
     pub(super) fn reload(&self, config: &Config) {
         let clients = Clients::new(&config.clients, &self.api.listener);
         self.api.clients.store(Arc::new(clients));
         self.api.terms.store(Arc::new(terms_of(config)));
     }
+}
+
+/// The issuers of callers' tokens; like those of people they change with a restart.
+fn bearers(
+    config: &Config,
+    listener: &ApiListener,
+    bridge: &Bridge,
+    certificates: &Certificates,
+) -> Result<Bearers, StartError> {
+    let clock = &bridge.clock;
+    let mut issuers = Vec::new();
+    for issuer in &config.api_issuers {
+        let about = format!("api issuer {}", issuer.id);
+        let tls = match &issuer.jwks {
+            JwksSource::Url { ca, .. } => {
+                Some(certificates.client(&about, &believing(ca.as_ref()))?)
+            }
+            JwksSource::File(_) => None,
+        };
+        let algorithms = BearerIssuer::algorithms(issuer);
+        let keys = KeySource::new(issuer, &algorithms, tls, clock.clone())
+            .map_err(|e| StartError::new(about, e))?;
+        issuers.push(BearerIssuer::new(issuer.clone(), keys, clock.now()));
+    }
+    Ok(Bearers::new(
+        issuers,
+        listener.audience.clone(),
+        clock.clone(),
+    ))
 }
 
 /// Certificates, authorities and revocation lists. When they change, open connections are asked to

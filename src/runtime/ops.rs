@@ -1,8 +1,8 @@
 //! The ops listener: `/livez`, `/readyz` (says which part is not ready), `/healthz`, `/metrics`.
 
 use super::keys::KeyKeeper;
+use crate::jwks::KeySource;
 use crate::proxy::Bridge;
-use crate::proxy::assertion::KeySource;
 use crate::telemetry::metrics::Metrics;
 use crate::types::IssuerId;
 use axum::Router;
@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Ops {
     pub bridge: Arc<Bridge>,
     pub keys: Arc<HashMap<IssuerId, Arc<KeySource>>>,
+    /// Keys of those who sign services' tokens.
+    pub services: Arc<HashMap<IssuerId, Arc<KeySource>>>,
     pub insecure: Arc<Vec<String>>,
     pub draining: Arc<AtomicBool>,
     pub keeper: Arc<KeyKeeper>,
@@ -61,6 +63,13 @@ async fn ready(State(ops): State<Ops>) -> Response {
         let error = status.last_error.map(|e| e.to_string());
         let detail = json!({ "keys": status.keys, "error": error });
         part(format!("issuer {id}"), source.is_ready(), detail);
+    }
+    for (id, source) in &*ops.services {
+        let status = source.status();
+        let error = status.last_error.map(|e| e.to_string());
+        // Visitors come in all the same: `true`, and what is wrong beside it.
+        let detail = json!({ "keys": status.keys, "usable": source.is_ready(), "error": error });
+        part(format!("api issuer {id}"), true, detail);
     }
     for site in ops.bridge.sites.load().iter() {
         let facts = site.facts.load();

@@ -8,8 +8,8 @@ use super::ops;
 use super::wire::{self, StartError};
 use crate::apps::Severity;
 use crate::config::{Config, ProxyTls};
+use crate::jwks::{FetchError, KeySource};
 use crate::proxy::Bridge;
-use crate::proxy::assertion::{FetchError, KeySource};
 use crate::proxy::forward::Cut;
 use crate::proxy::session;
 use crate::telemetry::log::LogHandle;
@@ -72,11 +72,22 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let background = TaskTracker::new();
     let end = CancellationToken::new();
 
+    let api = match &config.api {
+        Some(listener) => Some(ApiServer::new(&config, listener, &bridge, &certificates)?),
+        None => None,
+    };
+    let services = api.as_ref().map(ApiServer::sources).unwrap_or_default();
+    let mut all = issuers.sources.clone();
+    all.extend(services.clone());
     for source in issuers.sources.values() {
         // A start with the issuer away is a start all the same: it says so, and tries on.
         if let Err(error) = source.refresh().await {
             tracing::error!(%error, "the issuer's keys can't be read yet");
         }
+        background.spawn(source.clone().run(end.clone()));
+    }
+    // Visitors do not wait for those who sign services' tokens.
+    for source in services.values() {
         background.spawn(source.clone().run(end.clone()));
     }
     let (followed, following) = tokio::sync::oneshot::channel();
@@ -89,7 +100,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(observe(
         bridge.clone(),
-        issuers.sources.clone(),
+        all,
         certificates.clone(),
         keeper.clone(),
         end.clone(),
@@ -109,17 +120,13 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     };
     let server = Arc::new(server_of(&config, &bridge, tls));
     let draining = Arc::new(AtomicBool::new(false));
-    let api = match &config.api {
-        Some(listener) => {
-            let api = ApiServer::new(&config, listener, &bridge, &certificates)?;
-            let bound = accept::bind("api", listener.address).await.map_err(|e| {
-                StartError::new(format!("listen.api.address {}", listener.address), e)
-            })?;
-            background.spawn(api.server.clone().run(bound));
-            Some(api)
-        }
-        None => None,
-    };
+    if let Some(api) = &api {
+        let address = api.api.listener.address;
+        let bound = accept::bind("api", address)
+            .await
+            .map_err(|e| StartError::new(format!("listen.api.address {address}"), e))?;
+        background.spawn(api.server.clone().run(bound));
+    }
     if let Some(ops_address) = config.ops.address {
         let listener = accept::bind("ops", ops_address)
             .await
@@ -127,6 +134,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         let ops = ops::Ops {
             bridge: bridge.clone(),
             keys: Arc::new(issuers.sources.clone()),
+            services: Arc::new(services),
             insecure: Arc::new(config.insecure.clone()),
             draining: draining.clone(),
             keeper: keeper.clone(),

@@ -6,11 +6,12 @@ use crate::config::{
     AppConfig, AppKind, Config, IssuerConfig, JwksSource, KeysConfig, LinkPolicy, StoreConfig,
 };
 use crate::identity::orders::{Term, Terms};
+use crate::jwks::KeySource;
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
 use crate::keys::rewrap::Census;
 use crate::keys::rotation;
-use crate::proxy::assertion::{KeySource, ReplayTable, Verifier};
+use crate::proxy::assertion::{ALGORITHMS, ReplayTable, Verifier};
 use crate::proxy::forward::{Pool, Target};
 use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
@@ -152,7 +153,7 @@ pub fn terms_of(config: &Config) -> Terms {
 }
 
 /// A client without a certificate of its own.
-fn believing(ca: Option<&PathBuf>) -> ClientFiles {
+pub(super) fn believing(ca: Option<&PathBuf>) -> ClientFiles {
     ClientFiles {
         ca: ca.cloned(),
         identity: None,
@@ -236,7 +237,7 @@ pub(super) fn issuers_of(
             }
             JwksSource::File(_) => None,
         };
-        let source = KeySource::new(issuer, tls, clock.clone())
+        let source = KeySource::new(issuer, ALGORITHMS, tls, clock.clone())
             .map_err(|e| StartError::new(format!("issuer {}", issuer.id), e))?;
         add(&mut all, config, issuer, source, clock);
     }

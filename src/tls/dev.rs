@@ -1,5 +1,5 @@
-//! A certificate authority for development and tests: one root, one server certificate, one client
-//! certificate (Pomerium's), ECDSA P-256. Not for production: the root's key lies beside the rest.
+//! A certificate authority for development and tests: one root, one server certificate, two client
+//! certificates (Pomerium's and a service's), ECDSA P-256. Not for production: the root's key lies beside the rest.
 
 use super::pem::TlsError;
 use crate::types::Timestamp;
@@ -31,6 +31,10 @@ pub struct DevPaths {
     pub client: PathBuf,
     /// Its private key.
     pub client_key: PathBuf,
+    /// A service's certificate, for the api listener.
+    pub service: PathBuf,
+    /// Its private key.
+    pub service_key: PathBuf,
 }
 
 /// A development authority in memory, for whoever needs more certificates than [`write()`] makes.
@@ -115,8 +119,8 @@ impl DevAuthority {
     }
 }
 
-/// Writes a new authority, a server certificate for `server_names` and a client certificate for
-/// `client_names` into `folder`, keys with mode 0600. Nothing that exists is overwritten.
+/// Writes a new authority, a server certificate for `server_names`, a client certificate for
+/// `client_names` and one for a service, `service_names`, into `folder`, keys with mode 0600. Nothing that exists is overwritten.
 ///
 /// # Errors
 /// When a file exists or can't be written, or a name can't stand in a certificate.
@@ -124,6 +128,7 @@ pub fn write(
     folder: &Path,
     server_names: &[String],
     client_names: &[String],
+    service_names: &[String],
     now: Timestamp,
 ) -> Result<DevPaths, TlsError> {
     let paths = DevPaths {
@@ -133,10 +138,13 @@ pub fn write(
         server_key: folder.join("server-key.pem"),
         client: folder.join("client.pem"),
         client_key: folder.join("client-key.pem"),
+        service: folder.join("service.pem"),
+        service_key: folder.join("service-key.pem"),
     };
     let authority = DevAuthority::new(now)?;
     let server = authority.issue(DevUsage::Server, server_names)?;
     let client = authority.issue(DevUsage::Client, client_names)?;
+    let service = authority.issue(DevUsage::Client, service_names)?;
     fs::create_dir_all(folder).map_err(|source| TlsError::Write {
         path: folder.to_owned(),
         source,
@@ -148,6 +156,8 @@ pub fn write(
     put(&paths.server_key, &server.key, 0o600)?;
     put(&paths.client, &client.certificate, 0o644)?;
     put(&paths.client_key, &client.key, 0o600)?;
+    put(&paths.service, &service.certificate, 0o644)?;
+    put(&paths.service_key, &service.key, 0o600)?;
     Ok(paths)
 }
 

@@ -17,7 +17,14 @@ fn text(names: &[&str]) -> Vec<String> {
 fn write(folder: &Path) -> DevPaths {
     let server = text(&["bridge.test", "127.0.0.1"]);
     let client = text(&["pomerium.test", "spiffe://test/pomerium"]);
-    dev::write(folder, &server, &client, SystemClock.now()).unwrap()
+    dev::write(
+        folder,
+        &server,
+        &client,
+        &text(&["service.test"]),
+        SystemClock.now(),
+    )
+    .unwrap()
 }
 
 fn server(paths: &DevPaths) -> ServerFiles {
@@ -295,7 +302,7 @@ fn development_keys_are_private_and_never_overwritten() {
             let mode = fs::metadata(key).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        let again = dev::write(folder, &text(&["a.test"]), &[], SystemClock.now());
+        let again = dev::write(folder, &text(&["a.test"]), &[], &[], SystemClock.now());
         assert!(matches!(again, Err(TlsError::Write { .. })));
     });
     let authority = DevAuthority::new(SystemClock.now()).unwrap();

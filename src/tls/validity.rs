@@ -1,5 +1,5 @@
-//! From when until when a certificate is valid: the one field of it that the TLS library checks but
-//! does not tell. For telling only: nothing is decided by it.
+//! From when until when a certificate is valid, and a revocation list good: what the TLS library
+//! checks but does not tell. For telling only: nothing is decided by it.
 
 use super::pem;
 use crate::types::Timestamp;
@@ -35,6 +35,25 @@ pub fn earliest_end(path: &Path) -> Option<Timestamp> {
     ends.map(|(_, until)| until).min()
 }
 
+/// `nextUpdate` of a DER revocation list (RFC 5280 §5.1.2.5); `None` when it can't be read.
+#[must_use]
+pub fn next_update(der: &[u8]) -> Option<Timestamp> {
+    let (tag, list, _) = element(der)?;
+    let (_, body, _) = (tag == SEQUENCE).then(|| element(list))??;
+    let mut rest = body;
+    // version, where it is given; algorithm, issuer, thisUpdate; then nextUpdate.
+    let (tag, _, behind) = element(rest)?;
+    if tag == INTEGER {
+        rest = behind;
+    }
+    for _ in 0..3 {
+        rest = element(rest)?.2;
+    }
+    let (tag, next, _) = element(rest)?;
+    moment(tag, next)
+}
+
+const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;

@@ -224,7 +224,7 @@ async fn certificates_are_read_for_names_and_time() {
         ("old", crate::bed::now() - year * 4),
     ] {
         let (server, client) = (names("bridge.internal"), names("pomerium.internal"));
-        auth_manager::tls::dev::write(&bed.path(folder), &server, &client, at).unwrap();
+        auth_manager::tls::dev::write(&bed.path(folder), &server, &client, &[], at).unwrap();
     }
     bed.replace(
         "[store]",

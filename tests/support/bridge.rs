@@ -265,7 +265,7 @@ async fn addresses(process: &mut Process) -> (SocketAddr, SocketAddr) {
 }
 
 /// The address in a line `listening` of this listener; fields flattened or below `fields`.
-fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
+pub fn listening(line: &str, listener: &str) -> Option<SocketAddr> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let fields = line.get("fields").unwrap_or(&line);
     let text = |name: &str| fields.get(name).and_then(|value| value.as_str());

@@ -19,6 +19,7 @@
 //! - `tls`: TLS in front of something that has none, and a client's side of it
 //! - `pg`: a PostgreSQL of the run's own
 //! - `relay`: the way to it, which can be closed, or keep notifications back
+//! - `services`: services that call the api listener
 //! - `process`: children that are read line by line and never outlive their test
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(missing_docs, unreachable_pub, reason = "not a library")]
@@ -33,6 +34,7 @@ pub mod front;
 pub mod pg;
 pub mod process;
 pub mod relay;
+pub mod services;
 pub mod socket;
 pub mod taint;
 pub mod tls;

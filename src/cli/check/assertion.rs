@@ -9,8 +9,9 @@ use super::report::Report;
 use crate::cli::out::count;
 use crate::config::{AppConfig, Config, IssuerConfig, JwksSource};
 use crate::error::{Code, Refusal};
+use crate::jwks::{KeySet, KeySource};
 use crate::proxy::access::{self, Denied};
-use crate::proxy::assertion::{Assertion, KeySet, KeySource, RawAssertion, Verified, Verifier};
+use crate::proxy::assertion::{ALGORITHMS, Assertion, RawAssertion, Verified, Verifier};
 use crate::runtime;
 use crate::store::UserState;
 use crate::types::{AppId, Clock, ManualClock};
@@ -183,7 +184,7 @@ async fn key_set(issuer: &IssuerConfig, clock: &dyn Clock) -> Option<Vec<u8>> {
         }
         JwksSource::Url { url, ca } => ask::get(url, None, ca.as_ref(), clock).await?.body,
     };
-    KeySet::parse(&body).is_ok().then_some(body)
+    KeySet::parse(&body, ALGORITHMS).is_ok().then_some(body)
 }
 
 /// One assertion before one verifier, at one time or another.
@@ -226,7 +227,7 @@ impl Trial<'_> {
     }
 
     fn verify(&self, clock: &Arc<dyn Clock>) -> Result<Verified<Assertion>, Refusal> {
-        let set = KeySet::parse(self.body)
+        let set = KeySet::parse(self.body, ALGORITHMS)
             .map_err(|error| Refusal::new(Code::AssertionKeysUnavailable, error.to_string()))?;
         let keys = KeySource::fixed(self.issuer.id.clone(), set, clock.clone());
         let limit = self.config.limits.assertion;
@@ -234,7 +235,7 @@ impl Trial<'_> {
     }
 
     fn around(&self, clock: &dyn Clock) -> Around<'_> {
-        let set = KeySet::parse(self.body);
+        let set = KeySet::parse(self.body, ALGORITHMS);
         let kids = set.map_or_else(
             |_| Vec::new(),
             |set| set.kids().map(str::to_owned).collect(),

@@ -2,10 +2,11 @@
 
 use super::report::Report;
 use crate::cli::out::roughly;
-use crate::config::{Config, JwksSource, ProxyTls, StoreConfig};
+use crate::config::{ApiListener, Config, JwksSource, ProxyTls, StoreConfig};
 use crate::tls::{ClientCertificates, PeerName, ServerFiles, peer, pem, validity};
 use crate::types::Timestamp;
 use std::path::Path;
+use url::Url;
 
 /// Whoever renews by hand should hear of it so long before.
 const SOON: i64 = 21 * 86_400;
@@ -22,9 +23,17 @@ pub(super) fn judge(report: &mut Report, config: &Config, now: Timestamp) {
             ),
         ),
     }
-    for issuer in &config.issuers {
-        if let JwksSource::Url { ca: Some(ca), .. } = &issuer.jwks {
-            authorities(report, &format!("issuer {}", issuer.id), ca, now);
+    if let Some(listener) = &config.api {
+        api(report, listener, now);
+    }
+    let people = config.issuers.iter().map(|i| ("issuer", &i.id, &i.jwks));
+    let services = config
+        .api_issuers
+        .iter()
+        .map(|i| ("api issuer", &i.id, &i.jwks));
+    for (kind, id, jwks) in people.chain(services) {
+        if let JwksSource::Url { ca: Some(ca), .. } = jwks {
+            authorities(report, &format!("{kind} {id}"), ca, now);
         }
     }
     for app in &config.apps {
@@ -55,22 +64,7 @@ fn listener(report: &mut Report, tls: &ProxyTls, h2: bool, now: Timestamp) {
             "certs/README.md says what must be in them.",
         );
     }
-    let Ok(chain) = pem::certificates(&tls.certificate) else {
-        return;
-    };
-    for (at, certificate) in chain.iter().enumerate() {
-        let what = if at == 0 { "certificate" } else { "its chain" };
-        until(report, about, &tls.certificate, what, certificate, now);
-    }
-    let names = chain.first().and_then(|leaf| peer::names(leaf).ok());
-    let names: Vec<String> = names
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|name| match name {
-            PeerName::Dns(name) => Some(name),
-            PeerName::Uri(_) | PeerName::Spki(_) => None,
-        })
-        .collect();
+    let names = own(report, about, &tls.certificate, now);
     if names.is_empty() {
         report.warning(
             about,
@@ -94,6 +88,97 @@ fn listener(report: &mut Report, tls: &ProxyTls, h2: bool, now: Timestamp) {
             ),
         );
     }
+}
+
+/// What the api listener shows, and whom it believes.
+fn api(report: &mut Report, listener: &ApiListener, now: Timestamp) {
+    let about = "listen.api.tls";
+    let Some(tls) = &listener.tls else {
+        return report.note(
+            "listen.api",
+            format!(
+                "plain HTTP on {}: nobody can show a certificate",
+                listener.address
+            ),
+        );
+    };
+    let files = ServerFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        clients: match &tls.client_ca {
+            Some(ca) => ClientCertificates::Optional {
+                ca: ca.clone(),
+                crl: tls.client_crl.clone(),
+            },
+            None => ClientCertificates::Ignored,
+        },
+        h2: true,
+    };
+    if let Err(error) = files.load() {
+        return report.error(
+            about,
+            error.to_string(),
+            "certs/README.md says what must be in them.",
+        );
+    }
+    let names = own(report, about, &tls.certificate, now);
+    let host = Url::parse(&listener.issuer).ok();
+    let host = host.as_ref().and_then(Url::host_str).unwrap_or_default();
+    if names.iter().all(|name| name != host) {
+        report.warning(
+            about,
+            format!("{} is not for {host}", tls.certificate.display()),
+            "Services find the bridge by listen.api.issuer: its host should be a name of the certificate.",
+        );
+    }
+    if let Some(ca) = &tls.client_ca {
+        authorities(report, about, ca, now);
+    }
+    let Some(path) = &tls.client_crl else { return };
+    for list in pem::revocation_lists(path).unwrap_or_default() {
+        match validity::next_update(&list) {
+            Some(next) if next <= now => report.error(
+                about,
+                format!(
+                    "{}: the revocation list was to be renewed by {next}",
+                    path.display()
+                ),
+                "No client certificate is taken until it is: let the authority sign a new one.",
+            ),
+            Some(next) => report.ok(
+                about,
+                format!(
+                    "{}: revocation list, to be renewed by {next}",
+                    path.display()
+                ),
+            ),
+            None => report.warning(
+                about,
+                format!(
+                    "{}: until when the revocation list is good can't be read",
+                    path.display()
+                ),
+                "",
+            ),
+        }
+    }
+}
+
+/// A listener's own certificate: until when it is good, and its DNS names.
+fn own(report: &mut Report, about: &str, path: &Path, now: Timestamp) -> Vec<String> {
+    let chain = pem::certificates(path).unwrap_or_default();
+    for (at, certificate) in chain.iter().enumerate() {
+        let what = if at == 0 { "certificate" } else { "its chain" };
+        until(report, about, path, what, certificate, now);
+    }
+    let names = chain.first().and_then(|leaf| peer::names(leaf).ok());
+    let names = names.unwrap_or_default().into_iter();
+    names
+        .filter_map(|name| match name {
+            PeerName::Dns(name) => Some(name),
+            PeerName::Uri(_) | PeerName::Spki(_) => None,
+        })
+        .collect()
 }
 
 fn authorities(report: &mut Report, about: &str, path: &Path, now: Timestamp) {

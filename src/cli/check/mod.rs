@@ -65,6 +65,9 @@ impl Check {
                 for issuer in &config.issuers {
                     peers::issuer(&mut report, issuer, &clock).await;
                 }
+                for issuer in &config.api_issuers {
+                    peers::api_issuer(&mut report, issuer, &clock).await;
+                }
                 for app in &config.apps {
                     peers::app(&mut report, &config, app, &clock).await;
                 }

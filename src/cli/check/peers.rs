@@ -2,10 +2,12 @@
 
 use super::ask;
 use super::report::{Level, Report};
+use crate::api::BearerIssuer;
 use crate::apps::{AppError, Connector as _, Severity};
 use crate::cli::out::{count, roughly};
-use crate::config::{AppConfig, Config, IssuerConfig, JwksSource};
-use crate::proxy::assertion::{FetchError, KeySetError, KeySource};
+use crate::config::{ApiIssuerConfig, AppConfig, Config, IssuerConfig, JwksSource};
+use crate::jwks::{Algorithm, FetchError, KeySetError, KeySource, Upkeep};
+use crate::proxy::assertion::ALGORITHMS;
 use crate::runtime;
 use crate::tls::ClientFiles;
 use crate::types::Clock;
@@ -18,39 +20,9 @@ const APART: i64 = 5;
 /// An issuer's keys, fetched as the bridge fetches them.
 pub(super) async fn issuer(report: &mut Report, issuer: &IssuerConfig, clock: &Arc<dyn Clock>) {
     let about = format!("issuer {}", issuer.id);
-    let (tls, place) = match &issuer.jwks {
-        JwksSource::File(path) => (None, path.display().to_string()),
-        JwksSource::Url { url, ca } => {
-            let files = ClientFiles {
-                ca: ca.clone(),
-                identity: None,
-                h2: false,
-            };
-            match files.load() {
-                Ok(tls) => (Some(Arc::new(ArcSwap::from_pointee(tls))), url.to_string()),
-                Err(error) => {
-                    return report.error(about, error.to_string(), "Look at `ca` of its jwks.");
-                }
-            }
-        }
-    };
-    let source = match KeySource::new(issuer, tls, clock.clone()) {
-        Ok(source) => source,
-        Err(error) => return report.error(about, error.to_string(), ""),
-    };
-    if let Err(error) = source.refresh().await {
-        let remedy = remedy(&error);
-        return report.error(about, format!("{place}: {error}"), remedy);
+    if !keys(report, &about, issuer.into(), ALGORITHMS, clock).await {
+        return;
     }
-    let status = source.status();
-    let skipped = match status.skipped {
-        0 => String::new(),
-        n => format!(" ({n} of another kind skipped)"),
-    };
-    report.ok(
-        about.as_str(),
-        format!("{place}: {}{skipped}", count(status.keys, "key")),
-    );
     if let JwksSource::Url { url, ca } = &issuer.jwks {
         let answer = ask::get(url, None, ca.as_ref(), &**clock).await;
         let leeway = i64::try_from(issuer.leeway.as_secs()).unwrap_or(i64::MAX);
@@ -71,6 +43,66 @@ pub(super) async fn issuer(report: &mut Report, issuer: &IssuerConfig, clock: &A
             );
         }
     }
+}
+
+/// The keys of who signs services' tokens.
+pub(super) async fn api_issuer(
+    report: &mut Report,
+    issuer: &ApiIssuerConfig,
+    clock: &Arc<dyn Clock>,
+) {
+    let about = format!("api issuer {}", issuer.id);
+    let algorithms = BearerIssuer::algorithms(issuer);
+    keys(report, &about, issuer.into(), &algorithms, clock).await;
+}
+
+/// Whether there are usable keys.
+async fn keys(
+    report: &mut Report,
+    about: &str,
+    upkeep: Upkeep<'_>,
+    algorithms: &[Algorithm],
+    clock: &Arc<dyn Clock>,
+) -> bool {
+    let (tls, place) = match upkeep.jwks {
+        JwksSource::File(path) => (None, path.display().to_string()),
+        JwksSource::Url { url, ca } => {
+            let files = ClientFiles {
+                ca: ca.clone(),
+                identity: None,
+                h2: false,
+            };
+            match files.load() {
+                Ok(tls) => (Some(Arc::new(ArcSwap::from_pointee(tls))), url.to_string()),
+                Err(error) => {
+                    report.error(about, error.to_string(), "Look at `ca` of its jwks.");
+                    return false;
+                }
+            }
+        }
+    };
+    let source = match KeySource::new(upkeep, algorithms, tls, clock.clone()) {
+        Ok(source) => source,
+        Err(error) => {
+            report.error(about, error.to_string(), "");
+            return false;
+        }
+    };
+    if let Err(error) = source.refresh().await {
+        let remedy = remedy(&error);
+        report.error(about, format!("{place}: {error}"), remedy);
+        return false;
+    }
+    let status = source.status();
+    let skipped = match status.skipped {
+        0 => String::new(),
+        n => format!(" ({n} of another kind skipped)"),
+    };
+    report.ok(
+        about,
+        format!("{place}: {}{skipped}", count(status.keys, "key")),
+    );
+    true
 }
 
 fn differs(ahead: i64) -> String {

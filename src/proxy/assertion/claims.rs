@@ -4,10 +4,8 @@
 //! (T6). Here any name twice is an error, and so is a claim of another JSON type than Pomerium's
 //! (recordings/pomerium: times are integers, `aud` is one string, extras are strings).
 
-use super::header::Text;
-use serde::de::{
-    Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
-};
+use crate::jwks::compact::{Seconds, Text, once};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -100,13 +98,6 @@ impl<'de> Deserialize<'de> for Claims<'de> {
     }
 }
 
-fn once<T, E: Error>(slot: &mut Option<T>, value: T) -> Result<(), E> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(E::custom("a claim twice")),
-    }
-}
-
 fn text<'de, M: MapAccess<'de>>(
     slot: &mut Option<Cow<'de, str>>,
     map: &mut M,
@@ -118,33 +109,6 @@ fn text<'de, M: MapAccess<'de>>(
 fn seconds<'de, M: MapAccess<'de>>(slot: &mut Option<i64>, map: &mut M) -> Result<(), M::Error> {
     let Seconds(value) = map.next_value()?;
     once(slot, value)
-}
-
-/// Whole seconds: `1.0`, `1e9` and `"1"` are none.
-struct Seconds(i64);
-
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl Visitor<'_> for Read {
-            type Value = Seconds;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("whole seconds")
-            }
-
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Seconds, E> {
-                Ok(Seconds(value))
-            }
-
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Seconds, E> {
-                i64::try_from(value)
-                    .map(Seconds)
-                    .map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
-            }
-        }
-        from.deserialize_i64(Read)
-    }
 }
 
 /// `email_verified`: Pomerium writes the *string* `"true"`; OIDC a boolean. Anything else is no.

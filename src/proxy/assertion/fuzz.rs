@@ -1,7 +1,8 @@
 //! Entry points for fuzzing: pure functions from bytes that assert what must hold.
 
-use super::{KeySet, KeySource, RawAssertion, Verifier, claims, header};
+use super::{ALGORITHMS, RawAssertion, Verifier, claims, header};
 use crate::config::{IssuerConfig, IssuerProfile, JwksSource, ReplayMode};
+use crate::jwks::{KeySet, KeySource};
 use crate::types::{HostName, IssuerId, ManualClock, Timestamp};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ fn verifier() -> Option<(Verifier, HostName)> {
     let host = HostName::new("chat.localhost.test").ok()?;
     let clock = Arc::new(ManualClock::at(Timestamp(1_795_247_678)));
     let config = config().ok()?;
-    let set = KeySet::parse(JWKS.as_bytes()).ok()?;
+    let set = KeySet::parse(JWKS.as_bytes(), ALGORITHMS).ok()?;
     let keys = KeySource::fixed(config.id.clone(), set, clock.clone());
     Some((Verifier::new(&config, keys, clock, 65_536), host))
 }
@@ -43,7 +44,7 @@ pub fn fuzz_claims(data: &[u8]) {
 
 /// Any bytes as a key set.
 pub fn fuzz_jwks(data: &[u8]) {
-    if let Ok(set) = KeySet::parse(data) {
+    if let Ok(set) = KeySet::parse(data, ALGORITHMS) {
         assert!(!set.is_empty());
     }
 }

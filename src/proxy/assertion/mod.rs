@@ -1,10 +1,10 @@
 //! Station 3, authenticate: a raw assertion → [`Verified<Assertion>`].
 //!
-//! In the order a token is read: `raw` takes the one header line out of a request; `header` splits
-//! the compact JWS and reads its JOSE header; `keys` are the parsed keys of an issuer and `fetch`
-//! keeps them fresh; `verify` puts the checks in order; `claims` reads the payload strictly;
-//! `issuer` holds what differs from profile to profile; `verified` is what is left; `replay` remembers what was used.
-//! What does not live here: who may do what (`access/`), accounts and sessions.
+//! In the order a token is read: `raw` takes the one header line out of a request; `header` says
+//! what its JOSE header must be; `verify` puts the checks in order; `claims` reads the payload
+//! strictly; `issuer` holds what differs from profile to profile; `verified` is what is left; `replay` remembers what was used.
+//! What does not live here: issuers' keys and the compact JWS (`jwks`), who may do what (`access/`),
+//! accounts and sessions.
 //!
 //! Invariants: a [`Verified`] is made by [`Verifier::verify`] alone; every request is verified
 //! anew, nothing about a token is cached but its key's usual header bytes (which were signed); no
@@ -44,20 +44,16 @@
 //! ```
 
 mod claims;
-mod fetch;
 #[doc(hidden)]
 pub mod fuzz;
 mod header;
 mod issuer;
-mod jwk;
-mod keys;
 mod raw;
 mod replay;
 mod verified;
 mod verify;
 
-pub use fetch::{FetchError, KeySource, KeyStatus, SourceError};
-pub use keys::{KeySet, KeySetError};
+pub use header::ALGORITHMS;
 pub use raw::RawAssertion;
 pub use replay::{ReplayStats, ReplayTable, ReplayVerdict};
 pub use verified::Assertion;

@@ -2,11 +2,13 @@
 
 mod claims_rules;
 mod recorded;
+mod sources;
 mod tokens;
 
 use super::fuzz::config;
 use super::*;
 use crate::error::{Code, Refusal};
+use crate::jwks::{KeySet, KeySetError, KeySource};
 use crate::types::{HostName, ManualClock, Timestamp};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -92,7 +94,7 @@ impl Desk {
     fn new(jwks: &str) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp(NOW)));
         let config = config().unwrap();
-        let set = KeySet::parse(jwks.as_bytes()).unwrap();
+        let set = KeySet::parse(jwks.as_bytes(), ALGORITHMS).unwrap();
         let keys = KeySource::fixed(config.id.clone(), set, clock.clone());
         Self {
             verifier: Verifier::new(&config, keys, clock.clone(), 65_536),

@@ -1,8 +1,9 @@
 //! [`KeySet`]: the keys of one answer, immutable. A new answer makes a new set, so that removed
 //! keys die (T8).
 
-use super::header::MAX_KID;
+use super::compact::MAX_KID;
 use super::jwk::PublicKey;
+use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::Jwk;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -30,21 +31,23 @@ pub enum KeySetError {
     /// More than 64 keys.
     #[error("the key set has more than 64 keys")]
     TooMany,
-    /// There are keys, but none for ES256 or RS256; the first one's reason is given.
-    #[error("no key of the set can verify assertions: {0}")]
+    /// There are keys, but none of an algorithm that is taken; the first one's reason is given.
+    #[error("no key of the set can be used: {0}")]
     NoneUsable(&'static str),
 }
 
 /// Parsed keys.
 pub struct KeySet {
     keys: Vec<Key>,
+    /// Of the answer: an RSA key may stand in `keys` once for each of its algorithms.
+    usable: usize,
     skipped: usize,
 }
 
-/// One key, found by its `kid`.
-pub(super) struct Key {
+/// One key for one algorithm, found by its `kid`.
+pub struct Key {
     kid: String,
-    pub(super) public: PublicKey,
+    public: PublicKey,
     /// The encoded header of the first token that this key verified. An issuer writes the same one
     /// each time, and these bytes were signed by it, so they need no second reading.
     usual_header: OnceLock<Box<[u8]>>,
@@ -59,11 +62,11 @@ struct Jwks<'a> {
 }
 
 impl KeySet {
-    /// Parses a JWKS (RFC 7517 §5); keys that can't verify assertions are skipped.
+    /// Parses a JWKS (RFC 7517 §5); keys of no `accepted` algorithm are skipped.
     ///
     /// # Errors
     /// When no key is left, or the text is no bounded JWKS.
-    pub fn parse(json: &[u8]) -> Result<Self, KeySetError> {
+    pub fn parse(json: &[u8], accepted: &[Algorithm]) -> Result<Self, KeySetError> {
         if json.len() > MAX_BYTES {
             return Err(KeySetError::TooLong);
         }
@@ -77,12 +80,16 @@ impl KeySet {
         }
         let mut set = Self {
             keys: Vec::with_capacity(listed.len()),
+            usable: 0,
             skipped: 0,
         };
         let mut first_reason = None;
         for raw in listed {
-            match Key::parse(raw.get(), &set) {
-                Ok(key) => set.keys.push(key),
+            match set.read(raw.get(), accepted) {
+                Ok(keys) => {
+                    set.usable += 1;
+                    set.keys.extend(keys);
+                }
                 Err(reason) => {
                     set.skipped += 1;
                     first_reason.get_or_insert(reason);
@@ -98,7 +105,7 @@ impl KeySet {
     /// Usable keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.usable
     }
 
     /// Whether there is none; a parsed set always has one.
@@ -107,7 +114,7 @@ impl KeySet {
         self.keys.is_empty()
     }
 
-    /// Keys of the answer that can't verify assertions.
+    /// Keys of the answer that can't be used.
     #[must_use]
     pub fn skipped(&self) -> usize {
         self.skipped
@@ -115,15 +122,27 @@ impl KeySet {
 
     /// The `kid`s, for explanations.
     pub fn kids(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().map(|key| key.kid.as_str())
+        let mut last = None;
+        let kids = self.keys.iter().map(|key| key.kid.as_str());
+        kids.filter(move |kid| last.replace(*kid) != Some(*kid))
     }
 
-    pub(super) fn find(&self, kid: &str) -> Option<&Key> {
+    /// A key by its `kid`.
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.kid == kid)
     }
 
+    /// A key by its `kid`, for this algorithm.
+    #[must_use]
+    pub fn find_for(&self, kid: &str, algorithm: Algorithm) -> Option<&Key> {
+        let mut keys = self.keys.iter();
+        keys.find(|key| key.kid == kid && key.algorithm() == algorithm)
+    }
+
     /// The key whose verified tokens had exactly this encoded header.
-    pub(super) fn find_by_header(&self, encoded: &[u8]) -> Option<&Key> {
+    #[must_use]
+    pub fn find_by_header(&self, encoded: &[u8]) -> Option<&Key> {
         self.keys.iter().find(|key| {
             key.usual_header
                 .get()
@@ -132,25 +151,41 @@ impl KeySet {
     }
 }
 
-impl Key {
-    fn parse(json: &str, before: &KeySet) -> Result<Self, &'static str> {
+impl KeySet {
+    fn read(&self, json: &str, accepted: &[Algorithm]) -> Result<Vec<Key>, &'static str> {
         let jwk: Jwk = serde_json::from_str(json).map_err(|_| "it is no JWK of a known kind")?;
         let kid = match &jwk.common.key_id {
             Some(kid) if !kid.is_empty() && kid.len() <= MAX_KID => kid.clone(),
             _ => return Err("it has no kid"),
         };
-        if before.find(&kid).is_some() {
+        if self.find(&kid).is_some() {
             return Err("its kid is taken by an earlier key");
         }
-        Ok(Self {
-            kid,
-            public: PublicKey::from_jwk(&jwk)?,
+        let keys = PublicKey::from_jwk(&jwk, accepted)?;
+        let key = |public| Key {
+            kid: kid.clone(),
+            public,
             usual_header: OnceLock::new(),
-        })
+        };
+        Ok(keys.into_iter().map(key).collect())
+    }
+}
+
+impl Key {
+    /// The one algorithm it is for.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.public.algorithm
+    }
+
+    /// Whether `signature` over `message` is of this key.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.public.verifies(message, signature)
     }
 
     /// Remembers the header of a token that this key has verified.
-    pub(super) fn remember(&self, encoded: &[u8]) {
+    pub fn remember(&self, encoded: &[u8]) {
         // Whoever comes first wins; another spelling is read anew each time.
         let _ = self.usual_header.get_or_init(|| encoded.into());
     }

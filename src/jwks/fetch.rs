@@ -6,13 +6,13 @@
 //! share it. The address is the configured one, redirects are not followed.
 
 use super::keys::{KeySet, KeySetError, MAX_BYTES};
-use crate::config::{IssuerConfig, JwksSource};
-use crate::error::{Code, Refusal};
+use crate::config::{ApiIssuerConfig, IssuerConfig, JwksSource};
 use crate::tls::HttpClient;
 use crate::types::{Clock, IssuerId, Timestamp};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use jsonwebtoken::Algorithm;
 use parking_lot::Mutex;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -69,7 +69,7 @@ pub enum FetchError {
 pub struct KeyStatus {
     /// Usable keys in use.
     pub keys: usize,
-    /// Keys of the set that can't verify assertions.
+    /// Keys of the set that can't be used.
     pub skipped: usize,
     /// When the source last gave, or confirmed, a good set.
     pub good_at: Option<Timestamp>,
@@ -83,9 +83,54 @@ pub struct KeyStatus {
     pub failures: u64,
 }
 
+/// Why there are no keys to verify with: a reason for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeysUnavailable(pub &'static str);
+
+/// How an issuer's keys are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Upkeep<'a> {
+    /// Whose they are.
+    pub issuer: &'a IssuerId,
+    /// Where they come from.
+    pub jwks: &'a JwksSource,
+    /// Refresh after so long.
+    pub refresh: Duration,
+    /// At most one fetch for unknown keys in so long.
+    pub cooldown: Duration,
+    /// The last good keys are used for so long while the source fails.
+    pub stale_limit: Duration,
+}
+
+impl<'a> From<&'a IssuerConfig> for Upkeep<'a> {
+    fn from(config: &'a IssuerConfig) -> Self {
+        Self {
+            issuer: &config.id,
+            jwks: &config.jwks,
+            refresh: config.refresh,
+            cooldown: config.cooldown,
+            stale_limit: config.stale_limit,
+        }
+    }
+}
+
+impl<'a> From<&'a ApiIssuerConfig> for Upkeep<'a> {
+    fn from(config: &'a ApiIssuerConfig) -> Self {
+        Self {
+            issuer: &config.id,
+            jwks: &config.jwks,
+            refresh: config.refresh,
+            cooldown: config.cooldown,
+            stale_limit: config.stale_limit,
+        }
+    }
+}
+
 /// The keys of one issuer, and where they come from.
 pub struct KeySource {
     issuer: IssuerId,
+    accepted: Vec<Algorithm>,
     origin: Origin,
     interval: Duration,
     cooldown: Duration,
@@ -134,17 +179,20 @@ enum Answer {
 }
 
 impl KeySource {
-    /// A source as configured; nothing is fetched yet. A URL needs `tls`, which trusts the
-    /// configured authorities and nobody else, at the time of each fetch.
+    /// A source as configured, of keys for the `accepted` algorithms; nothing is fetched yet. A URL
+    /// needs `tls`, which trusts the configured authorities and nobody else, at the time of each
+    /// fetch.
     ///
     /// # Errors
     /// When there is a URL but no TLS configuration, or no HTTP client can be made of it.
-    pub fn new(
-        config: &IssuerConfig,
+    pub fn new<'a>(
+        config: impl Into<Upkeep<'a>>,
+        accepted: &[Algorithm],
         tls: Option<Arc<ArcSwap<rustls::ClientConfig>>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, SourceError> {
-        let (origin, interval) = match &config.jwks {
+        let config = config.into();
+        let (origin, interval) = match config.jwks {
             JwksSource::File(path) => (Origin::File(path.clone()), config.refresh.min(FILE_POLL)),
             JwksSource::Url { url, .. } => {
                 let tls = tls.ok_or(SourceError::NeedsTls)?;
@@ -161,7 +209,8 @@ impl KeySource {
             }
         };
         Ok(Arc::new(Self {
-            issuer: config.id.clone(),
+            issuer: config.issuer.clone(),
+            accepted: accepted.to_vec(),
             origin,
             interval,
             cooldown: config.cooldown,
@@ -185,6 +234,7 @@ impl KeySource {
         };
         Arc::new(Self {
             issuer,
+            accepted: Vec::new(),
             origin: Origin::Fixed,
             interval: MAX_AGE,
             cooldown: MAX_AGE,
@@ -239,33 +289,36 @@ impl KeySource {
         self.status.lock().clone()
     }
 
-    /// Whether assertions can be verified now.
+    /// Whether tokens can be verified now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.current(self.clock.now()).is_ok()
     }
 
     /// The keys in use.
-    pub(super) fn current(&self, now: Timestamp) -> Result<Arc<KeySet>, Refusal> {
-        let unavailable = |reason| Refusal::new(Code::AssertionKeysUnavailable, reason);
+    ///
+    /// # Errors
+    /// When there are none, or they are too old.
+    pub fn current(&self, now: Timestamp) -> Result<Arc<KeySet>, KeysUnavailable> {
         let Some(set) = self.set.load_full() else {
-            return Err(unavailable("no key set was read yet"));
+            return Err(KeysUnavailable("no key set was read yet"));
         };
         if now.0 > self.good_until.load(Ordering::Acquire) {
-            return Err(unavailable("the key set is older than stale_limit"));
+            return Err(KeysUnavailable("the key set is older than stale_limit"));
         }
         Ok(set)
     }
 
     /// How many fetches ended so far: to be asked *before* looking for a key, so that one that
     /// ends meanwhile is not missed.
-    pub(super) fn ended(&self) -> u64 {
+    #[must_use]
+    pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Acquire)
     }
 
     /// Asks for keys that were not at hand when `seen` fetches had ended. False when the cooldown
     /// forbids it and nothing new came meanwhile.
-    pub(super) async fn refetch(self: &Arc<Self>, seen: u64) -> bool {
+    pub async fn refetch(self: &Arc<Self>, seen: u64) -> bool {
         if matches!(self.origin, Origin::Fixed) {
             return false;
         }
@@ -311,7 +364,7 @@ impl KeySource {
         };
         // The parsed set stays as it is when nothing changed.
         if body != flight.body || self.set.load().is_none() {
-            let set = KeySet::parse(&body)?;
+            let set = KeySet::parse(&body, &self.accepted)?;
             tracing::info!(issuer = %self.issuer, keys = set.len(), skipped = set.skipped(), kids = ?set, "new key set");
             {
                 let mut status = self.status.lock();
@@ -433,4 +486,26 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn max_age_has_a_floor_and_a_ceiling() {
+        for (text, seconds) in [
+            ("max-age=60", Some(60)),
+            ("public, max-age=300", Some(300)),
+            ("max-age=0", Some(60)),
+            ("max-age=31536000", Some(3600)),
+            ("no-store", None),
+            ("max-age=x", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(text));
+            assert_eq!(
+                max_age(&headers),
+                seconds.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,14 +1,24 @@
 //! Sources that change, fail and come back (T8, T9).
 
 use super::super::fuzz::config;
-use super::super::tests::Issuer;
-use super::super::{RawAssertion, Verifier};
-use super::*;
-use crate::types::{HostName, ManualClock};
+use super::super::{ALGORITHMS, RawAssertion, Verifier};
+use super::Issuer;
+use crate::config::{IssuerConfig, JwksSource};
+use crate::error::Code;
+use crate::jwks::{FetchError, KeySetError, KeySource, SourceError};
+use crate::types::{Clock, HostName, ManualClock, Timestamp};
+use arc_swap::ArcSwap;
+use http::StatusCode;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use tokio::io::AsyncWriteExt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use url::Url;
 
 const NOW: Timestamp = Timestamp(1_795_247_678);
 
@@ -85,6 +95,7 @@ fn source(jwks: JwksSource) -> (Arc<KeySource>, Arc<ManualClock>) {
     };
     let source = KeySource::new(
         &config,
+        ALGORITHMS,
         Some(Arc::new(ArcSwap::from_pointee(tls()))),
         clock.clone(),
     )
@@ -197,17 +208,17 @@ async fn t08_the_last_good_set_outlives_failures_until_the_stale_limit() {
         answer("302 Found", "location: http://127.0.0.1:1/evil\r\n", ""),
         "garbage".to_owned(),
         answer("304 Not Modified", "", ""),
-        ok(&format!("{}{}", issuer.jwks(), " ".repeat(MAX_BYTES))),
+        ok(&format!("{}{}", issuer.jwks(), " ".repeat(1 << 20))),
         ok("<html>"),
     ])
     .await;
     let (source, clock) = at_url(url);
     let none = source.current(NOW).unwrap_err();
-    assert_eq!(none.code, Code::AssertionKeysUnavailable);
+    assert_eq!(none.0, "no key set was read yet");
     source.refresh().await.unwrap();
     let expected = [
         FetchError::Keys(KeySetError::Empty),
-        FetchError::Keys(KeySetError::NoneUsable("the curve is not P-256")),
+        FetchError::Keys(KeySetError::NoneUsable("its curve is not taken here")),
         FetchError::Status(StatusCode::INTERNAL_SERVER_ERROR),
         FetchError::Status(StatusCode::FOUND),
     ];
@@ -236,7 +247,7 @@ async fn t08_the_last_good_set_outlives_failures_until_the_stale_limit() {
     clock.set(limit + Duration::from_secs(1));
     assert!(!source.is_ready());
     let stale = source.current(clock.now()).unwrap_err();
-    assert_eq!(stale.code, Code::AssertionKeysUnavailable);
+    assert_eq!(stale.0, "the key set is older than stale_limit");
 }
 
 #[tokio::test]
@@ -255,26 +266,6 @@ async fn an_unchanged_answer_by_etag_keeps_the_set_and_counts_as_good() {
     assert!(Arc::ptr_eq(&before, &source.current(NOW).unwrap()));
     assert!(endpoint.heads.lock()[1].contains("if-none-match: \"1\""));
     assert_eq!(source.status().good_at, Some(clock.now()));
-}
-
-#[test]
-fn max_age_has_a_floor_and_a_ceiling() {
-    for (text, seconds) in [
-        ("max-age=60", Some(60)),
-        ("public, max-age=300", Some(300)),
-        ("max-age=0", Some(60)),
-        ("max-age=31536000", Some(3600)),
-        ("no-store", None),
-        ("max-age=x", None),
-    ] {
-        let mut headers = HeaderMap::new();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(text));
-        assert_eq!(
-            max_age(&headers),
-            seconds.map(Duration::from_secs),
-            "{text}"
-        );
-    }
 }
 
 #[tokio::test]
@@ -334,7 +325,7 @@ fn a_url_needs_a_tls_configuration() {
     };
     let clock = Arc::new(ManualClock::at(NOW));
     assert!(matches!(
-        KeySource::new(&config, None, clock),
+        KeySource::new(&config, ALGORITHMS, None, clock),
         Err(SourceError::NeedsTls)
     ));
 }
