@@ -11,8 +11,8 @@
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
 //! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers,
-//! `keys/` signs and seals, `jwks/` knows the keys of others, `portal/` is what a visitor sees,
-//! `runtime/` wires everything and owns the listeners.
+//! `keys/` signs and seals, `jwks/` knows the keys of others, `backup/` brings store and keys
+//! elsewhere, `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
 pub mod error;
@@ -29,6 +29,7 @@ pub mod tls;
 // What it is for.
 pub mod api;
 pub mod apps;
+pub mod backup;
 pub mod identity;
 pub mod portal;
 pub mod proxy;

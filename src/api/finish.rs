@@ -1,10 +1,12 @@
-//! The outermost layer: request id, panics, problem documents, headers, the log line.
+//! The outermost layer: request id, panics, problem documents, headers, the log line, the count of
+//! refusals.
 
 use super::caller::Caller;
 use super::problem::Problem;
+use super::state::Api;
 use crate::error::{Code, Level};
 use crate::telemetry::RequestId;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -13,6 +15,7 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Ties our lines to the caller's.
@@ -26,7 +29,11 @@ const SHOWN: usize = 200;
 pub struct Verbatim;
 
 /// Wraps every request.
-pub(super) async fn finish(mut request: Request, next: Next) -> Response {
+pub(super) async fn finish(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let began = Instant::now();
     let id = RequestId::accept_or_generate(request.headers().get(REQUEST_ID));
     let method = request.method().clone();
@@ -39,6 +46,9 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
         .unwrap_or_else(|_| Problem::new(Code::Internal, "an endpoint panicked").into_response());
     let mut response = tidy(response, &id);
     protect(response.headers_mut(), &id);
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        api.metrics.refused(problem.code());
+    }
     log(&response, &method, &path, &id, began);
     response
 }

@@ -65,7 +65,7 @@ pub use state::Api;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use std::sync::Arc;
 
 /// Routes of one resource.
@@ -109,7 +109,7 @@ fn assemble(api: Arc<Api>, resources: Routes, streams: Routes) -> Router {
         .layer(from_fn_with_state(api.clone(), admit::admit));
     open()
         .merge(known)
-        .layer(from_fn(finish::finish))
+        .layer(from_fn_with_state(api.clone(), finish::finish))
         .with_state(api)
 }
 

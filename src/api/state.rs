@@ -26,12 +26,12 @@ pub struct Api {
     pub master: Arc<ArcSwap<MasterKey>>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
+    /// Who signs callers' tokens.
+    pub bearers: Bearers,
     /// What orders depend on; replaced on a reload.
     pub terms: ArcSwap<Terms>,
     /// The apps that are served now.
     pub apps: Arc<dyn Apps>,
-    /// Who signs callers' tokens.
-    pub bearers: Bearers,
     /// The listener's own settings.
     pub listener: ApiListener,
     /// How long others may keep our public keys: less than a new one is announced.

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::demo::door::{self, Door, DoorOptions, Minter, Scheme};
 use crate::demo::mattermost::{Options as StandInOptions, StandIn};
 use crate::keys::master::MasterKey;
-use crate::runtime::{self, Options};
+use crate::runtime::{self, Options, Sockets};
 use crate::store::{SeenUser, UserState};
 use crate::telemetry::log::{self, Format, LogHandle, LogOptions};
 use crate::types::{Clock as _, IssuerId, Subject, SystemClock};
@@ -88,6 +88,7 @@ impl Demo {
         let options = Options {
             path,
             config,
+            sockets: Sockets::default(),
             clock: Arc::new(SystemClock),
             stop: stop.clone(),
             ready: Some(tell),

@@ -5,15 +5,19 @@
 //! `out` prints.
 
 mod accounts;
+mod backup;
 mod check;
 mod clients;
 mod demo;
+mod health;
 mod init;
 mod keys;
 mod master;
 mod migrate;
 mod out;
 mod person;
+mod person_data;
+mod restore;
 mod serve;
 mod sessions;
 mod smoke;
@@ -87,6 +91,12 @@ enum Command {
         #[command(subcommand)]
         what: clients::Clients,
     },
+    /// Ask the running bridge how it is, for health checks without curl.
+    Health(health::Health),
+    /// Bring store and sealed keys into one file, while the bridge runs.
+    Backup(backup::Backup),
+    /// Restore a backup, on either engine; the bridge must be stopped.
+    Restore(restore::Restore),
     /// Walk the whole road of a running instance as a browser does: door, session, API, socket, and
     /// what must be refused.
     Smoke(smoke::Smoke),
@@ -110,6 +120,9 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
+        Command::Health(health) => health.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Smoke(smoke) => smoke.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Demo(demo) => demo.run(),

@@ -2,7 +2,7 @@
 
 use super::EX_CONFIG;
 use crate::config::Config;
-use crate::runtime::{self, Options};
+use crate::runtime::{self, Options, Sockets};
 use crate::telemetry::log::{self, Format, LogOptions};
 use crate::types::SystemClock;
 use std::path::Path;
@@ -42,11 +42,14 @@ pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
             return Ok(EX_CONFIG);
         }
     };
+    // Before there are threads: it reads and clears the environment.
+    let sockets = Sockets::from_environment()?;
     let log = log::start(&LogOptions::from_environment(Format::Json))?;
     let runtime = runtime_for(workers())?;
     let options = Options {
         path: path.to_owned(),
         config,
+        sockets,
         clock: Arc::new(SystemClock),
         stop: CancellationToken::new(),
         ready: None,

@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// See the module.
 pub(super) struct Stage {
@@ -99,24 +100,43 @@ impl Stage {
         Ok(runtime::master_of(&self.config.keys)?)
     }
 
+    /// The longest time that a tombstone of any app stands.
+    pub(super) fn longest_tombstone(&self) -> Duration {
+        longest_tombstone(&self.config)
+    }
+
     /// Refuses to leave files behind that the bridge could not open: lock files belong to who
     /// makes them.
     pub(super) fn as_owner(&self) -> anyhow::Result<()> {
-        if let Some(owner) = foreign_owner(&self.config.store) {
-            bail!(
-                "the store belongs to user {owner}: run this as that user, for example with `sudo -u '#{owner}'`"
-            );
-        }
-        Ok(())
+        as_owner(&self.config.store)
     }
 }
 
-/// The user id that owns the store's file, when it is not the one that runs this.
+/// See [`Stage::as_owner`].
+pub(super) fn as_owner(store: &StoreConfig) -> anyhow::Result<()> {
+    if let Some(owner) = foreign_owner(store) {
+        bail!(
+            "the store belongs to user {owner}: run this as that user, for example with `sudo -u '#{owner}'`"
+        );
+    }
+    Ok(())
+}
+
+/// The longest time that a tombstone of any configured app stands.
+pub(super) fn longest_tombstone(config: &Config) -> Duration {
+    let all = config.apps.iter().map(|app| app.session.tombstone);
+    all.max().unwrap_or(Duration::ZERO)
+}
+
+/// The user id that owns the store's file, or its folder while there is none, when it is not the one
+/// that runs this.
 pub(super) fn foreign_owner(store: &StoreConfig) -> Option<u32> {
     let StoreConfig::Sqlite { path } = store else {
         return None;
     };
-    let owner = std::fs::metadata(path).ok()?.uid();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let there = std::fs::metadata(path).or_else(|_| std::fs::metadata(folder));
+    let owner = there.ok()?.uid();
     let me = std::fs::metadata(Path::new("/proc/self")).ok()?.uid();
     (owner != me).then_some(owner)
 }

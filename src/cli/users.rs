@@ -1,6 +1,7 @@
 //! `auth-manager users`: who has come by, and who may not come in.
 
 use super::out::{Table, count, json, print, record};
+use super::person_data::{self, Erase};
 use super::stage::{Stage, on_store};
 use super::{ConfigFile, accounts, person, sessions};
 use crate::store::{AccountFilter, SessionFilter, UserFilter, UserState};
@@ -34,6 +35,14 @@ pub(super) enum Users {
     Disable(Change),
     /// Let a person in again.
     Enable(Change),
+    /// All that the bridge knows of a person, as JSON; times are seconds since 1970.
+    Export {
+        /// Id, sub, e-mail address or user name.
+        #[arg(value_name = "PERSON")]
+        who: String,
+    },
+    /// Forget a person: end their sessions and erase their data.
+    Erase(Erase),
 }
 
 /// A change of somebody's state.
@@ -65,6 +74,8 @@ impl Users {
             Self::Show { who, json } => show(stage, &who, json).await,
             Self::Disable(change) => set(stage, &change, UserState::Disabled).await,
             Self::Enable(change) => set(stage, &change, UserState::Active).await,
+            Self::Export { who } => person_data::export(stage, &who).await,
+            Self::Erase(erase) => erase.run(stage).await,
         })
     }
 }

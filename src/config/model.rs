@@ -375,4 +375,7 @@ pub struct Limits {
     pub connections: usize,
     /// Time open requests and sockets have to end after SIGTERM. Default 30 s.
     pub drain: Duration,
+    /// After SIGTERM, how long everything is still served while the health path answers 503, so that
+    /// new requests go to other replicas. Default 0 s.
+    pub notice: Duration,
 }

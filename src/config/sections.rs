@@ -411,5 +411,6 @@ pub(super) fn limits(table: &Table<'_>) -> Limits {
         head_timeout: table.duration("head_timeout", seconds(30), seconds(1)..=seconds(600)),
         connections: table.count("connections", 20_000, 16..=1_000_000),
         drain: table.duration("drain", seconds(30), seconds(0)..=seconds(600)),
+        notice: table.duration("notice", seconds(0), seconds(0)..=seconds(600)),
     }
 }

@@ -171,6 +171,11 @@ fn defaults_are_those_of_the_model() {
         (config.limits.connections, config.limits.drain),
         (20_000, seconds(30))
     );
+    assert_eq!(
+        config.limits.notice,
+        seconds(0),
+        "one replica restarts at once"
+    );
     assert_eq!(config.ops.address, Some(([127, 0, 0, 1], 9464).into()));
     assert_eq!(config.keys.announce, seconds(600));
     assert_eq!(config.proxy.health_path, "/.auth-manager/health");

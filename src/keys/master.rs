@@ -6,7 +6,7 @@
 
 use super::random::{self, NoRandomness};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, RandomizedNonceKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -135,6 +135,8 @@ impl fmt::Debug for MasterKeyId {
 pub(super) struct WrappingKey {
     pub(super) id: MasterKeyId,
     pub(super) aead: Arc<RandomizedNonceKey>,
+    /// What keys of streams are made from.
+    pub(super) stream: Arc<Prk>,
 }
 
 /// The master key that seals, the former ones that may still open, and the next one that other
@@ -264,9 +266,12 @@ impl WrappingKey {
         expand(secret, b"auth-manager sealing key v1", &mut key[..])?;
         let aead = RandomizedNonceKey::new(&AES_256_GCM_SIV, &key[..])
             .map_err(|_| InvalidMasterKey::Unusable)?;
+        let mut stream = Zeroizing::new([0; 32]);
+        expand(secret, b"auth-manager stream root v1", &mut stream[..])?;
         Ok(Self {
             id: MasterKeyId(id),
             aead: Arc::new(aead),
+            stream: Arc::new(Prk::new_less_safe(HKDF_SHA256, &stream[..])),
         })
     }
 }

@@ -3,6 +3,7 @@
 //! - [`random`]: the only place that asks for random bytes of secrets.
 //! - [`master`]: the one key that wraps everything at rest, and its predecessors.
 //! - [`seal`]: authenticated encryption, bound to what is sealed and where it belongs.
+//! - [`stream`]: long texts, sealed piece by piece: backups.
 //! - [`mod@derive`]: app passwords that are computed, never stored.
 //! - [`phc`]: a password hash in the text form that Mattermost stores.
 //! - [`rewrap`]: how a new master key takes over what a former one sealed.
@@ -26,6 +27,7 @@ pub mod rotation;
 pub mod schedule;
 pub mod seal;
 pub mod session_token;
+pub mod stream;
 #[cfg(test)]
 mod testing;
 

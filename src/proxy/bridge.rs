@@ -15,6 +15,7 @@ use crate::telemetry::traces::Traces;
 use crate::types::{AppId, Clock};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
@@ -73,6 +74,7 @@ pub struct Bridge {
     pub tasks: TaskTracker,
     root: Arc<PasswordRoot>,
     keeper: Notify,
+    leaving: AtomicBool,
 }
 
 impl Bridge {
@@ -94,7 +96,18 @@ impl Bridge {
             tasks: TaskTracker::new(),
             root: parts.root,
             keeper: Notify::new(),
+            leaving: AtomicBool::new(false),
         })
+    }
+
+    /// Says on the health path from now on that other replicas should be asked.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this bridge was told to end.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// The `iss` of the bridge cookie.

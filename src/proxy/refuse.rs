@@ -169,8 +169,14 @@ pub fn app_ok() -> Response<Body> {
 }
 
 /// The health path's answer.
-pub fn healthy() -> Response<Body> {
-    let mut answer = typed("text/plain", Body::text(&b"ok\n"[..]));
+pub fn health(leaving: bool) -> Response<Body> {
+    let mut answer = if leaving {
+        let mut answer = typed("text/plain", Body::text(&b"leaving\n"[..]));
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        answer
+    } else {
+        typed("text/plain", Body::text(&b"ok\n"[..]))
+    };
     answer
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -40,6 +40,8 @@ struct Visit {
     /// The browser's languages, read when there is something to say.
     languages: Option<HeaderValue>,
     user: Option<UserId>,
+    /// A health check of Pomerium's: one every few seconds, of which nobody wants to read.
+    health: bool,
     /// Only of a request that is traced.
     trace: Option<Box<Trace>>,
 }
@@ -77,6 +79,7 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         asker: Asker::default(),
         languages: request.headers().get(ACCEPT_LANGUAGE).cloned(),
         user: None,
+        health: false,
         trace: bridge.traces.begin(request.headers()),
     };
     let mut refused = None;
@@ -99,6 +102,9 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         }
     };
     let took = started.elapsed();
+    if visit.health {
+        return answer;
+    }
     let app = visit.asker.site.as_ref().map(|s| &s.config.id);
     match (&visit.asker.site, refused) {
         (Some(site), _) => site.metrics.request(refused, answer.status(), took),
@@ -147,7 +153,10 @@ async fn road(
     visit.enter(Station::Route);
     let sites = bridge.sites.load_full();
     let way = match route::find(&sites, &request)? {
-        Way::Health => return Ok(refuse::healthy()),
+        Way::Health => {
+            visit.health = true;
+            return Ok(refuse::health(bridge.is_leaving()));
+        }
         Way::App(way) => way,
     };
     let site = &way.site;
@@ -174,7 +183,11 @@ async fn road(
     if visit.asker.page {
         visit.asker.person = Some((verified.name().to_owned(), verified.email().to_owned()));
     }
-    if way.reserved {
+    if way.outside {
+        // The app lives below a path, and somebody knows but its host.
+        if visit.asker.page && request.path() == "/" {
+            return Err(refuse::redirect(&site.home()).into());
+        }
         return Err(Code::RouteNotFound.into());
     }
     if way.route == Route::Static {

@@ -7,7 +7,8 @@ use crate::telemetry::metrics::{ConnectionTrouble, Metrics};
 use crate::tls::{Peer, PinnedNames, peer};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::util::MapResponse;
 
 /// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -32,6 +34,10 @@ const HEADERS: usize = 1000;
 /// h2: streams at once, resets that are waited for, header list size.
 const STREAMS: u32 = 256;
 const RESETS: usize = 64;
+
+/// How long a connection that is silent when the bridge ends is still listened to: a request may be
+/// on its way that its sender, having been accepted, has every right to see answered.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What a listener serves.
 pub(super) trait Door: Send + Sync + 'static {
@@ -124,7 +130,7 @@ impl<D: Door> Server<D> {
         let acceptor = TlsAcceptor::from(tls.config.load_full());
         let listener = self.name;
         let refused = |why| self.metrics.connection_refused(listener, why);
-        let peer_address = stream.peer_addr().ok();
+        let peer_address = stream.peer_addr().ok().map(tracing::field::display);
         let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
@@ -132,12 +138,12 @@ impl<D: Door> Server<D> {
             // (recordings/pomerium, difference 31): the reason is said here or nowhere.
             Ok(Err(error)) => {
                 refused(ConnectionTrouble::Tls);
-                tracing::warn!(listener, ?peer_address, %error, "TLS with a peer failed");
+                tracing::warn!(listener, peer_address, %error, "TLS with a peer failed");
                 return;
             }
             Err(_) => {
                 refused(ConnectionTrouble::Tls);
-                tracing::warn!(listener, ?peer_address, "TLS with a peer took 10 s");
+                tracing::warn!(listener, peer_address, "TLS with a peer took 10 s");
                 return;
             }
         };
@@ -147,14 +153,14 @@ impl<D: Door> Server<D> {
             && let Err(error) = peer::admitted(chain, pinned)
         {
             refused(ConnectionTrouble::Name);
-            tracing::warn!(listener, ?peer_address, %error, "a peer with another name was turned away");
+            tracing::warn!(listener, peer_address, %error, "a peer with another name was turned away");
             return;
         }
         let peer = match Peer::of(chain) {
             Ok(peer) => peer.map(Arc::new),
             Err(error) => {
                 refused(ConnectionTrouble::Name);
-                tracing::warn!(listener, ?peer_address, %error, "a peer was turned away");
+                tracing::warn!(listener, peer_address, %error, "a peer was turned away");
                 return;
             }
         };
@@ -170,7 +176,18 @@ impl<D: Door> Server<D> {
         over: CancellationToken,
     ) {
         let turn = Turn::default();
-        let service = TowerToHyperService::new(self.door.service(peer, turn.clone()));
+        let ending = self.drain.clone();
+        // Said, not only done: a client that was told sends its next request elsewhere. HTTP/2 has
+        // its own word for it.
+        let say_so = move |mut answer: Response<D::Body>| {
+            if !h2 && ending.is_cancelled() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
+            answer
+        };
+        let service = MapResponse::new(self.door.service(peer, turn.clone()), say_so);
+        let service = TowerToHyperService::new(service);
         let ended = if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder
@@ -222,7 +239,11 @@ impl<D: Door> Server<D> {
         tokio::select! {
             biased;
             ended = &mut connection => return ended,
-            () = self.drain.cancelled() => {}
+            () = self.drain.cancelled() => {
+                if let Ok(ended) = tokio::time::timeout(LINGER, connection.as_mut()).await {
+                    return ended;
+                }
+            }
             () = over.cancelled() => {}
             () = old => {}
         }

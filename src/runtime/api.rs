@@ -53,9 +53,9 @@ impl ApiServer {
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
+            bearers: bearers(config, listener, bridge, certificates)?,
             terms: ArcSwap::from_pointee(terms_of(config)),
             apps: Arc::new(Served(bridge.clone())),
-            bearers: bearers(config, listener, bridge, certificates)?,
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),

@@ -8,7 +8,7 @@ use crate::tls::{ClientFiles, Reloading, Role, ServerFiles, TlsError, validity};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustls::{ClientConfig, ServerConfig};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct Certificates {
     entries: Mutex<BTreeMap<String, Entry>>,
+    /// What metrics say something about.
+    told: Mutex<BTreeSet<(String, &'static str)>>,
 }
 
 struct Entry {
@@ -104,15 +106,22 @@ impl Certificates {
         }
     }
 
-    /// Says when each of them ends.
+    /// Says when each of them ends, and no longer of those that are not used any more.
     pub(super) fn observe(&self, metrics: &Metrics) {
+        let mut now = BTreeSet::new();
         for (about, entry) in &*self.entries.lock() {
             for (role, path) in &entry.files {
                 if let Some(until) = validity::earliest_end(path) {
                     metrics.certificate(about, role.as_str(), until);
+                    now.insert((about.clone(), role.as_str()));
                 }
             }
         }
+        let mut told = self.told.lock();
+        for (about, role) in told.difference(&now) {
+            metrics.certificate_gone(about, role);
+        }
+        *told = now;
     }
 }
 

@@ -14,7 +14,6 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the ops listener looks at.
 #[derive(Clone)]
@@ -24,7 +23,6 @@ pub(super) struct Ops {
     /// Keys of those who sign services' tokens.
     pub services: Arc<HashMap<IssuerId, Arc<KeySource>>>,
     pub insecure: Arc<Vec<String>>,
-    pub draining: Arc<AtomicBool>,
     pub keeper: Arc<KeyKeeper>,
 }
 
@@ -81,8 +79,7 @@ async fn ready(State(ops): State<Ops>) -> Response {
             json!({ "version": version }),
         );
     }
-    let draining = ops.draining.load(Ordering::Relaxed);
-    part("accepting".into(), !draining, Value::Null);
+    part("accepting".into(), !ops.bridge.is_leaving(), Value::Null);
     let status = if all {
         StatusCode::OK
     } else {

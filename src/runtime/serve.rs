@@ -5,6 +5,7 @@ use super::api::ApiServer;
 use super::certificates::Certificates;
 use super::keys::{self, KeyKeeper};
 use super::ops;
+use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
 use crate::apps::Severity;
 use crate::config::{Config, ProxyTls};
@@ -20,7 +21,6 @@ use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,6 +42,8 @@ pub struct Options {
     pub path: PathBuf,
     /// As read.
     pub config: Config,
+    /// What systemd handed over; listeners it has none for are bound as configured.
+    pub sockets: Sockets,
     /// The time. Nobody below reads a clock of their own, so that a test can let hours pass.
     pub clock: Arc<dyn Clock>,
     /// Ends the bridge as SIGTERM does.
@@ -58,6 +60,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let Options {
         path,
         config,
+        mut sockets,
         clock,
         stop,
         ready,
@@ -65,6 +68,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     for key in &config.insecure {
         tracing::warn!(setting = key.as_str(), "an insecure setting is active");
     }
+    systemd::starting("opening the store");
     let metrics = Metrics::new(log.dropped());
     metrics.insecure(config.insecure.len());
     let certificates = Arc::new(Certificates::default());
@@ -79,6 +83,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let services = api.as_ref().map(ApiServer::sources).unwrap_or_default();
     let mut all = issuers.sources.clone();
     all.extend(services.clone());
+    systemd::starting("reading the issuers' keys and the revocation log");
     for source in issuers.sources.values() {
         // A start with the issuer away is a start all the same: it says so, and tries on.
         if let Err(error) = source.refresh().await {
@@ -106,42 +111,49 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         end.clone(),
     ));
 
-    let proxy = accept::bind("proxy", config.proxy.address)
-        .await
-        .map_err(|e| {
-            StartError::new(format!("listen.proxy.address {}", config.proxy.address), e)
-        })?;
-    let address = proxy
-        .local_addr()
-        .map_err(|e| StartError::new("listen.proxy.address", e))?;
+    let proxies = listeners(&mut sockets, "proxy", config.proxy.address).await?;
+    may_be_plain(&config, "proxy", config.proxy.tls.is_some(), &proxies)?;
+    let address = match proxies.first() {
+        Some(first) => first.local_addr(),
+        None => Ok(config.proxy.address),
+    };
+    let address = address.map_err(|e| StartError::new("listen.proxy.address", e))?;
     let tls = match &config.proxy.tls {
         Some(tls) => Some(listener_tls(tls, config.proxy.http2, &certificates)?),
         None => None,
     };
     let server = Arc::new(server_of(&config, &bridge, tls));
-    let draining = Arc::new(AtomicBool::new(false));
+    let watching = end.child_token();
+    let mut accepting = Vec::new();
     if let Some(api) = &api {
-        let address = api.api.listener.address;
-        let bound = accept::bind("api", address)
-            .await
-            .map_err(|e| StartError::new(format!("listen.api.address {address}"), e))?;
-        background.spawn(api.server.clone().run(bound));
+        let listener = &api.api.listener;
+        let sockets = listeners(&mut sockets, "api", listener.address).await?;
+        may_be_plain(&config, "api", listener.tls.is_some(), &sockets)?;
+        for socket in sockets {
+            accepting.push(
+                background
+                    .spawn(api.server.clone().run(socket))
+                    .abort_handle(),
+            );
+        }
     }
     if let Some(ops_address) = config.ops.address {
-        let listener = accept::bind("ops", ops_address)
-            .await
-            .map_err(|e| StartError::new(format!("listen.ops.address {ops_address}"), e))?;
-        let ops = ops::Ops {
-            bridge: bridge.clone(),
-            keys: Arc::new(issuers.sources.clone()),
-            services: Arc::new(services),
-            insecure: Arc::new(config.insecure.clone()),
-            draining: draining.clone(),
-            keeper: keeper.clone(),
-        };
-        background.spawn(serve_ops(listener, ops, end.clone()));
+        let services = Arc::new(services);
+        for listener in listeners(&mut sockets, "ops", ops_address).await? {
+            let ops = ops::Ops {
+                bridge: bridge.clone(),
+                keys: Arc::new(issuers.sources.clone()),
+                services: services.clone(),
+                insecure: Arc::new(config.insecure.clone()),
+                keeper: keeper.clone(),
+            };
+            background.spawn(serve_ops(listener, ops, end.clone()));
+        }
     }
-    background.spawn(server.clone().run(proxy));
+    sockets.all_taken()?;
+    for proxy in proxies {
+        accepting.push(background.spawn(server.clone().run(proxy)).abort_handle());
+    }
     if let Some(ready) = ready {
         let _ = ready.send(address);
     }
@@ -150,12 +162,15 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let mut term = signal(SignalKind::terminate()).map_err(|e| StartError::new("SIGTERM", e))?;
     let mut interrupt =
         signal(SignalKind::interrupt()).map_err(|e| StartError::new("SIGINT", e))?;
+    systemd::ready(&bridge);
+    background.spawn(systemd::watch(bridge.clone(), accepting, watching.clone()));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
+                systemd::reloading();
                 let running = Running {
                     bridge: &bridge,
                     api: api.as_ref(),
@@ -165,11 +180,28 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
                 };
                 reload(&path, &running, &clock).await;
                 certificates.refresh(true);
+                systemd::ready(&bridge);
             }
             () = tokio::time::sleep(LOOK) => certificates.refresh(false),
         }
     }
-    draining.store(true, Ordering::Relaxed);
+    bridge.leave();
+    let notice = config.limits.notice;
+    systemd::stopping(notice + config.limits.drain);
+    if !notice.is_zero() {
+        tracing::info!(
+            seconds = notice.as_secs_f32(),
+            "leaving: the health path says so, and everything is still served"
+        );
+        tokio::select! {
+            // Told twice: at once, then.
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+            () = tokio::time::sleep(notice) => {}
+        }
+    }
+    // The accept loops end now, and are meant to.
+    watching.cancel();
     drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();
@@ -178,6 +210,54 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let _ = tokio::task::spawn_blocking(move || traces.finish(Duration::from_secs(5))).await;
     tracing::info!("stopped");
     log.flush();
+    Ok(())
+}
+
+/// The sockets of a listener: systemd's, else one bound here.
+async fn listeners(
+    sockets: &mut Sockets,
+    name: &'static str,
+    address: std::net::SocketAddr,
+) -> Result<Vec<TcpListener>, StartError> {
+    let what = || format!("listen.{name}.address {address}");
+    let handed = sockets.take(name)?;
+    for listener in &handed {
+        let address = listener
+            .local_addr()
+            .map_err(|e| StartError::new(what(), e))?;
+        tracing::info!(listener = name, %address, "listening");
+    }
+    if !handed.is_empty() {
+        return Ok(handed);
+    }
+    let bound = accept::bind(name, address).await;
+    Ok(vec![bound.map_err(|e| StartError::new(what(), e))?])
+}
+
+/// The configuration's rule about plain HTTP, for addresses that systemd chose.
+fn may_be_plain(
+    config: &Config,
+    name: &str,
+    tls: bool,
+    listeners: &[TcpListener],
+) -> Result<(), StartError> {
+    let said = format!("listen.{name}.insecure_plain_http");
+    if tls || config.insecure.contains(&said) {
+        return Ok(());
+    }
+    for listener in listeners {
+        let address = listener.local_addr();
+        let address = address.map_err(|e| StartError::new(format!("the socket {name}"), e))?;
+        if !address.ip().is_loopback() {
+            return Err(StartError::new(
+                format!("the socket {name} at {address}"),
+                format!(
+                    "plain HTTP beyond loopback: anyone on the network could read and pose. Add \
+                     [listen.{name}.tls], or set ListenStream= to 127.0.0.1"
+                ),
+            ));
+        }
+    }
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use crate::proxy::assertion::{ALGORITHMS, ReplayTable, Verifier};
 use crate::proxy::forward::{Pool, Target};
 use crate::proxy::route::{Site, Sites};
 use crate::proxy::{Bridge, Parts};
+use crate::store::archive::Place;
 use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 use crate::telemetry::traces::{TraceOptions, Traces};
@@ -77,6 +78,31 @@ async fn store_with(
             }
         }
     }
+}
+
+/// Where the store is, for what works on its tables: backup, restore, a person's data.
+///
+/// # Errors
+/// When an authority of the server's certificate can't be read.
+pub fn place_of(config: &StoreConfig) -> Result<Place, StartError> {
+    Ok(match config {
+        StoreConfig::Sqlite { path } => Place::Sqlite(path.clone()),
+        StoreConfig::Postgres {
+            url,
+            max_connections,
+            ca,
+            tls,
+        } => {
+            let none = Certificates::default();
+            Place::Postgres(postgres_options(
+                url,
+                *max_connections,
+                *tls,
+                ca.as_ref(),
+                &none,
+            )?)
+        }
+    })
 }
 
 /// How far the store's tables are; changes nothing.

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// A lock was not to be had in time.
     #[error("the lock was not to be had in time")]
     Busy,
+    /// The store holds rows that would be lost.
+    #[error("the store is not empty")]
+    NotEmpty,
     /// A row holds what this version can't read.
     #[error("the store holds what can't be read: {0}")]
     Inconsistent(String),
@@ -34,6 +37,8 @@ impl StoreError {
             Self::Changed => StoreTrouble::Changed,
             Self::Taken(_) => StoreTrouble::Taken,
             Self::Busy => StoreTrouble::Busy,
+            // Of restoring only, which counts nothing.
+            Self::NotEmpty => StoreTrouble::Taken,
             Self::Inconsistent(_) => StoreTrouble::Inconsistent,
             Self::Schema(_) => StoreTrouble::Schema,
         }

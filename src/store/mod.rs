@@ -3,6 +3,9 @@
 //! record (`rows`), the decisions that need no SQL (`rules`) and the order of migrations
 //! (`migrate`) are shared.
 //!
+//! Beside the trait, `archive` sees the store as tables and rows: backup, restore, and one person's
+//! data.
+//!
 //! A method is a transaction: it happens whole or not at all. A look-up of what is not there gives
 //! `None`, never an error. The store never sees a clock or a key: time is passed in, secrets arrive
 //! sealed.
@@ -15,6 +18,7 @@
 //! neither renewed nor carried over, and is ended (`EndReason::Expired`) by whoever comes across
 //! it, so that its app session is revoked like any other's.
 
+pub mod archive;
 mod claims;
 mod error;
 mod migrate;

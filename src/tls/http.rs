@@ -74,3 +74,65 @@ impl Made {
         Ok(Self { of, client })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::{ClientCertificates, ClientFiles, ServerFiles, dev};
+    use crate::types::{Clock as _, SystemClock};
+    use std::path::Path;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::TlsAcceptor;
+
+    /// A set of certificates for localhost: what a client believes that knows it, and a server.
+    fn set(folder: &Path) -> (ClientConfig, rustls::ServerConfig) {
+        let names = ["localhost".to_owned()];
+        let paths = dev::write(folder, &names, &names, &names, SystemClock.now()).unwrap();
+        let client = ClientFiles {
+            ca: Some(paths.ca),
+            ..ClientFiles::default()
+        };
+        let server = ServerFiles {
+            certificate: paths.server,
+            key: paths.server_key,
+            clients: ClientCertificates::Ignored,
+            h2: false,
+        };
+        (client.load().unwrap(), server.load().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_request_believes_what_the_files_say_then() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (believes_one, _) = set(one.path());
+        let (believes_two, server) = set(two.path());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!(
+            "https://localhost:{}/",
+            listener.local_addr().unwrap().port()
+        );
+        tokio::spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::new(server));
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let mut asked = [0; 1024];
+                let _ = stream.read(&mut asked).await;
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                let _ = stream.write_all(answer).await;
+            }
+        });
+        let tls = Arc::new(ArcSwap::from_pointee(believes_one));
+        let client = HttpClient::new(tls.clone(), |client| client.no_proxy()).unwrap();
+        let get = async || client.current().get(&url).send().await;
+        assert!(get().await.is_err(), "another authority");
+        tls.store(Arc::new(believes_two.clone()));
+        assert_eq!(get().await.unwrap().status(), 200);
+        let (believes_other, _) = set(&one.path().join("again"));
+        tls.store(Arc::new(believes_other));
+        assert!(get().await.is_err(), "no longer");
+        tls.store(Arc::new(believes_two));
+        assert_eq!(get().await.unwrap().status(), 200);
+    }
+}

@@ -3,11 +3,14 @@
 
 mod accounts;
 mod assertion;
+mod backup;
 mod bed;
 mod check;
 mod init;
 mod keys;
+mod later;
 mod people;
+mod person_data;
 #[path = "../support/pg.rs"]
 mod pg;
 mod postgres;

@@ -41,6 +41,7 @@ mod replicas;
 mod revoke;
 mod rotation;
 mod smoke;
+mod systemd;
 mod traces;
 
 // With real neighbours.

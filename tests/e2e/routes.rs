@@ -377,6 +377,12 @@ async fn an_app_below_a_path_works_the_same() {
     for outside in ["/", "/api/v4/users/me", "/chatter/x"] {
         assert_eq!(visitor.get(outside).await.status, 404, "{outside}");
     }
+    // But whoever typed no more than the host gets there, and a wrong page shows the way.
+    let root = visitor.send(visitor.page("/")).await;
+    assert_eq!(root.header("location"), Some("/chat/"), "{}", root.text());
+    let wrong = visitor.send(visitor.page("/elsewhere")).await;
+    assert_eq!(wrong.status, 404);
+    assert!(wrong.text().contains("href=\"/chat/\""), "{}", wrong.text());
     let hook = world
         .mattermost
         .create_hook(&world.town_square())

@@ -357,6 +357,7 @@ impl Aged {
         let options = auth_manager::runtime::Options {
             config: Config::load(&path).expect("a good configuration"),
             path,
+            sockets: auth_manager::runtime::Sockets::default(),
             clock: clock.clone(),
             stop: stop.clone(),
             ready: Some(tell),

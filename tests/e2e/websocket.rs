@@ -1,10 +1,12 @@
 //! Live messages: the upgrade is checked like any request, the tunnel is the app's own protocol
 //! byte for byte, and a failed upgrade opens nothing (T26, T27, T28).
 
+use crate::support::bridge::Settings;
 use crate::support::client::Client;
 use crate::support::wire;
 use crate::support::world::World;
 use auth_manager::demo::door::{alice, bob};
+use auth_manager::demo::mattermost::Options;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -183,4 +185,44 @@ async fn sockets_are_told_to_come_back_when_the_bridge_stops() {
     assert_eq!(visitor.me().await["username"], "alice");
     assert_eq!(world.mattermost.logins_performed(), 1);
     world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_leaves_says_so_before_it_stops_serving() {
+    let mut world = World::with(
+        Settings {
+            limits: "notice = \"3s\"".into(),
+            ..Settings::default()
+        },
+        Options::default(),
+    )
+    .await;
+    let mut visitor = world.signed_in(alice()).await;
+    let mut socket = visitor.socket().await.expect("a socket");
+    socket.event("hello").await;
+    assert_eq!(health(&world).await, 200);
+    assert_eq!(world.bridge.ops("/readyz").await.status, 200);
+
+    let told = tokio::time::Instant::now();
+    world.bridge.terminate();
+    while health(&world).await != 503 {
+        assert!(told.elapsed() < crate::support::PATIENCE, "never said so");
+    }
+    // Who still asks is served, on new connections as well, and sockets stay.
+    assert_eq!(visitor.me().await["username"], "alice");
+    assert_eq!(world.bridge.ops("/readyz").await.status, 503);
+    let (end, code) = tokio::join!(socket.ended(), world.bridge.ended());
+    assert!(
+        matches!(end, crate::support::socket::End::Closed(Some(1001 | 1012))),
+        "{end:?}"
+    );
+    assert!(told.elapsed() >= std::time::Duration::from_secs(3));
+    assert_eq!(code, Some(0));
+    world.bridge.restart().await;
+    world.finish().await;
+}
+
+async fn health(world: &World) -> u16 {
+    let request = b"GET /.auth-manager/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    wire::exchange(world.bridge.proxy, request).await.status
 }

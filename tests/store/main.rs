@@ -3,6 +3,7 @@
 //! name.
 
 mod accounts;
+mod archive;
 mod bed;
 mod births;
 mod claims;
@@ -139,6 +140,16 @@ suite! {
         a_carry_over_never_escapes_its_tombstone
         one_of_many_renewals_stands
         one_of_many_writers_of_an_account_wins;
+    archive:
+        every_table_is_listed_with_what_becomes_of_it
+        a_dump_goes_into_either_engine_and_is_the_same_there
+        a_restore_lets_nobody_back_in
+        a_store_that_is_open_is_not_replaced
+        pieces_that_are_not_a_whole_dump_change_nothing
+        an_older_dump_is_brought_up_to_date
+        a_dump_is_of_one_moment_while_the_bridge_writes
+        a_person_is_shown_whole_and_nobody_else
+        an_erased_person_is_gone_and_a_disabled_one_stays_out;
     schema:
         many_open_it_at_once
         a_newer_schema_is_refused

@@ -50,14 +50,14 @@ async fn a_notification_wakes_another_replica() {
 async fn the_listener_comes_back() {
     let bed = Bed::postgres().await;
     let raw = client(options(&bed)).await;
-    let channel = format!("LISTEN auth_manager_{}", options(&bed).schema);
+    let channel = format!("%LISTEN auth_manager_{}", options(&bed).schema);
     let listeners = async || {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE query = $1";
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE $1";
         let row = raw.query_one(sql, &[&channel]).await.unwrap();
         row.get::<_, i64>(0)
     };
     until("both listen", async || listeners().await == 2).await;
-    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = $1";
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE $1";
     raw.query(kill, &[&channel]).await.unwrap();
     until("both listen again", async || listeners().await == 2).await;
     let waiting = Arc::clone(&bed.b);

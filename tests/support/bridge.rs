@@ -2,12 +2,14 @@
 
 use super::certs::{BRIDGE, Certs, POMERIUM};
 use super::process::Process;
+use super::unit::Unit;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
 use tokio::process::Command;
 
 /// The binary under test.
@@ -48,6 +50,8 @@ pub struct Settings {
     pub master: [u8; 32],
     /// Further `[[apps]]`, whole.
     pub more: String,
+    /// Started as systemd would, with its socket; none: bound by the bridge.
+    pub unit: Option<Arc<Unit>>,
 }
 
 impl Default for Settings {
@@ -74,6 +78,7 @@ impl Default for Settings {
                 key
             },
             more: String::new(),
+            unit: None,
         }
     }
 }
@@ -89,6 +94,7 @@ pub struct Neighbours<'a> {
 pub struct Bridge {
     folder: tempfile::TempDir,
     log: String,
+    unit: Option<Arc<Unit>>,
     process: Process,
     /// What former processes said.
     earlier: String,
@@ -104,12 +110,13 @@ impl Bridge {
     /// Writes a configuration and starts the binary on it.
     pub async fn start(settings: &Settings, neighbours: &Neighbours<'_>) -> Self {
         let (folder, certs) = prepare(settings, neighbours);
-        let mut process = serve(folder.path(), &settings.log);
+        let mut process = serve(folder.path(), &settings.log, settings.unit.as_deref());
         let (proxy, ops) = addresses(&mut process).await;
         let log = settings.log.clone();
         Self {
             folder,
             log,
+            unit: settings.unit.clone(),
             process,
             earlier: String::new(),
             proxy,
@@ -156,9 +163,19 @@ impl Bridge {
         self.process.ended().await
     }
 
+    /// Waits for its end; the exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        self.process.ended().await
+    }
+
     /// SIGHUP: read the configuration again.
     pub fn hang_up(&self) {
         self.process.signal("HUP");
+    }
+
+    /// SIGSTOP: it does nothing from now on, and can only be killed.
+    pub fn freeze(&self) {
+        self.process.signal("STOP");
     }
 
     /// SIGTERM, without waiting for the end.
@@ -180,7 +197,7 @@ impl Bridge {
     /// A new process on the same folder; the addresses change.
     pub async fn restart(&mut self) {
         self.earlier.push_str(&self.process.output());
-        self.process = serve(self.folder.path(), &self.log);
+        self.process = serve(self.folder.path(), &self.log, self.unit.as_deref());
         (self.proxy, self.ops) = addresses(&mut self.process).await;
     }
 
@@ -200,7 +217,7 @@ impl Bridge {
             .args(arguments)
             .arg("--config")
             .arg(self.config())
-            .stdin(std::process::Stdio::null())
+            .stdin(Stdio::null())
             .output();
         tokio::time::timeout(super::PATIENCE, run)
             .await
@@ -239,16 +256,24 @@ fn prepare(settings: &Settings, neighbours: &Neighbours<'_>) -> (tempfile::TempD
     (folder, certs)
 }
 
-fn serve(folder: &Path, log: &str) -> Process {
-    let mut command = Command::new(BINARY);
+fn serve(folder: &Path, log: &str, unit: Option<&Unit>) -> Process {
+    let config = folder.join("auth-manager.toml");
+    let arguments = [Path::new("serve"), Path::new("--config"), &config];
+    let (mut command, input) = match unit {
+        Some(unit) => unit.command(BINARY, &arguments),
+        None => {
+            let mut command = Command::new(BINARY);
+            command.args(arguments);
+            (command, Stdio::null())
+        }
+    };
     command
-        .args(["serve", "--config"])
-        .arg(folder.join("auth-manager.toml"))
         .env("RUST_LOG", log)
         .env("AUTH_MANAGER_LOG", log)
         .current_dir(folder);
-    Process::start(
+    Process::start_with(
         command,
+        input,
         "auth-manager serve",
         "It is built by the same cargo test.",
     )

@@ -20,6 +20,7 @@
 //! - `pg`: a PostgreSQL of the run's own
 //! - `relay`: the way to it, which can be closed, or keep notifications back
 //! - `services`: services that call the api listener
+//! - `unit`: what systemd is for a service: its socket, and who listens to what it says
 //! - `process`: children that are read line by line and never outlive their test
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(missing_docs, unreachable_pub, reason = "not a library")]
@@ -38,6 +39,7 @@ pub mod services;
 pub mod socket;
 pub mod taint;
 pub mod tls;
+pub mod unit;
 pub mod wire;
 pub mod world;
 

@@ -17,9 +17,14 @@ pub struct Process {
 
 impl Process {
     /// Starts `command`; panics with `hint` when the program is not there.
-    pub fn start(mut command: Command, name: &str, hint: &str) -> Self {
+    pub fn start(command: Command, name: &str, hint: &str) -> Self {
+        Self::start_with(command, Stdio::null(), name, hint)
+    }
+
+    /// With this as standard input.
+    pub fn start_with(mut command: Command, input: Stdio, name: &str, hint: &str) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)

@@ -21,6 +21,7 @@ const LIMITS: Limits = Limits {
     head_timeout: Duration::from_secs(30),
     connections: 20_000,
     drain: Duration::from_secs(30),
+    notice: Duration::ZERO,
 };
 
 /// What came of some bytes on one connection.

@@ -56,4 +56,5 @@ pub(crate) const LIMITS: Limits = Limits {
     head_timeout: Duration::from_secs(30),
     connections: 20_000,
     drain: Duration::from_secs(30),
+    notice: Duration::ZERO,
 };

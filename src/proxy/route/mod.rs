@@ -33,8 +33,8 @@ pub struct ForApp {
     pub route: apps::Route,
     /// The machine route it matches, by index into the site's list.
     pub machine: Option<usize>,
-    /// Whether it is one of the bridge's own pages.
-    pub reserved: bool,
+    /// Whether it is none of the app's: below [`RESERVED`], or outside the app's base path.
+    pub outside: bool,
 }
 
 impl ForApp {
@@ -48,7 +48,7 @@ impl ForApp {
 /// Finds the way of a clean request.
 ///
 /// # Errors
-/// `route.unknown_host`; `route.not_found` for a path outside the app's base path.
+/// `route.unknown_host`.
 pub fn find(sites: &Sites, request: &CleanRequest) -> Result<Way, Refusal> {
     if request.path() == sites.health_path && request.assertion().is_none() {
         return Ok(Way::Health);
@@ -57,16 +57,16 @@ pub fn find(sites: &Sites, request: &CleanRequest) -> Result<Way, Refusal> {
         .by_host(request.host())
         .ok_or(Code::RouteUnknownHost)?;
     let path = request.path();
-    if path.starts_with(RESERVED) {
+    let below = site.below_base(path);
+    let Some(below) = below.filter(|_| !path.starts_with(RESERVED)) else {
         let site = site.clone();
         return Ok(Way::App(ForApp {
             site,
             route: apps::Route::Plain,
             machine: None,
-            reserved: true,
+            outside: true,
         }));
-    }
-    let below = site.below_base(path).ok_or(Code::RouteNotFound)?;
+    };
     let route = site.rules.classify(request.method(), below);
     let machine = site.config.machine_routes.iter().position(|m| {
         m.method == *request.method()
@@ -79,6 +79,6 @@ pub fn find(sites: &Sites, request: &CleanRequest) -> Result<Way, Refusal> {
         site: site.clone(),
         route,
         machine,
-        reserved: false,
+        outside: false,
     }))
 }

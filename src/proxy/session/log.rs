@@ -7,6 +7,7 @@ use crate::proxy::bridge::Bridge;
 use crate::proxy::forward::Cut;
 use crate::store::{EndReason, Revocation, Revoked, StoreError, UserFilter, UserState};
 use crate::types::Timestamp;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -28,6 +29,8 @@ const BATCH: u32 = 500;
 pub struct LogState {
     number: AtomicI64,
     read_at: AtomicI64,
+    /// When the store last answered or refused: by the steady clock, for the watchdog.
+    tried_at: Mutex<Option<Instant>>,
 }
 
 impl LogState {
@@ -48,6 +51,18 @@ impl LogState {
     /// Whether the log was read lately.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         now.0 - self.read_at.load(Ordering::Relaxed) <= TTL
+    }
+
+    /// Whether whoever follows the log got an answer of the store, be it an error, within so long.
+    /// Every call of the store has an end: silence means that the follower itself is stuck.
+    pub fn is_followed(&self, within: Duration) -> bool {
+        self.tried_at
+            .lock()
+            .is_some_and(|at| at.elapsed() <= within)
+    }
+
+    fn tried(&self) {
+        *self.tried_at.lock() = Some(Instant::now());
     }
 
     /// The last number read.
@@ -93,12 +108,14 @@ pub async fn follow(
     stop: CancellationToken,
 ) {
     while let Err(error) = begin(&bridge).await {
+        bridge.sessions.log.tried();
         tracing::error!(%error, "the store can't be read yet");
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
     }
+    bridge.sessions.log.tried();
     let _ = ready.send(());
     let mut cut = false;
     loop {
@@ -106,7 +123,9 @@ pub async fn follow(
             () = stop.cancelled() => return,
             () = bridge.store.wait_for_revocation(EVERY) => {}
         }
-        match replay(&bridge).await {
+        let replayed = replay(&bridge).await;
+        bridge.sessions.log.tried();
+        match replayed {
             Ok(()) => cut = false,
             Err(error) => {
                 bridge.metrics.store_error(error.trouble());
@@ -147,6 +166,7 @@ async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
         for entry in &entries {
             apply(bridge, entry).await?;
             log.number.store(entry.number, Ordering::Relaxed);
+            log.tried();
         }
         if entries.len() < BATCH as usize {
             log.read_at.store(read_at.0, Ordering::Relaxed);

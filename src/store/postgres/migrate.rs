@@ -5,7 +5,7 @@ use super::row::{many, run};
 use crate::store::migrate::{Migration, due};
 use crate::store::rows::Columns as _;
 use crate::store::{Result, StoreError};
-use deadpool_postgres::Pool;
+use deadpool_postgres::{GenericClient, Pool};
 
 /// The schema's steps, in order.
 pub(in crate::store) const MIGRATIONS: &[Migration] = &[
@@ -28,17 +28,21 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
 
 /// The version of the tables; `None` when there are none. Changes nothing.
 pub(super) async fn version(pool: &Pool, schema: &str) -> Result<Option<i64>> {
-    let client = pool.get().await?;
+    version_of(&pool.get().await?, schema).await
+}
+
+/// The same on a connection.
+pub(super) async fn version_of(client: &impl GenericClient, schema: &str) -> Result<Option<i64>> {
     let there = "SELECT 1::bigint FROM pg_tables WHERE schemaname = $1 \
                  AND tablename = 'schema_versions'";
-    if many(&client, there, &[&schema], |row| row.int(0))
+    if many(client, there, &[&schema], |row| row.int(0))
         .await?
         .is_empty()
     {
         return Ok(None);
     }
     let newest = "SELECT max(version) FROM schema_versions";
-    let found = many(&client, newest, &[], |row| row.int_or_null(0)).await?;
+    let found = many(client, newest, &[], |row| row.int_or_null(0)).await?;
     Ok(found.into_iter().next().flatten())
 }
 
@@ -55,9 +59,21 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<()> {
         &[&key(schema, "migrate")],
     )
     .await?;
+    migrate_within(&tx, schema, MIGRATIONS, i64::MAX).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Applies what is due up to a version, in the caller's transaction.
+pub(super) async fn migrate_within(
+    tx: &impl GenericClient,
+    schema: &str,
+    known: &[Migration],
+    to: i64,
+) -> Result<()> {
     // Looked up first: `CREATE SCHEMA IF NOT EXISTS` needs the right to create even if it exists.
     let there = "SELECT 1::bigint FROM pg_namespace WHERE nspname = $1";
-    if many(&tx, there, &[&schema], |row| row.int(0))
+    if many(tx, there, &[&schema], |row| row.int(0))
         .await?
         .is_empty()
     {
@@ -71,13 +87,13 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<()> {
     )
     .await?;
     let applied = many(
-        &tx,
+        tx,
         "SELECT version, checksum FROM schema_versions ORDER BY version",
         &[],
         |row| Ok((row.int(0)?, row.text(1)?)),
     )
     .await?;
-    for migration in due(MIGRATIONS, &applied)? {
+    for migration in due(known, &applied)?.iter().filter(|m| m.version <= to) {
         tx.batch_execute(migration.sql)
             .await
             .map_err(|error| match StoreError::from(error) {
@@ -86,12 +102,11 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<()> {
                 error => StoreError::Schema(format!("{}: {error}", migration.name)),
             })?;
         run(
-            &tx,
+            tx,
             "INSERT INTO schema_versions (version, name, checksum) VALUES ($1, $2, $3)",
             &[&migration.version, &migration.name, &migration.checksum()],
         )
         .await?;
     }
-    tx.commit().await?;
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+pub(super) mod archive;
 mod claims;
 mod error;
 mod keys;

@@ -3,6 +3,8 @@
 //! It comes back by itself when the connection is lost, and says "something may have been
 //! appended" each time it does, since it may have missed what was.
 
+use super::archive::OPEN;
+use super::lock::key;
 use super::pool::{FollowingTls, PostgresOptions};
 use crate::store::Result;
 use crate::store::signal::Signal;
@@ -36,17 +38,18 @@ pub(super) fn listen(
 ) -> Result<AbortOnDropHandle<()>> {
     let config = options.config()?;
     let channel = channel(&options.schema);
+    let open = key(&options.schema, OPEN);
     let task = match &options.tls {
         Some(tls) => {
             let tls = FollowingTls(Arc::clone(tls));
-            tokio::spawn(run(config, tls, channel, signal))
+            tokio::spawn(run(config, tls, channel, open, signal))
         }
-        None => tokio::spawn(run(config, NoTls, channel, signal)),
+        None => tokio::spawn(run(config, NoTls, channel, open, signal)),
     };
     Ok(AbortOnDropHandle::new(task))
 }
 
-async fn run<T>(config: Config, tls: T, channel: String, signal: Arc<Signal>)
+async fn run<T>(config: Config, tls: T, channel: String, open: i64, signal: Arc<Signal>)
 where
     T: MakeTlsConnect<Socket> + Clone + Send + 'static,
     T::Stream: Send,
@@ -55,7 +58,7 @@ where
 {
     let mut pause = PAUSE;
     loop {
-        if once(&config, tls.clone(), &channel, &signal).await {
+        if once(&config, tls.clone(), &channel, open, &signal).await {
             pause = PAUSE;
         }
         sleep(pause).await;
@@ -64,7 +67,7 @@ where
 }
 
 /// One connection, until it is lost. Gives whether it ever listened.
-async fn once<T>(config: &Config, tls: T, channel: &str, signal: &Signal) -> bool
+async fn once<T>(config: &Config, tls: T, channel: &str, open: i64, signal: &Signal) -> bool
 where
     T: MakeTlsConnect<Socket>,
 {
@@ -80,7 +83,9 @@ where
     };
     let mut listened = false;
     let hold = async {
-        let listen = format!("LISTEN {channel}");
+        // The lock says that somebody has the store open: a restore takes it alone, so that it
+        // replaces nothing under a running bridge.
+        let listen = format!("SELECT pg_advisory_lock_shared({open}); LISTEN {channel}");
         if !matches!(
             timeout(ANSWER, client.batch_execute(&listen)).await,
             Ok(Ok(()))

@@ -167,4 +167,64 @@ mod tests {
         assert!(text.starts_with("-c statement_timeout=0 "));
         assert!(text.contains("-c statement_timeout=5s"));
     }
+
+    /// A server that speaks as far as TLS, and says whether the handshake was good.
+    #[tokio::test]
+    async fn a_connection_believes_what_the_files_say_then() {
+        use crate::tls::{ClientCertificates, ClientFiles, ServerFiles, dev};
+        use crate::types::{Clock as _, SystemClock};
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let names = ["localhost".to_owned()];
+        let set = |folder: &std::path::Path| {
+            let paths = dev::write(folder, &names, &names, &names, SystemClock.now()).unwrap();
+            let client = ClientFiles {
+                ca: Some(paths.ca.clone()),
+                ..ClientFiles::default()
+            };
+            (client.load().unwrap(), paths)
+        };
+        let ((believes_one, _), (believes_two, paths)) = (set(one.path()), set(two.path()));
+        let server = ServerFiles {
+            certificate: paths.server,
+            key: paths.server_key,
+            clients: ClientCertificates::Ignored,
+            h2: false,
+        };
+        let server = Arc::new(server.load().unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                // SSLRequest (PostgreSQL's protocol, message formats), answered with yes.
+                let mut asked = [0; 8];
+                let _ = stream.read_exact(&mut asked).await;
+                let _ = stream.write_all(b"S").await;
+                let acceptor = tokio_rustls::TlsAcceptor::from(server.clone());
+                let mut good = false;
+                if let Ok(mut stream) = acceptor.accept(stream).await {
+                    // Whoever believes us goes on to say who they are.
+                    good = stream.read_u8().await.is_ok();
+                }
+                let _ = tell.send(good);
+            }
+        });
+        let mut options = options(&format!("postgresql://a@localhost:{port}/b"));
+        let tls = Arc::new(ArcSwap::from_pointee(believes_one.clone()));
+        options.tls = Some(tls.clone());
+        let pool = pool(&options).unwrap();
+        for (believed, good) in [
+            (None, false),
+            (Some(believes_two), true),
+            (Some(believes_one), false),
+        ] {
+            if let Some(config) = believed {
+                tls.store(Arc::new(config));
+            }
+            assert!(pool.get().await.is_err(), "it is no PostgreSQL");
+            assert_eq!(told.recv().await, Some(good));
+        }
+    }
 }

@@ -39,3 +39,11 @@ pub(super) fn is_taken(error: &Error) -> bool {
                 || failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
     )
 }
+
+/// For a connection that must be alone: what another's lock means.
+pub(super) fn taken_by_another(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(text) if text.contains("locked") => StoreError::Busy,
+        other => other,
+    }
+}

@@ -114,21 +114,49 @@ pub(super) fn reader(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+/// A connection that nobody else has the file open beside, its tables as they are. Constraints
+/// between tables are off, to be checked at the end.
+pub(super) fn alone(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(Duration::from_secs(1))?;
+    // Said before the file is read: WAL is then entered with the file locked, which fails while
+    // anybody, though idle, has it open.
+    db.execute_batch("PRAGMA locking_mode = EXCLUSIVE;")?;
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;
+         PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;",
+    )
+    .map_err(|error| super::error::taken_by_another(error.into()))?;
+    Ok(db)
+}
+
 /// The version of the file's tables; `None` when it has none. Changes nothing.
 pub(super) fn version(path: &Path) -> Result<Option<i64>> {
-    let db = reader(path)?;
+    version_of(&reader(path)?)
+}
+
+/// The same of an open file.
+pub(super) fn version_of(db: &Connection) -> Result<Option<i64>> {
     let there = "SELECT count(*) FROM sqlite_master WHERE name = 'schema_versions'";
-    if many(&db, there, [], |row| row.int(0))?.as_slice() != [1] {
+    if many(db, there, [], |row| row.int(0))?.as_slice() != [1] {
         return Ok(None);
     }
     let newest = "SELECT max(version) FROM schema_versions";
-    let found = many(&db, newest, [], |row| row.int_or_null(0))?;
+    let found = many(db, newest, [], |row| row.int_or_null(0))?;
     Ok(found.into_iter().next().flatten())
 }
 
 /// Applies what is due. `BEGIN IMMEDIATE` lets one process at a time look and apply.
 fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    migrate_within(&tx, known, i64::MAX)?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// Applies what is due up to a version, in the caller's transaction.
+pub(super) fn migrate_within(tx: &Connection, known: &[Migration], to: i64) -> Result<()> {
     tx.execute_batch(
         "CREATE TABLE IF NOT EXISTS schema_versions (
              version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL,
@@ -136,12 +164,12 @@ fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
          ) STRICT;",
     )?;
     let applied = many(
-        &tx,
+        tx,
         "SELECT version, checksum FROM schema_versions ORDER BY version",
         [],
         |row| Ok((row.int(0)?, row.text(1)?)),
     )?;
-    for migration in due(known, &applied)? {
+    for migration in due(known, &applied)?.iter().filter(|m| m.version <= to) {
         tx.execute_batch(migration.sql)
             .map_err(|error| match StoreError::from(error) {
                 // The disk's fault, not the migration's.
@@ -149,12 +177,11 @@ fn migrate(db: &mut Connection, known: &[Migration]) -> Result<()> {
                 error => StoreError::Schema(format!("{}: {error}", migration.name)),
             })?;
         run(
-            &tx,
+            tx,
             "INSERT INTO schema_versions (version, name, checksum) VALUES (?1, ?2, ?3)",
             params![migration.version, migration.name, migration.checksum()],
         )?;
     }
-    tx.commit()?;
     Ok(())
 }
 

@@ -207,6 +207,13 @@ impl Metrics {
             .set(until.0);
     }
 
+    /// That file is not used any more.
+    pub fn certificate_gone(&self, about: &str, role: &'static str) {
+        let about = about.into();
+        let label = CertificateLabel { about, role };
+        self.families().certificates.remove(&label);
+    }
+
     /// Since when a key of a kind signs, and when the next one takes over; 0: nobody knows.
     pub fn signing_key(&self, kind: &'static str, since: Timestamp, next: Option<Timestamp>) {
         let label = Word { kind };

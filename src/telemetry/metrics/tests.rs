@@ -10,6 +10,16 @@ fn line<'a>(text: &'a str, start: &str) -> &'a str {
 }
 
 #[test]
+fn a_certificate_that_is_not_used_any_more_is_not_shown() {
+    let metrics = Metrics::new(Counter::default());
+    metrics.certificate("app chat", "authority", Timestamp(7));
+    let name = r#"certificate_expires_timestamp_seconds{about="app chat",role="authority"} 7"#;
+    assert!(metrics.encode().contains(name));
+    metrics.certificate_gone("app chat", "authority");
+    assert!(!metrics.encode().contains("app chat"));
+}
+
+#[test]
 fn what_is_counted_is_shown() {
     let dropped = Counter::default();
     let metrics = Metrics::new(dropped.clone());

@@ -2,6 +2,7 @@
 //! sockets. One thread; each command prints one line of JSON.
 //!
 //!     load keys DIR                    DIR/key.pk8 and DIR/jwks.json
+//!     load certs DIR                   an authority, a server's certificate (localhost) and a client's
 //!     load origin PORT                 200 and 2 KiB for everything, 1 MiB for /big, echoes frames
 //!     load ready  PORT DIR COOKIES     waits until an answer comes through
 //!     load run    PORT DIR COOKIES SECONDS CONNECTIONS RATE PATH PID
@@ -11,6 +12,10 @@
 //! back, and when no connection was free by then its latency counts from there, so that a stall is
 //! charged to all it delays. `sockets` opens COUNT sockets and weighs them; COMMAND then
 //! ends their sessions, and the time until each has its close frame is measured from its start.
+//!
+//! LOAD_TLS names a folder with `ca.pem`, `client.pem` and `client-key.pem`: connections are then made
+//! by TLS, with what lies there at that moment. LOAD_EACH is how many requests `run` sends over a
+//! connection before it makes another; all, if not said.
 
 mod origin;
 mod sign;
@@ -33,18 +38,28 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     let work = async {
         match of(0) {
+            "certs" => certs(Path::new(of(1))),
             "keys" => Ok(Signer::generate(Path::new(of(1)))?),
             "origin" => origin::serve(of(1).parse()?).await,
             "ready" => ready(of(1).parse()?, of(2), of(3)).await,
             "run" => run(&arguments[1..]).await,
             "sockets" => sockets(&arguments[1..]).await,
             _ => {
-                bail!("load keys|origin|ready|run|sockets: see the top of tests/load/load/main.rs")
+                bail!(
+                    "load keys|certs|origin|ready|run|sockets: see the top of tests/load/load/main.rs"
+                )
             }
         }
     };
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, work)
+}
+
+fn certs(folder: &Path) -> anyhow::Result<()> {
+    use auth_manager::types::{Clock as _, SystemClock};
+    let (server, client) = (["localhost".to_owned()], ["pomerium.internal".to_owned()]);
+    auth_manager::tls::dev::write(folder, &server, &client, &[], SystemClock.now())?;
+    Ok(())
 }
 
 async fn ready(port: u16, keys: &str, cookies: &str) -> anyhow::Result<()> {
@@ -80,6 +95,8 @@ async fn run(arguments: &[String]) -> anyhow::Result<()> {
     for _ in 0..connections {
         open.push(Connection::open(port).await?);
     }
+    let each = std::env::var("LOAD_EACH").ok();
+    let each: usize = each.map_or(Ok(usize::MAX), |text| text.parse())?;
     let next = Rc::new(std::cell::Cell::new(0_usize));
     let before = cpu(pid);
     let start = Instant::now();
@@ -89,6 +106,9 @@ async fn run(arguments: &[String]) -> anyhow::Result<()> {
         tokio::task::spawn_local(async move {
             let (mut took, mut bytes) = (Vec::new(), 0_u64);
             loop {
+                if took.len() % each == each - 1 {
+                    connection = Connection::open(port).await.context("a new connection")?;
+                }
                 let number = next.replace(next.get() + 1);
                 let due = match rate {
                     0.0 => Instant::now(),

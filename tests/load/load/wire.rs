@@ -2,9 +2,12 @@
 
 use crate::sign::{HOST, Signer};
 use anyhow::{Context, bail};
+use rustls_pki_types::ServerName;
 use std::path::Path;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Everybody's cookies, and a token for each request to come.
 pub(crate) struct Visitor {
@@ -60,8 +63,13 @@ pub(crate) struct Answer {
     pub(crate) length: usize,
 }
 
+/// What bytes go over.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
 pub(crate) struct Connection {
-    io: TcpStream,
+    io: Box<dyn Io>,
     buffer: Vec<u8>,
 }
 
@@ -69,12 +77,20 @@ impl Connection {
     pub(crate) async fn open(port: u16) -> anyhow::Result<Self> {
         let io = TcpStream::connect(("127.0.0.1", port)).await?;
         io.set_nodelay(true)?;
+        let io: Box<dyn Io> = match std::env::var_os("LOAD_TLS") {
+            None => Box::new(io),
+            Some(folder) => {
+                let connector = TlsConnector::from(Arc::new(client(Path::new(&folder))?));
+                let name = ServerName::try_from("localhost")?;
+                Box::new(connector.connect(name, io).await?)
+            }
+        };
         let buffer = Vec::with_capacity(16 << 10);
         Ok(Self { io, buffer })
     }
 
     /// An upgraded connection, nothing of whose frames has been read.
-    pub(crate) async fn upgrade(port: u16, request: &[u8]) -> anyhow::Result<TcpStream> {
+    pub(crate) async fn upgrade(port: u16, request: &[u8]) -> anyhow::Result<Box<dyn Io>> {
         let mut connection = Self::open(port).await?;
         connection.io.write_all(request).await?;
         let (status, _, body) = connection.head().await?;
@@ -123,8 +139,19 @@ impl Connection {
     }
 }
 
+/// What Pomerium would show and believe, as its files say now.
+fn client(folder: &Path) -> anyhow::Result<rustls::ClientConfig> {
+    let file = |name: &str| folder.join(name);
+    let files = auth_manager::tls::ClientFiles {
+        ca: Some(file("ca.pem")),
+        identity: Some((file("client.pem"), file("client-key.pem"))),
+        h2: false,
+    };
+    Ok(files.load()?)
+}
+
 /// A masked text frame there and back.
-pub(crate) async fn echo(socket: &mut TcpStream) -> anyhow::Result<()> {
+pub(crate) async fn echo(socket: &mut Box<dyn Io>) -> anyhow::Result<()> {
     const SENT: [u8; 8] = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
     socket.write_all(&SENT).await?;
     let mut back = [0; 4];

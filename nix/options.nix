@@ -1,0 +1,235 @@
+# Every key of config/auth-manager.toml as a typed option, under the file's own names. A key that is
+# not set is not written: the program's default holds, and is documented in that file alone. A test
+# (tests/shipped) holds this list and the file together: a new key is one line here.
+{ lib }:
+let
+  inherit (lib) mkOption types;
+
+  # A key with a default of the program's.
+  key =
+    type: description:
+    mkOption {
+      type = types.nullOr type;
+      default = null;
+      inherit description;
+    };
+  # A key that must be said.
+  required = type: description: mkOption { inherit type description; };
+  # A table: keys that are not listed are taken as they are, so that a newer program can be used.
+  open = options: {
+    freeformType = types.attrsOf types.anything;
+    inherit options;
+  };
+  section =
+    description: options:
+    mkOption {
+      type = types.submodule (open options);
+      default = { };
+      inherit description;
+    };
+  sections =
+    description: options:
+    mkOption {
+      type = types.listOf (types.submodule (open options));
+      default = [ ];
+      inherit description;
+    };
+
+  text = types.str;
+  texts = types.listOf types.str;
+  flag = types.bool;
+  count = types.ints.unsigned;
+  duration = types.strMatching "([0-9]+(ms|s|m|h|d))+";
+  size = types.either types.ints.unsigned (types.strMatching "[0-9]+(B|KiB|MiB|GiB)");
+  address = types.strMatching "off|.*:[0-9]+";
+  # Never a Nix path: those are copied into the store, where everybody can read them.
+  file = types.strMatching "/.*|[^/].*";
+  choice = types.enum;
+  # Where a secret is, never the secret.
+  secret = types.submodule {
+    options = {
+      file = key file "A file that only auth-manager may read.";
+      credential = key text "A systemd credential: a name in `services.auth-manager.credentials`.";
+    };
+  };
+  keySet = types.submodule {
+    options = {
+      url = key text "A fixed address.";
+      ca = key file "The authority of that address, when it is not a public one.";
+      file = key file "Or a file.";
+    };
+  };
+in
+{
+  insecure_secret_permissions = key flag "Accept secrets that others may read.";
+
+  listen = section "Where the bridge listens." {
+    proxy = section "Where Pomerium reaches it." {
+      address = key address "IP address and port. With socket activation the socket's counts.";
+      health_path = key text "Answered 200 without identity, for Pomerium's health checks.";
+      http2 = key flag "Also HTTP/2.";
+      insecure_plain_http = key flag "Plain HTTP beyond loopback.";
+      tls = section "TLS with Pomerium's client certificate." {
+        certificate = key file "The bridge's own certificate (PEM).";
+        key = key file "Its key.";
+        client_ca = key file "The authority of Pomerium's client certificate.";
+        client_names = key texts "Names, one of which that certificate must have.";
+        insecure_no_client_certificate = key flag "TLS without asking for Pomerium's certificate.";
+      };
+    };
+    api = section "Where services reach it." {
+      address = key address "IP address and port, or \"off\".";
+      issuer = key text "Under which address services know the bridge.";
+      audience = key text "What `aud` of callers' tokens must say.";
+      body = key size "Longest request body.";
+      timeout = key duration "How long a request may take.";
+      connections = key count "Connections at once.";
+      rate = key count "Requests a second of each client.";
+      burst = key count "Requests at once after a rest.";
+      require_both = key flag "Changes of the scope admin need a certificate and a bearer.";
+      insecure_plain_http = key flag "Plain HTTP beyond loopback.";
+      tls = section "TLS of the api listener." {
+        certificate = key file "The listener's own certificate (PEM).";
+        key = key file "Its key.";
+        client_ca = key file "The authority of clients' certificates.";
+        client_crl = key file "Its revocation list.";
+      };
+    };
+    ops = section "Health and metrics." {
+      address = key address "IP address and port, or \"off\".";
+    };
+  };
+
+  store = section "Where state lives." {
+    sqlite = key file "The embedded store's file.";
+    postgres = section "Or PostgreSQL, for several replicas." {
+      url = key secret "A postgres:// URL.";
+      max_connections = key count "Connections of this replica.";
+      ca = key file "The authority of the server's certificate.";
+    };
+  };
+
+  keys = section "Keys of the bridge's own." {
+    master_key = key secret "Wraps everything at rest.";
+    next_master_key = key secret "The master key that other replicas may seal with already.";
+    former_master_keys = key (types.listOf secret) "Master keys of before.";
+    announce = key duration "How long a new signing key is published before it signs.";
+    rotate_every = key (types.either (choice [ "off" ]) duration) "How old a signing key becomes.";
+  };
+
+  issuers = sections "Who vouches for visitors." {
+    id = required text "Never change it: it is half of every person's key.";
+    profile = key (choice [ "pomerium" ]) "How its assertions look.";
+    jwks = required keySet "Its public keys.";
+    refresh = key duration "How often the keys are read again.";
+    cooldown = key duration "At most one question for an unknown key in so long.";
+    stale_limit = key duration "How long the last good keys are used.";
+    leeway = key duration "How far the clocks may differ.";
+    max_lifetime = key duration "Longest life of an assertion that is believed.";
+    replay = key (choice [ "enforce" "count" "off" ]) "What happens to an assertion that was used before.";
+    replay_entries = key count "How many are remembered.";
+    insecure_http_jwks = key flag "http:// addresses for jwks beyond loopback.";
+  };
+
+  api_issuers = sections "Who signs the tokens that services show." {
+    id = required text "What clients call it.";
+    issuer = required text "The exact `iss` of its tokens.";
+    profile = key (choice [ "access-token" "client-assertion" ]) "Who signs them.";
+    typ = key text "The `typ` of its access tokens.";
+    jwks = required keySet "Its public keys.";
+    algorithms = key texts "Algorithms that are taken.";
+    refresh = key duration "How often the keys are read again.";
+    cooldown = key duration "At most one question for an unknown key in so long.";
+    stale_limit = key duration "How long the last good keys are used.";
+    leeway = key duration "How far the clocks may differ.";
+    insecure_http_jwks = key flag "http:// addresses for jwks beyond loopback.";
+    max_lifetime = key duration "Longest life of a token that is believed.";
+    jti_entries = key count "Client assertions that are remembered as used.";
+  };
+
+  clients = sections "Who may call the api listener." {
+    id = required text "Never change it: tokens and audit records name it.";
+    certificate_names = key texts "DNS or URI names of its certificate.";
+    spki_sha256 = key texts "SHA-256 of its public key.";
+    bearer = key (types.submodule {
+      options = {
+        issuer = key text "One of api_issuers.";
+        sub = key text "Whose tokens are its own.";
+      };
+    }) "Whose tokens are its own.";
+    static_bearer_sha256 = key texts "SHA-256 of a fixed bearer.";
+    scopes = required texts "What it may do.";
+    hosts = key texts "Apps' hosts whose visitors' assertions it may pass on.";
+    audiences = key texts "Audiences it may exchange tokens for.";
+  };
+
+  apps = sections "Apps behind the bridge." {
+    id = required text "Never change it: passwords in the app derive from it.";
+    name = key text "What pages call it.";
+    kind = required (choice [ "mattermost" ]) "Which kind of app.";
+    host = required text "The name visitors use.";
+    origin = key text "What the address bar shows before the path.";
+    base_path = key text "The path below which the app lives.";
+    issuer = key text "Which of issuers.";
+    upstream = required text "Where the app is, seen from the bridge.";
+    upstream_ca = key file "The authority of an https:// upstream.";
+    response_timeout = key duration "How long the app may take to begin an answer.";
+    insecure_http_origin = key flag "An http:// origin beyond loopback.";
+    access = section "Who may come in; nobody by default." {
+      everyone = key flag "Everyone whom the issuer vouches for.";
+      any_of = key texts "One of these groups is needed.";
+      all_of = key texts "All of these groups are needed.";
+      validated = key text "Who lacks this group waits for validation.";
+    };
+    session = section "Sessions." {
+      absolute = key duration "Longest sign-in.";
+      overall = key duration "Longest life of a session that is carried over.";
+      idle = key duration "A session that brings no request for so long ends.";
+      stale_after = key duration "Sockets of a session that brings no request for so long are cut.";
+      socket_max_age = key duration "Oldest age of a socket.";
+      external_revoke = key (choice [ "sign-out" "heal" ]) "What an app session's early death means.";
+      sign_out = key (choice [ "pomerium" "page" ]) "Where the app's own logout ends.";
+      tombstone = key duration "How long an ended sign-in is remembered.";
+      page_wait = key duration "How long a page waits for a first sign-in.";
+      other_wait = key duration "How long other requests wait for it.";
+      replay_body = key size "Request bodies that are kept for a repetition.";
+    };
+    mattermost = section "What only Mattermost has." {
+      bot_token = key secret "Token of a bot with the role system_admin.";
+      link = key (choice [ "never" "verified-email" "operator" ]) "Whose existing account an e-mail address may claim.";
+      team = key text "Team that everyone joins.";
+      create_team = key flag "Make the team if there is none.";
+      logins = key count "Sign-ins at once.";
+      login_timeout = key duration "How long one may take.";
+    };
+    machine_routes = sections "Calls that carry no identity." {
+      method = required (choice [ "GET" "HEAD" "POST" "PUT" "PATCH" "DELETE" ]) "The method.";
+      path = required text "An exact path, or everything below it with /*.";
+      keep_authorization = key flag "Whether the Authorization header passes.";
+    };
+  };
+
+  telemetry = section "Watching it." {
+    traces = section "Where traces go; unset: none are made." {
+      endpoint = key text "An OTLP/HTTP collector.";
+      ca = key file "The authority of that address, when it is not a public one.";
+      authorization = key secret "The value of the header Authorization.";
+      one_in = key count "One of so many requests is traced.";
+      instance = key text "This replica's name among the others.";
+      insecure_http_traces = key flag "Plain HTTP to a collector elsewhere.";
+    };
+  };
+
+  portal = section "What visitors read." {
+    organisation = key text "Whose service this is.";
+    contact = key text "Whom to ask.";
+  };
+
+  limits = section "Limits of the bridge as a whole." {
+    head = key size "Longest request head.";
+    assertion = key size "Longest assertion.";
+    head_timeout = key duration "How long a client may take to send a head.";
+    connections = key count "Connections at once.";
+    drain = key duration "How long open requests have to end.";
+  };
+}
