@@ -41,7 +41,8 @@ async fn story(settings: Settings) {
     assert_eq!(done["ended_sessions"], 1);
     let end: End = socket.ended().await;
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?} {end:?}");
+    // A second, and what a machine that does ten things at once adds to it.
+    assert!(took < Duration::from_secs(2), "{took:?} {end:?}");
     let mut visitor = visitor;
     let page = visitor.open("/").await;
     assert!(
