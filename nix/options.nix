@@ -147,6 +147,15 @@ in
     jti_entries = key count "Client assertions that are remembered as used.";
   };
 
+  audiences = sections "Services that tokens are exchanged for." {
+    id = required text "The `aud` of its tokens.";
+    scopes = key texts "What its tokens may allow.";
+    lifetime = key duration "How long a token lives.";
+    subject = key (choice [ "shared" "pairwise" ]) "What its tokens call a person.";
+    claims = key texts "What else its tokens say about a person.";
+    groups = key texts "Groups that its tokens name.";
+  };
+
   clients = sections "Who may call the api listener." {
     id = required text "Never change it: tokens and audit records name it.";
     certificate_names = key texts "DNS or URI names of its certificate.";
@@ -160,7 +169,7 @@ in
     static_bearer_sha256 = key texts "SHA-256 of a fixed bearer.";
     scopes = required texts "What it may do.";
     hosts = key texts "Apps' hosts whose visitors' assertions it may pass on.";
-    audiences = key texts "Audiences it may exchange tokens for.";
+    audiences = key texts "Audiences it may exchange tokens for, or ask about the tokens of.";
   };
 
   apps = sections "Apps behind the bridge." {
@@ -231,5 +240,6 @@ in
     head_timeout = key duration "How long a client may take to send a head.";
     connections = key count "Connections at once.";
     drain = key duration "How long open requests have to end.";
+    notice = key duration "How long before that everything is still served, while the health path says 503.";
   };
 }

@@ -86,7 +86,13 @@ impl Caller {
         self.0.client.config.hosts.contains(host)
     }
 
-    /// The audiences it may exchange tokens for.
+    /// The hosts whose visitors' assertions and cookies it may pass on.
+    #[must_use]
+    pub fn hosts(&self) -> &[HostName] {
+        &self.0.client.config.hosts
+    }
+
+    /// The audiences it may exchange tokens for, and ask about the tokens of.
     #[must_use]
     pub fn audiences(&self) -> &[String] {
         &self.0.client.config.audiences

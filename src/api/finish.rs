@@ -24,7 +24,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest path in a log line, in characters.
 const SHOWN: usize = 200;
 
-/// Marks an answer that is not ours (an app's, through the bridge): its body and content type stay.
+/// Marks an answer that is written already (an app's, through the bridge; a refusal in OAuth's
+/// words): its body and content type stay. A problem beside it is for the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Verbatim;
 
@@ -59,8 +60,9 @@ fn tidy(response: Response, id: &RequestId) -> Response {
     let status = response.status();
     let extensions = response.extensions();
     let problem = match extensions.get::<Problem>() {
+        _ if extensions.get::<Verbatim>().is_some() => return response,
         Some(problem) => problem.clone(),
-        None if extensions.get::<Verbatim>().is_some() || !foreign(&response) => return response,
+        None if !foreign(&response) => return response,
         None => Problem::new(code_of(status), format!("the router answered {status}")),
     };
     let (mut parts, _) = response.into_parts();

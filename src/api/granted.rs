@@ -46,8 +46,10 @@ macro_rules! permissions {
 }
 
 permissions! {
-    /// Ask about tokens and revoke them.
+    /// Ask about tokens.
     Introspect: Introspect;
+    /// Take tokens back: one's own, or sessions.
+    RevokeTokens: Introspect | Exchange | Sessions | Admin;
     /// Exchange tokens.
     Exchange: Exchange;
     /// Read people and accounts.

@@ -3,6 +3,7 @@
 
 use super::Routes;
 use super::keys;
+use super::oauth;
 use super::state::Api;
 use crate::types::Scope;
 use axum::Router;
@@ -17,7 +18,15 @@ use utoipa::OpenApi;
 const PATH: &str = "/.well-known/oauth-authorization-server";
 
 /// Members that name an endpoint, and its path.
-const ENDPOINTS: [(&str, &str); 1] = [("jwks_uri", keys::PATH)];
+const ENDPOINTS: [(&str, &str); 4] = [
+    ("jwks_uri", keys::PATH),
+    ("token_endpoint", oauth::EXCHANGE),
+    ("introspection_endpoint", oauth::INTROSPECT),
+    ("revocation_endpoint", oauth::REVOKE),
+];
+
+/// Endpoints at which a client may prove who it is by its certificate (RFC 8705 §2.1).
+const AUTHENTICATED: [&str; 3] = ["token", "introspection", "revocation"];
 
 pub(super) fn routes() -> Routes {
     Router::new().route(PATH, get(metadata))
@@ -42,9 +51,16 @@ async fn metadata(State(api): State<Arc<Api>>) -> impl IntoResponse {
         "scopes_supported": scopes,
         // There is no authorization endpoint: nobody signs in here.
         "response_types_supported": [],
-        "grant_types_supported": [],
+        "grant_types_supported": [oauth::GRANT],
+        // RFC 8705 §3.3; RFC 9701 §7.
+        "tls_client_certificate_bound_access_tokens": true,
+        "introspection_signing_alg_values_supported": ["ES256"],
     });
     if let Some(members) = document.as_object_mut() {
+        members.extend(AUTHENTICATED.map(|endpoint| {
+            let name = format!("{endpoint}_endpoint_auth_methods_supported");
+            (name, json!(["tls_client_auth"]))
+        }));
         let endpoints = ENDPOINTS.iter();
         let urls = endpoints
             .map(|(name, path)| ((*name).to_owned(), Value::from(format!("{issuer}{path}"))));

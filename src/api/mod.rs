@@ -45,6 +45,7 @@ mod finish;
 pub mod granted;
 mod keys;
 mod metadata;
+mod oauth;
 pub mod openapi;
 pub mod problem;
 mod rate;
@@ -87,6 +88,7 @@ fn resources() -> Routes {
         .merge(sessions::routes())
         .merge(signing_keys::routes())
         .merge(clients::routes())
+        .merge(oauth::routes())
 }
 
 /// Served to known callers for as long as it takes.
@@ -113,5 +115,7 @@ fn assemble(api: Arc<Api>, resources: Routes, streams: Routes) -> Router {
         .with_state(api)
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,12 @@
 
 use super::bearer::Bearers;
 use super::registry::Clients;
-use crate::config::ApiListener;
+use crate::config::{ApiListener, AudienceConfig};
 use crate::identity;
+use crate::identity::Visitors;
 use crate::identity::orders::{Desk, Terms};
 use crate::keys::master::MasterKey;
+use crate::keys::pairwise::PairwiseKey;
 use crate::keys::ring::Ring;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
@@ -26,6 +28,12 @@ pub struct Api {
     pub master: Arc<ArcSwap<MasterKey>>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
+    /// Whom tokens are exchanged for; replaced on a reload.
+    pub audiences: ArcSwap<Vec<AudienceConfig>>,
+    /// What the road knows of visitors.
+    pub visitors: Arc<dyn Visitors>,
+    /// What pairwise subjects are made with.
+    pub pairwise: PairwiseKey,
     /// Who signs callers' tokens.
     pub bearers: Bearers,
     /// What orders depend on; replaced on a reload.

@@ -1,8 +1,10 @@
 //! The router as a whole, without a network: who is let in, and what everybody else is told.
 
+use super::testing::Road;
 use super::*;
 use crate::config::{ApiListener, ClientConfig};
-use crate::keys::{master::MasterKey, random, rotation};
+use crate::keys::pairwise::PairwiseKey;
+use crate::keys::{PasswordRoot, master::MasterKey, random, rotation};
 use crate::store::SqliteStore;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Peer, PeerName};
@@ -78,6 +80,9 @@ impl Bed {
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            audiences: ArcSwap::default(),
+            visitors: Arc::new(Road::default()),
+            pairwise: PairwiseKey::of(&PasswordRoot::from_bytes([1; 32])).unwrap(),
             bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),

@@ -2,7 +2,7 @@
 //! `[[api_issuers]]`.
 
 use super::JwksSource;
-use crate::types::{ClientId, HostName, IssuerId, Scope, Subject};
+use crate::types::{ClientId, GroupName, HostName, IssuerId, Scope, Subject};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -66,8 +66,61 @@ pub struct ClientConfig {
     pub scopes: BTreeSet<Scope>,
     /// Hosts of apps whose visitors' assertions it may pass on. Empty: none.
     pub hosts: Vec<HostName>,
-    /// Audiences it may exchange tokens for. Empty: none.
+    /// Of `[[audiences]]`: those it may exchange tokens for (`exchange`), and ask about the tokens
+    /// of (`introspect`). Empty: none.
     pub audiences: Vec<String>,
+}
+
+/// `[[audiences]]`: a service that tokens are exchanged for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudienceConfig {
+    /// The `aud` of its tokens.
+    pub id: String,
+    /// What its tokens may allow; empty: tokens without a scope.
+    pub scopes: Vec<String>,
+    /// How long a token lives, at most 10 min. Default 5 min.
+    pub lifetime: Duration,
+    /// What its tokens call a person.
+    pub subject: SubjectKind,
+    /// What else its tokens say about a person. Default: nothing.
+    pub claims: Vec<AudienceClaim>,
+    /// Groups that its tokens name, if the person is in them. Default: none.
+    pub groups: Vec<GroupName>,
+}
+
+/// What a token calls a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectKind {
+    /// The shadow user's id, the same at every audience.
+    Shared,
+    /// A name of this audience's own (OpenID Connect Core §8.1).
+    Pairwise,
+}
+
+/// What a token may say about a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudienceClaim {
+    /// `email` and `email_verified`.
+    Email,
+    /// `name`.
+    Name,
+    /// `preferred_username`.
+    Username,
+}
+
+impl AudienceClaim {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Email, Self::Name, Self::Username];
+
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Name => "name",
+            Self::Username => "username",
+        }
+    }
 }
 
 /// Whose bearer token a client's is.

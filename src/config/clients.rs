@@ -1,9 +1,8 @@
 //! `[[clients]]`: who may call the api listener, how it proves that, and what it may do.
 
-use super::api::is_audience;
 use super::reader::{Table, shown};
 use super::suggest::nearest;
-use super::{ApiIssuerConfig, ApiListener, AppConfig, BearerSubject, ClientConfig};
+use super::{ApiIssuerConfig, ApiListener, AppConfig, AudienceConfig, BearerSubject, ClientConfig};
 use crate::types::{ClientId, HostName, IssuerId, Scope, Subject};
 use std::collections::{BTreeSet, HashSet};
 
@@ -15,7 +14,9 @@ pub(super) struct Around<'a> {
     pub(super) issuers: &'a [ApiIssuerConfig],
     /// The apps.
     pub(super) apps: &'a [AppConfig],
-    /// Whether all issuers and apps could be read: else a missing name is not said twice.
+    /// Whom tokens are exchanged for.
+    pub(super) audiences: &'a [AudienceConfig],
+    /// Whether all issuers, apps and audiences could be read: else a missing name is not said twice.
     pub(super) complete: bool,
 }
 
@@ -61,7 +62,7 @@ pub(super) fn client(
     let bearer = bearer(&table.table("bearer"), around);
     let scopes = scopes(table, around);
     let hosts = hosts(table, around);
-    let audiences = audiences(table);
+    let audiences = audiences(table, around);
     let client = ClientConfig {
         id: id?,
         dns_names,
@@ -192,16 +193,20 @@ fn hosts(table: &Table<'_>, around: &Around<'_>) -> Vec<HostName> {
     hosts
 }
 
-fn audiences(table: &Table<'_>) -> Vec<String> {
+fn audiences(table: &Table<'_>, around: &Around<'_>) -> Vec<String> {
     let mut audiences = Vec::new();
     for text in table.texts("audiences") {
-        if is_audience(text) && text != "*" {
+        if around.audiences.iter().any(|known| known.id == text) {
             audiences.push(text.to_owned());
-        } else {
+        } else if around.complete {
+            let ids: Vec<_> = around.audiences.iter().map(|a| a.id.as_str()).collect();
             table.complain(
                 "audiences",
-                format!("{} is no audience.", shown(text)),
-                "List exact names or addresses of services: there is no \"any\".",
+                format!("There is no audience {}.", shown(text)),
+                match ids.as_slice() {
+                    [] => "Add [[audiences]] with this id: there is no \"any\".".to_owned(),
+                    ids => format!("The ids of [[audiences]] are: {}.", ids.join(", ")),
+                },
             );
         }
     }

@@ -3,7 +3,7 @@
 use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
-use super::{AppConfig, Config, api, apps, clients, sections};
+use super::{AppConfig, Config, api, apps, audiences, clients, sections};
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -187,11 +187,21 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         unique(table, "id", &mut seen);
         unique(table, "issuer", &mut names);
     }
+    let audience_tables = root.tables("audiences", "id");
+    let mut receivers = Vec::new();
+    let mut ids = HashSet::new();
+    for table in &audience_tables {
+        receivers.extend(audiences::audience(table, api.as_ref(), &apps));
+        unique(table, "id", &mut ids);
+    }
     let around = clients::Around {
         api: api.as_ref(),
         issuers: &api_issuers,
         apps: &apps,
-        complete: apps.len() == app_tables.len() && api_issuers.len() == issuer_tables.len(),
+        audiences: &receivers,
+        complete: apps.len() == app_tables.len()
+            && api_issuers.len() == issuer_tables.len()
+            && receivers.len() == audience_tables.len(),
     };
     let mut services = Vec::new();
     let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
@@ -210,6 +220,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         apps,
         api_issuers,
         clients: services,
+        audiences: receivers,
         portal,
         traces,
         limits,

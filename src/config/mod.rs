@@ -10,6 +10,7 @@
 mod api;
 mod api_model;
 mod apps;
+mod audiences;
 mod clients;
 mod files;
 mod findings;

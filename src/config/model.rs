@@ -1,6 +1,6 @@
 //! The checked form of the configuration; that of the api listener is in `api_model.rs`.
 
-use super::{ApiIssuerConfig, ApiListener, ClientConfig};
+use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig};
 use crate::types::{AppId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
 use std::net::SocketAddr;
@@ -29,6 +29,8 @@ pub struct Config {
     pub api_issuers: Vec<ApiIssuerConfig>,
     /// Services; no two share a credential.
     pub clients: Vec<ClientConfig>,
+    /// Whom tokens are exchanged for; ids are unique.
+    pub audiences: Vec<AudienceConfig>,
     /// What visitors' pages say.
     pub portal: PortalConfig,
     /// Where traces go; `None`: none are made.

@@ -619,6 +619,11 @@ client_ca = "/etc/auth-manager/certs/ca.pem"
 id = "services"
 issuer = "https://id.internal/"
 jwks = { file = "/etc/auth-manager/certs/app-ca.pem" }
+[[audiences]]
+id = "https://reports.internal"
+scopes = ["read", "write", "read"]
+claims = ["email"]
+groups = ["staff"]
 [[clients]]
 id = "one"
 certificate_names = ["One.internal", "spiffe://x/one"]
@@ -709,6 +714,80 @@ fn the_api_listener_is_off_by_default_and_checked_when_it_is_on() {
     let allowed = format!("{MINIMAL}{plain}insecure_plain_http = true\n");
     let config = house.load(&with_store(&allowed)).unwrap();
     assert_eq!(config.insecure, ["listen.api.insecure_plain_http"]);
+}
+
+#[test]
+fn keys_change_by_a_schedule_that_gives_each_time_to_be_known() {
+    let house = House::new();
+    let with = |lines: &str| {
+        let text = with_store(MINIMAL);
+        assert!(text.contains("\n[keys]\n"));
+        house.load(&text.replace("\n[keys]\n", &format!("\n[keys]\n{lines}\n")))
+    };
+    let config = with("").unwrap();
+    let day = Duration::from_secs(86_400);
+    assert_eq!(config.keys.rotate_every, Some(90 * day));
+    let config = with("rotate_every = \"off\"\nannounce = \"1s\"").unwrap();
+    assert_eq!(config.keys.rotate_every, None);
+    // Nobody may keep the public keys for longer than a new one is announced.
+    for announce in [1, 2, 60, 600, 86_400] {
+        let announce = Duration::from_secs(announce);
+        assert!(jwks_max_age(announce) * 2 <= announce);
+    }
+    for (lines, key) in [
+        ("rotate_every = \"19m\"", "keys.rotate_every"),
+        (
+            "rotate_every = \"1s\"\nannounce = \"1s\"",
+            "keys.rotate_every",
+        ),
+        ("rotate_every = \"never\"", "keys.rotate_every"),
+        ("rotate_every = 90", "keys.rotate_every"),
+        ("announce = \"500ms\"", "keys.announce"),
+    ] {
+        let errors = with(lines).unwrap_err();
+        assert_eq!(errors.0[0].key, key, "{lines}: {errors}");
+    }
+}
+
+#[test]
+fn traces_go_where_nobody_listens_on_the_way() {
+    let house = House::new();
+    let with = |lines: &str| {
+        house.load(&with_store(&format!(
+            "{MINIMAL}\n[telemetry.traces]\n{lines}\n"
+        )))
+    };
+    let here = "endpoint = \"http://127.0.0.1:4318/v1/traces\"";
+    let config = with(here).unwrap();
+    let traces = config.traces.unwrap();
+    assert_eq!(traces.one_in, 1);
+    assert_eq!(traces.instance, config.proxy.address.to_string());
+    assert!(house.load(&with_store(MINIMAL)).unwrap().traces.is_none());
+    for (lines, key) in [
+        ("", "telemetry.traces.endpoint"),
+        (
+            "endpoint = \"http://collector.test/v1/traces\"",
+            "telemetry.traces.endpoint",
+        ),
+        (
+            "endpoint = \"ftp://127.0.0.1/\"",
+            "telemetry.traces.endpoint",
+        ),
+        (
+            "endpoint = \"http://127.0.0.1/\"\none_in = 0",
+            "telemetry.traces.one_in",
+        ),
+        (
+            "endpont = \"http://127.0.0.1/\"",
+            "telemetry.traces.endpont",
+        ),
+    ] {
+        let errors = with(lines).unwrap_err();
+        assert!(errors.0.iter().any(|e| e.key == key), "{lines}: {errors}");
+    }
+    let plain = "endpoint = \"http://collector.test/\"\ninsecure_http_traces = true";
+    let config = with(plain).unwrap();
+    assert_eq!(config.insecure, ["telemetry.traces.insecure_http_traces"]);
 }
 
 #[test]
@@ -856,4 +935,48 @@ proptest! {
             let _ = errors.to_string();
         }
     }
+}
+
+#[test]
+fn audiences_are_services_and_say_what_they_are_told() {
+    let house = House::new();
+    let config = house.services("", "").unwrap_or_else(|e| panic!("{e}"));
+    let audience = &config.audiences[0];
+    assert_eq!(audience.scopes, ["read", "write"]);
+    assert_eq!(audience.lifetime, Duration::from_secs(300));
+    assert_eq!(audience.subject, SubjectKind::Shared);
+    assert_eq!(audience.claims, [AudienceClaim::Email]);
+    let id = "[[audiences]]\nid = \"https://reports.internal\"";
+    for bad in [
+        "*",
+        "a b",
+        "https://chat.example.com",
+        "chat.example.com",
+        "https://api.internal",
+    ] {
+        let with = format!("[[audiences]]\nid = \"{bad}\"");
+        let errors = house.services(id, &with).expect_err(bad).0;
+        assert_eq!(errors[0].key, format!("audiences[{bad}].id"), "{errors:#?}");
+    }
+    let key = |key: &str| format!("audiences[https://reports.internal].{key}");
+    for (line, at) in [
+        ("subject = \"pairwise\"", "claims"),
+        ("subject = \"both\"", "subject"),
+        ("lifetime = \"11m\"", "lifetime"),
+    ] {
+        let line = line.to_owned() + "\nscopes = [\"read\"";
+        house.service_mistake("scopes = [\"read\"", &line, &key(at));
+    }
+    for (from, to, at) in [
+        ("\"write\"", "\"wr ite\"", "scopes"),
+        ("[\"email\"]", "[\"phone\"]", "claims"),
+        ("[\"staff\"]", "[\"\"]", "groups"),
+    ] {
+        house.service_mistake(from, to, &key(at));
+    }
+    let none = "audiences = [\"https://reports.internal\"]";
+    let other = "audiences = [\"https://other.internal\"]";
+    house.service_mistake(none, other, "clients[one].audiences");
+    let twice = "[[audiences]]\nid = \"https://reports.internal\"\n[[audiences]]\nid = \"https://reports.internal\"";
+    house.service_mistake(id, twice, &key("id"));
 }

@@ -6,9 +6,11 @@
 mod ensure;
 mod memo;
 pub mod orders;
+mod visitors;
 
 pub use ensure::{ensure, open_session, update};
 pub use memo::{Asserted, Memo};
+pub use visitors::{Claimed, Visitor, Visitors};
 
 use crate::apps::{AppError, Connector, Profile, Strategy};
 use crate::error::{Code, Refusal};

@@ -107,6 +107,22 @@ impl PasswordRoot {
     }
 }
 
+impl PasswordRoot {
+    /// A key for another purpose, which says nothing about the root nor about any password: HKDF
+    /// (RFC 5869) in its one-block form.
+    pub(super) fn subkey(&self, purpose: &[u8]) -> Zeroizing<[u8; 32]> {
+        let extract = hmac::Key::new(hmac::HMAC_SHA256, b"auth-manager subkey");
+        let secret = hmac::sign(&extract, self.0.expose_secret());
+        let expand = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
+        let mut context = hmac::Context::with_key(&expand);
+        context.update(purpose);
+        context.update(&[1]);
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(context.sign().as_ref());
+        key
+    }
+}
+
 impl fmt::Debug for PasswordRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[password root]")

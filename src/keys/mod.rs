@@ -9,7 +9,8 @@
 //! - [`rewrap`]: how a new master key takes over what a former one sealed.
 //! - [`ring`]: our own signing keys of every kind, a snapshot; [`rotation`]: how they change in the
 //!   store, and [`schedule`]: when.
-//! - [`session_token`]: the bridge cookie.
+//! - [`session_token`]: the bridge cookie; [`access_token`]: exchanged tokens, whose subjects may be
+//!   [`pairwise`]; [`answer`]: signed answers about both. `compact`: how all of them are written.
 //!
 //! What does not live here: keys of others (`jwks`), certificates
 //! (`tls`), files of secrets that are not keys (`config`).
@@ -17,8 +18,12 @@
 //! Invariant: a secret leaves this module only as a `secrecy` or `zeroize` type, and no key is
 //! used for two purposes (subkeys are derived with HKDF, RFC 5869).
 
+pub mod access_token;
+pub mod answer;
+mod compact;
 pub mod derive;
 pub mod master;
+pub mod pairwise;
 pub mod phc;
 pub mod random;
 pub mod rewrap;

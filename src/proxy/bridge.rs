@@ -1,5 +1,6 @@
 //! What every station may use: the bridge's shared state, made once by `runtime`.
 
+use super::assertion::ReplayTable;
 use super::forward::Tunnels;
 use super::route::{Site, Sites};
 use super::session::Sessions;
@@ -8,7 +9,10 @@ use crate::config::{Limits, PortalConfig};
 use crate::identity;
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
+use crate::keys::pairwise::PairwiseKey;
 use crate::keys::ring::Ring;
+use crate::keys::seal::SealError;
+use crate::keys::session_token;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
@@ -18,9 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
-
-/// The `iss` of the bridge cookie.
-const TOKEN_ISSUER: &str = "auth-manager";
 
 /// What a bridge is made of.
 pub struct Parts {
@@ -72,6 +73,8 @@ pub struct Bridge {
     pub tunnels: Arc<Tunnels>,
     /// Work beside requests: waited for at the end.
     pub tasks: TaskTracker,
+    /// Assertions that clients passed on.
+    pub(super) passed_on: ReplayTable,
     root: Arc<PasswordRoot>,
     keeper: Notify,
     leaving: AtomicBool,
@@ -94,6 +97,7 @@ impl Bridge {
             sessions: Sessions::default(),
             tunnels: Arc::new(Tunnels::default()),
             tasks: TaskTracker::new(),
+            passed_on: super::vouch::passed_on(),
             root: parts.root,
             keeper: Notify::new(),
             leaving: AtomicBool::new(false),
@@ -112,7 +116,7 @@ impl Bridge {
 
     /// The `iss` of the bridge cookie.
     pub fn token_issuer(&self) -> &'static str {
-        TOKEN_ISSUER
+        session_token::ISSUER
     }
 
     /// The app of this id.
@@ -122,6 +126,14 @@ impl Bridge {
             .iter()
             .find(|s| s.config.id == *app)
             .cloned()
+    }
+
+    /// The key of pairwise subjects.
+    ///
+    /// # Errors
+    /// When the crypto library refuses.
+    pub fn pairwise(&self) -> Result<PairwiseKey, SealError> {
+        PairwiseKey::of(&self.root)
     }
 
     /// What ensuring an account of this app needs.

@@ -37,6 +37,7 @@ mod body;
 mod bridge;
 pub mod refuse;
 mod visit;
+mod vouch;
 
 pub use body::Body;
 pub use bridge::{Bridge, Parts};

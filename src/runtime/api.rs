@@ -53,6 +53,11 @@ impl ApiServer {
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
+            audiences: ArcSwap::from_pointee(config.audiences.clone()),
+            visitors: Arc::new(bridge.clone()),
+            pairwise: bridge
+                .pairwise()
+                .map_err(|e| StartError::new("pairwise subjects", e))?,
             bearers: bearers(config, listener, bridge, certificates)?,
             terms: ArcSwap::from_pointee(terms_of(config)),
             apps: Arc::new(Served(bridge.clone())),
@@ -89,10 +94,13 @@ impl ApiServer {
         named.collect()
     }
 
-    /// Takes the clients and terms of a new configuration. The listener itself changes with a restart.
+    /// Takes the clients, audiences and terms of a new configuration. The listener itself changes
+    /// with a restart.
     pub(super) fn reload(&self, config: &Config) {
         let clients = Clients::new(&config.clients, &self.api.listener);
         self.api.clients.store(Arc::new(clients));
+        let audiences = Arc::new(config.audiences.clone());
+        self.api.audiences.store(audiences);
         self.api.terms.store(Arc::new(terms_of(config)));
     }
 }

@@ -39,7 +39,7 @@ pub use sealed::*;
 pub use sqlite::SqliteStore;
 
 use crate::types::{
-    AccountId, AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId,
+    AccountId, AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
 };
 use async_trait::async_trait;
 use std::time::Duration;
@@ -198,6 +198,15 @@ pub trait Store: Send + Sync {
     /// The last-seen marks of some sessions, on any replica.
     async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>>;
 
+    // ---- tokens --------------------------------------------------------------------------------
+
+    /// What stands behind a token, all read at one moment. The same rows are looked for whatever
+    /// the question is about, found or not (T37).
+    async fn token_facts(&self, about: &TokenQuestion) -> Result<TokenFacts>;
+
+    /// Revokes one exchanged token; it is remembered until `until`, when it expires by itself.
+    async fn revoke_token(&self, token: TokenId, until: Timestamp) -> Result<()>;
+
     // ---- the revocation log --------------------------------------------------------------------
 
     /// Entries after `number`, in order, at most `limit`. Numbers are given in commit order: an
@@ -267,8 +276,9 @@ pub trait Store: Send + Sync {
     /// It is given back when the guard is dropped, and when the holder dies.
     async fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard>;
 
-    /// Forgets what no longer matters: tombstones and idempotency keys past their time, sessions
-    /// ended or expired and log entries older than `keep` (never the newest entry). Bounded work a call: call again
+    /// Forgets what no longer matters: tombstones, idempotency keys and revoked tokens past their
+    /// time, sessions ended or expired and log entries older than `keep` (never the newest entry).
+    /// Bounded work a call: call again
     /// while it gives more than 0. Gives the number of rows removed.
     async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64>;
 

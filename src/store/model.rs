@@ -2,7 +2,7 @@
 
 use crate::types::{
     AccountId, AppId, GroupName, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp,
-    UserId,
+    TokenId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -334,6 +334,30 @@ pub enum Which {
     Sid(AppId, IssuerId, Subject, Sid),
     /// Everyone's.
     All,
+}
+
+/// What a token says it was made from: what to look up before it is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenQuestion {
+    /// The token itself, where it can be revoked by itself.
+    pub token: Option<TokenId>,
+    /// Whose.
+    pub user: UserId,
+    /// The session it hangs from, if it does.
+    pub session: Option<SessionId>,
+}
+
+/// What the store knows about a [`TokenQuestion`], all of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// Whether the token itself was revoked.
+    pub revoked: bool,
+    /// The person.
+    pub user: Option<User>,
+    /// The session, live or ended.
+    pub session: Option<Session>,
+    /// The log as it concerns the person.
+    pub epoch: Epoch,
 }
 
 /// Says that a sign-in must not come back by itself.

@@ -237,6 +237,36 @@ impl Serialize for SessionId {
     }
 }
 
+/// One exchanged token: its `jti`, 128 random bits, written as base64url.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenId(pub [u8; 16]);
+
+impl FromStr for TokenId {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let mut id = [0; 16];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut id) {
+            Ok(16) => Ok(Self(id)),
+            _ => Err(InvalidId {
+                what: "token id",
+                why: "is not 22 characters of base64url",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenId({self})")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,5 +292,8 @@ mod tests {
         let id = SessionId([7; 32]);
         assert_eq!(id.to_string().parse::<SessionId>(), Ok(id));
         assert!("AAAA".parse::<SessionId>().is_err());
+        let id = TokenId([7; 16]);
+        assert_eq!(id.to_string().parse::<TokenId>(), Ok(id));
+        assert!("AAAA".parse::<TokenId>().is_err());
     }
 }

@@ -15,6 +15,7 @@ mod resources;
 mod schemathesis;
 mod secrets;
 mod sessions;
+mod tokens;
 mod users;
 
 /// An endpoint that needs the scope users:read or admin.

@@ -28,8 +28,13 @@ pub(crate) fn kid_of(visitor: &Client) -> String {
 
 /// The key that signs cookies now.
 pub(crate) async fn signs_now(bridge: &Bridge) -> String {
+    signing(bridge, "session").await
+}
+
+/// The key of a kind that signs now.
+async fn signing(bridge: &Bridge, kind: &str) -> String {
     let list = bridge
-        .run(&["keys", "list", "--kind", "session", "--json"])
+        .run(&["keys", "list", "--kind", kind, "--json"])
         .await;
     let list: Value = serde_json::from_str(&list).expect("JSON");
     let signing = (list.as_array().expect("a list").iter()).find(|key| key["state"] == "signing");
@@ -143,6 +148,20 @@ async fn t09_revoking_a_key_ends_what_it_signed_on_both_replicas() {
         2,
         "the session lived on"
     );
+
+    // What exchanged tokens are signed by: gone from what either replica publishes, so that nobody
+    // who verifies by it takes one any more; cookies are another key's.
+    let tokens = signing(&pair.world.bridge, "access_token").await;
+    pair.world.run(&["keys", "revoke", &tokens]).await;
+    let next = signing(&pair.world.bridge, "access_token").await;
+    for bridge in [&pair.world.bridge, &pair.other] {
+        eventually("another key for tokens", || async {
+            let public = bridge.ops("/jwks.json").await.text();
+            (!public.contains(&tokens) && public.contains(&next)).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(there.me().await["username"], "alice");
 
     // And the rest: every session, with one command.
     pair.world.revoke_all().await;

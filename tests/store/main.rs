@@ -21,6 +21,7 @@ mod schema;
 mod sealed;
 mod sessions;
 mod sqlite;
+mod tokens;
 
 macro_rules! suite {
     ($($file:ident: $($case:ident)*;)*) => {
@@ -112,6 +113,10 @@ suite! {
         what_is_sealed_is_counted_by_kind_and_key
         what_is_sealed_otherwise_comes_in_pages
         a_seal_is_replaced_only_while_it_is_what_was_read;
+    tokens:
+        what_stands_behind_a_token_is_read_at_once
+        nothing_stands_behind_an_invented_token
+        a_revoked_token_is_so_everywhere_until_it_expires;
     locks:
         a_lock_excludes_and_is_given_back
         a_lock_excludes_across_replicas

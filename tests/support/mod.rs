@@ -19,7 +19,7 @@
 //! - `tls`: TLS in front of something that has none, and a client's side of it
 //! - `pg`: a PostgreSQL of the run's own
 //! - `relay`: the way to it, which can be closed, or keep notifications back
-//! - `services`: services that call the api listener
+//! - `services`: services that call the api listener; `stock`: one in Python, with its libraries
 //! - `unit`: what systemd is for a service: its socket, and who listens to what it says
 //! - `process`: children that are read line by line and never outlive their test
 #![allow(dead_code, reason = "each test binary uses a part")]
@@ -37,6 +37,7 @@ pub mod process;
 pub mod relay;
 pub mod services;
 pub mod socket;
+pub mod stock;
 pub mod taint;
 pub mod tls;
 pub mod unit;

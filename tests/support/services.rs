@@ -270,6 +270,15 @@ impl Services {
         self.files.path().join(name)
     }
 
+    /// A certificate and its key as files, for a client that reads them from there.
+    pub fn keep(&self, identity: &Identity) -> (PathBuf, PathBuf) {
+        let name = uuid::Uuid::new_v4();
+        let (certificate, key) = (format!("{name}.pem"), format!("{name}-key.pem"));
+        std::fs::write(self.path(&certificate), &identity.certificate).unwrap();
+        std::fs::write(self.path(&key), &identity.key).unwrap();
+        (self.path(&certificate), self.path(&key))
+    }
+
     /// A new process on the same files.
     pub async fn restart(&mut self) {
         self.world.bridge.stop().await;

@@ -12,7 +12,7 @@ mod complete;
 use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
-use super::{Routes, accounts, clients, keys, metadata, sessions, signing_keys, users};
+use super::{Routes, accounts, clients, keys, metadata, oauth, sessions, signing_keys, users};
 use crate::error::Code;
 use axum::Router;
 use axum::body::Bytes;
@@ -58,6 +58,7 @@ pub(super) fn routes() -> Routes {
         (name = "sessions", description = "Who is signed in."),
         (name = "keys", description = "Our signing keys."),
         (name = "clients", description = "Who may call."),
+        (name = "oauth", description = "Whose a token is, and another one for it."),
         (name = "discovery", description = "What there is."),
     ),
 )]
@@ -73,7 +74,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 8] {
+fn parts() -> [utoipa::openapi::OpenApi; 9] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -83,6 +84,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 8] {
         clients::Documented::openapi(),
         keys::Documented::openapi(),
         metadata::Documented::openapi(),
+        oauth::documented(),
     ]
 }
 

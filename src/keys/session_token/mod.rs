@@ -1,51 +1,25 @@
 //! The bridge cookie: a compact JWS (RFC 7515) that names one of our sessions, under one key of
 //! the ring (design §4). It holds nothing personal and is no secret of the app's.
 //!
-//! Only one encoding of a token is accepted: the header must be, byte for byte, the one that we
-//! write for a key of the ring (so no `crit`, no other algorithm, no other member), base64url must
-//! be canonical, and the payload must be exactly ours. A token that differs in one byte from what
-//! we minted is refused.
+//! Only one encoding of a token is accepted (`compact`), and the payload must be exactly ours. A
+//! token that differs in one byte from what we minted is refused.
 //!
 //! Whether the session still lives is not decided here.
 
+use super::compact;
+pub use super::compact::TokenError;
 use super::ring::{Ring, RingError};
 use crate::store::KeyKind;
 use crate::types::{HostName, KeyId, SessionId, Timestamp, UserId};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::signature::Verifier;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+
+/// The `iss` of every bridge cookie.
+pub const ISSUER: &str = "auth-manager";
 
 /// Longest token that is looked at, in bytes. A typical one stays under 512; the rest is room for
 /// long host names.
 pub const MAX_TOKEN: usize = 1024;
-
-/// Why a bridge cookie is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// Longer than [`MAX_TOKEN`].
-    #[error("is longer than {MAX_TOKEN} bytes")]
-    Oversize,
-    /// Not three parts of canonical base64url, or not our claims.
-    #[error("is no token of ours")]
-    Malformed,
-    /// The header is not one that a key of the ring signs under: another algorithm or type, a key
-    /// that was revoked or never ours.
-    #[error("names no key of the ring")]
-    UnknownKey,
-    /// The signature is wrong.
-    #[error("its signature is wrong")]
-    Signature,
-    /// Minted by another bridge.
-    #[error("has another issuer")]
-    Issuer,
-    /// Minted for another app.
-    #[error("is for another host")]
-    Audience,
-    /// Its time is over.
-    #[error("has expired")]
-    Expired,
-}
 
 /// Why a bridge cookie was not minted.
 #[derive(Debug, thiserror::Error)]
@@ -130,14 +104,7 @@ pub fn mint(ring: &Ring, new: &NewToken<'_>) -> Result<String, MintError> {
         exp: new.expires_at,
     };
     let claims = serde_json::to_vec(&claims).map_err(|_| RingError::Crypto)?;
-    let key = ring.signing(KeyKind::Session)?;
-    let mut token = String::with_capacity(512);
-    token.push_str(key.header());
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-    let signature = key.sign(token.as_bytes())?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    let token = compact::sign(ring, KeyKind::Session, &claims)?;
     if token.len() > MAX_TOKEN {
         return Err(MintError::TooLong);
     }
@@ -163,33 +130,29 @@ pub fn verify(
     audience: &HostName,
     now: Timestamp,
 ) -> Result<SessionClaims, TokenError> {
-    if token.len() > MAX_TOKEN {
-        return Err(TokenError::Oversize);
-    }
-    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-    let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-    let key = ring
-        .key_by_header(KeyKind::Session, header)
-        .ok_or(TokenError::UnknownKey)?;
+    verify_for_any(ring, token, issuer, [audience], now).map(|(claims, _)| claims)
+}
 
-    // This engine refuses padding and set trailing bits, so that there is one text for some bytes.
-    let signature = URL_SAFE_NO_PAD
-        .decode(signature)
-        .map_err(|_| TokenError::Malformed)?;
-    key.verifier()
-        .verify(signed.as_bytes(), &signature)
-        .map_err(|_| TokenError::Signature)?;
-
-    let payload = URL_SAFE_NO_PAD
-        .decode(payload)
-        .map_err(|_| TokenError::Malformed)?;
+/// Verifies a bridge cookie for whichever of these apps it is for, and says which.
+///
+/// # Errors
+/// As [`verify`]; `Audience` when it is for none of them.
+pub fn verify_for_any<'h>(
+    ring: &Ring,
+    token: &str,
+    issuer: &str,
+    audiences: impl IntoIterator<Item = &'h HostName>,
+    now: Timestamp,
+) -> Result<(SessionClaims, &'h HostName), TokenError> {
+    let payload = compact::open(ring, KeyKind::Session, token, MAX_TOKEN)?;
     let claims: Claims<'_> = serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)?;
     if claims.iss != issuer {
         return Err(TokenError::Issuer);
     }
-    if !audience.matches(&claims.aud) {
-        return Err(TokenError::Audience);
-    }
+    let audience = audiences
+        .into_iter()
+        .find(|audience| audience.matches(&claims.aud))
+        .ok_or(TokenError::Audience)?;
     let claims = SessionClaims {
         session: claims.sid.parse().map_err(|_| TokenError::Malformed)?,
         user: claims.sub,
@@ -199,7 +162,7 @@ pub fn verify(
     if !claims.is_live(now) {
         return Err(TokenError::Expired);
     }
-    Ok(claims)
+    Ok((claims, audience))
 }
 
 #[derive(Serialize, Deserialize)]

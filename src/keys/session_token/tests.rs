@@ -3,6 +3,7 @@ use crate::keys::testing::{Pair, master, ring_of};
 use crate::store::KeyKind::{AccessToken, Session};
 use crate::store::KeyState::{Announced, Retired, Revoked, Signing};
 use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -60,6 +61,21 @@ fn another_issuer_or_host_is_refused() {
     });
     assert_eq!(at("https://other", &own), Err(TokenError::Issuer));
     assert_eq!(at(ISSUER, &other), Err(TokenError::Audience));
+}
+
+#[test]
+fn a_token_is_found_among_the_hosts_it_may_be_for() {
+    let ring = ring_of(&master(), &[(Session, Signing)]);
+    let token = token(&ring);
+    let other = HostName::new("notes.example.com").unwrap();
+    let own = host();
+    let find = |hosts: Vec<&_>| {
+        let found = verify_for_any(&ring, &token, ISSUER, hosts, NOW);
+        found.map(|(_, host)| host.as_str().to_owned())
+    };
+    assert_eq!(find(vec![&other, &own]).unwrap(), own.as_str());
+    assert_eq!(find(vec![&other]), Err(TokenError::Audience));
+    assert_eq!(find(Vec::new()), Err(TokenError::Audience));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! A store that only knows keys and secrets, for the tests of this folder.
 
 use crate::store::*;
-use crate::types::{AppId, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use crate::types::{
+    AppId, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -285,6 +287,14 @@ impl Store for KeyStore {
     }
 
     async fn last_seen(&self, _: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
+        not_ours()
+    }
+
+    async fn token_facts(&self, _: &TokenQuestion) -> Result<TokenFacts> {
+        not_ours()
+    }
+
+    async fn revoke_token(&self, _: TokenId, _: Timestamp) -> Result<()> {
         not_ours()
     }
 

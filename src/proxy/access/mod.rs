@@ -12,6 +12,7 @@ pub use denied::Denied;
 use super::assertion::{Assertion, Verified};
 use crate::config::AccessRule;
 use crate::error::{Code, Refusal};
+use crate::store::{User, UserState};
 use crate::types::GroupName;
 
 /// Proof that the person may use the app now. Made only here (T20):
@@ -64,16 +65,33 @@ pub fn decide(
             "disabled by an operator or a directory",
         ));
     }
-    match judge(rule, assertion.groups()) {
-        Ok(()) => Ok(Admitted { assertion }),
-        Err(code) => {
-            let said = assertion.groups().len();
-            Err(Refusal::new(
-                code,
-                format!("by the app's access rule; the assertion names {said} groups"),
-            ))
-        }
+    by_rule(rule, assertion.groups())?;
+    Ok(Admitted { assertion })
+}
+
+/// Whether a person may still use the app by what is on record: their state, and what their newest
+/// admitted assertion said. For tokens, behind which no assertion stands any more.
+///
+/// # Errors
+/// As [`decide`].
+pub fn still(rule: &AccessRule, user: &User) -> Result<(), Refusal> {
+    if user.state != UserState::Active {
+        return Err(Refusal::new(
+            Code::AccessDisabled,
+            "disabled by an operator or a directory",
+        ));
     }
+    by_rule(rule, &user.groups)
+}
+
+fn by_rule(rule: &AccessRule, groups: &[GroupName]) -> Result<(), Refusal> {
+    judge(rule, groups).map_err(|code| {
+        let said = groups.len();
+        Refusal::new(
+            code,
+            format!("by the app's access rule; the assertion names {said} groups"),
+        )
+    })
 }
 
 #[cfg(test)]

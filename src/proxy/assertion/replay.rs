@@ -11,7 +11,7 @@
 use super::{Assertion, Verified};
 use crate::config::ReplayMode;
 use crate::error::{Code, Refusal};
-use crate::types::Timestamp;
+use crate::types::{ClientId, Timestamp};
 use http::Method;
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, RandomState};
@@ -22,6 +22,8 @@ use std::time::Duration;
 const MAX_USES: u64 = 4;
 /// How long after the first use a retry may come, in seconds.
 const RETRY_WINDOW: u64 = 30;
+/// Most uses that an entry has room for.
+const MOST_USES: u64 = 0xff;
 const SHARDS: usize = 64;
 const WAYS: usize = 8;
 
@@ -71,6 +73,9 @@ pub struct ReplayStats {
 pub struct ReplayTable {
     mode: ReplayMode,
     leeway: Duration,
+    /// Uses in all, and how long after the first one they may come, in seconds.
+    uses: u64,
+    window: u64,
     buckets: usize,
     shards: Box<[Mutex<Vec<Entry>>]>,
     hasher: RandomState,
@@ -87,10 +92,24 @@ impl ReplayTable {
     /// A table of about `entries` entries of 32 bytes; `leeway` is the verifier's.
     #[must_use]
     pub fn new(mode: ReplayMode, entries: usize, leeway: Duration) -> Self {
+        Self::with(mode, entries, leeway, MAX_USES, RETRY_WINDOW)
+    }
+
+    /// A table of assertions that clients pass on: each may do so `uses` times while it lives, and
+    /// no other client may.
+    #[must_use]
+    pub fn for_clients(entries: usize, leeway: Duration, uses: u64) -> Self {
+        let uses = uses.min(MOST_USES);
+        Self::with(ReplayMode::Enforce, entries, leeway, uses, u64::MAX)
+    }
+
+    fn with(mode: ReplayMode, entries: usize, leeway: Duration, uses: u64, window: u64) -> Self {
         let buckets = entries.div_ceil(SHARDS * WAYS).max(1);
         Self {
             mode,
             leeway,
+            uses,
+            window,
             buckets,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
@@ -117,6 +136,25 @@ impl ReplayTable {
             assertion.subject().as_str(),
             assertion.sid().as_str(),
         ));
+        self.judge(assertion, used_by, now)
+    }
+
+    /// Notes that a client passes an assertion on, and judges it.
+    pub fn check_for(
+        &self,
+        assertion: &Verified<Assertion>,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> ReplayVerdict {
+        self.judge(assertion, self.hasher.hash_one(client.as_str()), now)
+    }
+
+    fn judge(
+        &self,
+        assertion: &Verified<Assertion>,
+        used_by: u64,
+        now: Timestamp,
+    ) -> ReplayVerdict {
         let dies = assertion.expires() + self.leeway;
         match self.note(assertion.jti_hash(), used_by, now, dies) {
             Some(1) => ReplayVerdict::First,
@@ -164,8 +202,8 @@ impl ReplayTable {
             if entry[0] == high && entry[1] == low && alive {
                 let uses = entry[3] & 0xff;
                 let retry = entry[2] == used_by
-                    && now.saturating_sub(entry[3] >> 32) <= RETRY_WINDOW
-                    && uses < MAX_USES;
+                    && now.saturating_sub(entry[3] >> 32) <= self.window
+                    && uses < self.uses;
                 if !retry {
                     return None;
                 }
@@ -243,6 +281,18 @@ mod tests {
         assert_eq!(check(later(330)), ReplayVerdict::First);
         assert_eq!(table.stats().replays, 2);
         assert_eq!(table.stats().retries, 3);
+    }
+
+    #[test]
+    fn one_client_passes_an_assertion_on_a_bounded_number_of_times() {
+        let table = ReplayTable::for_clients(1024, Duration::from_secs(30), 3);
+        let one = assertion(7);
+        let check = |client: &str, at| table.check_for(&one, &ClientId::new(client).unwrap(), at);
+        assert_eq!(check("a", NOW), ReplayVerdict::First);
+        assert_eq!(check("b", NOW), ReplayVerdict::Refused);
+        assert_eq!(check("a", later(200)), ReplayVerdict::Retry(2));
+        assert_eq!(check("a", later(300)), ReplayVerdict::Retry(3));
+        assert_eq!(check("a", later(300)), ReplayVerdict::Refused);
     }
 
     #[test]

@@ -37,6 +37,16 @@ pub(super) async fn one(
     Ok(())
 }
 
+/// Ends one session because somebody who may has said so.
+pub(in crate::proxy) async fn revoke(
+    bridge: &Arc<Bridge>,
+    site: &Site,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    one(bridge, site, id, EndReason::Revoked, now).await
+}
+
 /// Ends a session that is only in the store.
 pub(super) async fn stored(
     bridge: &Arc<Bridge>,

@@ -69,7 +69,8 @@ struct Wish {
 }
 
 /// What an assertion says about a person, for the store.
-fn seen(who: &Assertion, now: Timestamp) -> SeenUser {
+/// What an assertion says of its person, for the records.
+pub(in crate::proxy) fn seen(who: &Assertion, now: Timestamp) -> SeenUser {
     SeenUser {
         issuer: who.issuer().clone(),
         subject: who.subject().clone(),

@@ -22,7 +22,9 @@ mod orphans;
 mod table;
 
 pub use cookie::signing_key;
+pub(in crate::proxy) use end::revoke;
 pub use end::{log_out, look_for_ended};
+pub(in crate::proxy) use establish::seen;
 pub use keeper::keep;
 pub use live::{Grant, Live};
 pub use log::{LogState, follow};

@@ -24,6 +24,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0003_claims",
         sql: include_str!("migrations/0003_claims.sql"),
     },
+    Migration {
+        version: 4,
+        name: "0004_revoked_tokens",
+        sql: include_str!("migrations/0004_revoked_tokens.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

@@ -21,6 +21,7 @@ mod revocations;
 mod row;
 mod sealed;
 mod sessions;
+mod tokens;
 mod users;
 
 pub(super) use migrate::MIGRATIONS;
@@ -31,10 +32,12 @@ use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
     Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
-    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
-    UserFilter, UserState, Which,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, TokenFacts,
+    TokenQuestion, Tombstone, User, UserFilter, UserState, Which,
 };
-use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use crate::types::{
+    AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+};
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Pool};
 use lock::Locks;
@@ -279,6 +282,14 @@ impl Store for PostgresStore {
 
     async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
         bounded(sessions::last_seen(&self.pool, ids)).await
+    }
+
+    async fn token_facts(&self, about: &TokenQuestion) -> Result<TokenFacts> {
+        bounded(tokens::facts(&self.pool, about)).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, until: Timestamp) -> Result<()> {
+        bounded(async { tokens::revoke(&self.client().await?, token, until).await }).await
     }
 
     async fn revocations_after(&self, number: i64, limit: u32) -> Result<Vec<Revocation>> {

@@ -46,6 +46,14 @@ pub(super) async fn purge(pool: &Pool, now: Timestamp, before: Timestamp) -> Res
         &[&before.0, &PURGE_AT_ONCE],
     )
     .await?;
+    let tokens = run(
+        &tx,
+        "DELETE FROM revoked_tokens WHERE id = ANY (ARRAY
+             (SELECT id FROM revoked_tokens WHERE stands_until < $1 LIMIT $2
+              FOR UPDATE SKIP LOCKED))",
+        &[&now.0, &PURGE_AT_ONCE],
+    )
+    .await?;
     tx.commit().await?;
-    Ok(tombstones + sessions + claims + entries)
+    Ok(tombstones + sessions + claims + entries + tokens)
 }

@@ -21,6 +21,7 @@ mod row;
 mod sealed;
 mod sessions;
 mod thread;
+mod tokens;
 mod users;
 
 pub(super) use open::MIGRATIONS;
@@ -30,10 +31,12 @@ use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
     Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
-    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, Tombstone, User,
-    UserFilter, UserState, Which,
+    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, TokenFacts,
+    TokenQuestion, Tombstone, User, UserFilter, UserState, Which,
 };
-use crate::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, UserId};
+use crate::types::{
+    AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+};
 use async_trait::async_trait;
 use lock::Locks;
 use rusqlite::{Connection, TransactionBehavior};
@@ -332,6 +335,15 @@ impl Store for SqliteStore {
     async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>> {
         let ids = ids.to_vec();
         self.read(move |db| sessions::last_seen(db, &ids)).await
+    }
+
+    async fn token_facts(&self, about: &TokenQuestion) -> Result<TokenFacts> {
+        let about = *about;
+        self.read(move |db| tokens::facts(db, &about)).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, until: Timestamp) -> Result<()> {
+        self.write(move |db| tokens::revoke(db, token, until)).await
     }
 
     async fn revocations_after(&self, number: i64, limit: u32) -> Result<Vec<Revocation>> {

@@ -31,6 +31,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0003_claims",
         sql: include_str!("migrations/0003_claims.sql"),
     },
+    Migration {
+        version: 4,
+        name: "0004_revoked_tokens",
+        sql: include_str!("migrations/0004_revoked_tokens.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

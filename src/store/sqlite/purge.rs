@@ -38,5 +38,11 @@ pub(super) fn purge(db: &Connection, now: Timestamp, before: Timestamp) -> Resul
               ORDER BY number LIMIT ?2)",
         params![before.0, PURGE_AT_ONCE],
     )?;
-    Ok((tombstones + sessions + claims + entries) as u64)
+    let tokens = run(
+        db,
+        "DELETE FROM revoked_tokens WHERE id IN
+             (SELECT id FROM revoked_tokens WHERE stands_until < ?1 LIMIT ?2)",
+        params![now.0, PURGE_AT_ONCE],
+    )?;
+    Ok((tombstones + sessions + claims + entries + tokens) as u64)
 }

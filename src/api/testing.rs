@@ -1,0 +1,53 @@
+//! A road for the tests of this folder: it knows whom it is told.
+
+use crate::error::{Code, Refusal};
+use crate::identity::{Claimed, Visitor, Visitors};
+use crate::types::{ClientId, HostName, SessionId};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+/// Answers every question with the visitor it was given, and remembers what it was asked.
+#[derive(Default)]
+pub(super) struct Road {
+    pub(super) visitor: Mutex<Option<Visitor>>,
+    pub(super) asked: Mutex<Vec<Claimed>>,
+    pub(super) ended: Mutex<Vec<SessionId>>,
+    /// What is wrong with the store.
+    pub(super) away: Mutex<bool>,
+}
+
+impl Road {
+    fn answer(&self) -> Result<Visitor, Refusal> {
+        if *self.away.lock() {
+            return Err(Code::StoreUnavailable.into());
+        }
+        let visitor = self.visitor.lock().clone();
+        visitor.ok_or_else(|| Code::SessionRequired.into())
+    }
+}
+
+#[async_trait]
+impl Visitors for Road {
+    async fn by_assertion(
+        &self,
+        _: &ClientId,
+        hosts: &[HostName],
+        _: &str,
+    ) -> Result<Visitor, Refusal> {
+        let visitor = self.answer()?;
+        match hosts.contains(&visitor.host) {
+            true => Ok(visitor),
+            false => Err(Code::AssertionAudience.into()),
+        }
+    }
+
+    async fn by_token(&self, claimed: &Claimed) -> Result<Visitor, Refusal> {
+        self.asked.lock().push(claimed.clone());
+        self.answer()
+    }
+
+    async fn end_session(&self, session: SessionId) -> Result<(), Refusal> {
+        self.ended.lock().push(session);
+        Ok(())
+    }
+}
