@@ -7,12 +7,15 @@ use crate::support::services::{Peer, Reply, Services, Setup};
 use auth_manager::demo::door::Person;
 use serde_json::{Value, json};
 
-/// What the configuration says of it; `limited` has no scope but `users:read`.
+/// What the configuration says of it, of one that has `sessions` alone, and of one with every scope.
 const CLIENTS: &str = "[[clients]]\nid = \"helpdesk\"\n\
     scopes = [\"users:read\", \"users:write\", \"sessions\", \"admin\"]\n\
     certificate_names = [\"helpdesk.internal\"]\n\
     [[clients]]\nid = \"watcher\"\nscopes = [\"sessions\"]\n\
-    certificate_names = [\"watcher.internal\"]\n";
+    certificate_names = [\"watcher.internal\"]\n\
+    [[clients]]\nid = \"everything\"\n\
+    scopes = [\"users:read\", \"users:write\", \"sessions\", \"admin\", \"introspect\", \"exchange\"]\n\
+    certificate_names = [\"everything.internal\"]\n";
 
 /// Generous: not what is tried here.
 const RATE: &str = "rate = 10000\nburst = 10000";

@@ -43,7 +43,7 @@ async fn a_stranger_that_knows_only_the_document_finds_nothing_it_does_not_say()
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let identity = desk.services.authority.client(&["helpdesk.internal"]);
+    let identity = desk.services.authority.client(&["everything.internal"]);
     let certificate = write("client.pem", &identity.certificate);
     let key = write("client-key.pem", &identity.key);
     let ca = desk.services.path("ca.pem").display().to_string();
