@@ -11,8 +11,9 @@
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
 //! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers,
-//! `keys/` signs and seals, `jwks/` knows the keys of others, `backup/` brings store and keys
-//! elsewhere, `portal/` is what a visitor sees, `runtime/` wires everything and owns the listeners.
+//! `keys/` signs and seals, `jwks/` knows the keys of others, `audit/` accounts for what was done,
+//! `backup/` brings store and keys elsewhere, `portal/` is what a visitor sees, `runtime/` wires
+//! everything and owns the listeners.
 
 // Leaves: import nothing of ours but each other.
 pub mod error;
@@ -25,6 +26,9 @@ pub mod jwks;
 pub mod keys;
 pub mod store;
 pub mod tls;
+
+// Who did what: rests on store and keys.
+pub mod audit;
 
 // What it is for.
 pub mod api;

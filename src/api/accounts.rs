@@ -2,6 +2,7 @@
 //! app, so that the pair names it, also while there is none yet.
 
 use super::Routes;
+use super::caller::Caller;
 use super::granted::{Granted, ReadUsers, WriteUsers};
 use super::openapi::{AsksTheApp, IfNone, NeedsPrecondition};
 use super::problem::Problem;
@@ -268,14 +269,20 @@ async fn link(
     let act = async |order: Order<Remote>| {
         let pair = Pair::of(&api, (&app, &user)).await?;
         order.precondition.judge_required(pair.tag().as_deref())?;
-        give(&api, pair, &order.body.remote, order.dry_run()).await
+        give(&api, &caller, pair, &order.body.remote, order.dry_run()).await
     };
     order.once(&api, &caller, act).await
 }
 
-async fn give(api: &Api, pair: Pair, remote: &RemoteId, dry_run: bool) -> Result<Done, Problem> {
+async fn give(
+    api: &Api,
+    caller: &Caller,
+    pair: Pair,
+    remote: &RemoteId,
+    dry_run: bool,
+) -> Result<Done, Problem> {
     let terms = api.terms.load();
-    let desk = api.desk(&terms);
+    let desk = api.desk(&terms, caller);
     let linked = desk.link(&pair.user, &pair.app, remote, pair.account, dry_run);
     let linked = linked.await?;
     let outcome = AccountOutcome {
@@ -316,7 +323,7 @@ async fn unlink(
         let account = pair.account()?;
         order.precondition.judge_required(tag.as_deref())?;
         let terms = api.terms.load();
-        let unlinked = api.desk(&terms).unlink(account, dry_run).await?;
+        let unlinked = api.desk(&terms, &caller).unlink(account, dry_run).await?;
         let outcome = AccountOutcome {
             dry_run,
             changed: unlinked.former.is_some(),
@@ -376,8 +383,8 @@ async fn resolve(
             return Err(problem.detail("The account is in no conflict."));
         }
         match order.body {
-            Decision::Adopt { remote } => give(&api, pair, &remote, dry_run).await,
-            Decision::Retry {} => make(&api, pair, dry_run).await,
+            Decision::Adopt { remote } => give(&api, &caller, pair, &remote, dry_run).await,
+            Decision::Retry {} => make(&api, &caller, pair, dry_run).await,
         }
     };
     order.once(&api, &caller, act).await
@@ -411,13 +418,13 @@ async fn provision(
             return Err(Code::ApiNotFound.into());
         }
         order.precondition.judge_required(tag.as_deref())?;
-        make(&api, pair, dry_run).await
+        make(&api, &caller, pair, dry_run).await
     };
     order.once(&api, &caller, act).await
 }
 
-async fn make(api: &Api, pair: Pair, dry_run: bool) -> Result<Done, Problem> {
-    let Some(context) = api.apps.context(&pair.app) else {
+async fn make(api: &Api, caller: &Caller, pair: Pair, dry_run: bool) -> Result<Done, Problem> {
+    let Some(context) = api.apps.context(&pair.app, api.witness(caller)) else {
         let problem = Problem::new(Code::ApiConflict, "the app is configured no more");
         return Err(problem.detail("The app is configured no more."));
     };
@@ -435,7 +442,7 @@ async fn make(api: &Api, pair: Pair, dry_run: bool) -> Result<Done, Problem> {
         return Ok(outcome.done(Some(account)));
     }
     let terms = api.terms.load();
-    let desk = api.desk(&terms);
+    let desk = api.desk(&terms, caller);
     let made = desk.provision(&context, &user, account).await?;
     Ok(outcome.done(Some(made)))
 }

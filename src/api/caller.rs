@@ -12,15 +12,19 @@
 //! let forged = auth_manager::api::Caller(todo!());
 //! ```
 
-use super::bearer::Wrong;
+use super::bearer::{OneUse, Wrong};
 use super::problem::Problem;
 use super::registry::{Client, Clients, Holder};
 use super::state::Api;
 use crate::error::Code;
+use crate::store::{Claim, Claimed};
+use crate::telemetry::RequestId;
 use crate::tls::Peer;
 use crate::types::{ClientId, HostName, Scope};
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::FromRequestParts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 use http::{Extensions, HeaderValue};
@@ -29,6 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// Longest bearer in bytes.
 const LONGEST: usize = 8192;
@@ -42,6 +47,7 @@ struct Facts {
     certificate: Option<Arc<Peer>>,
     bearer: Option<Bearer>,
     scopes: BTreeSet<Scope>,
+    request: Option<RequestId>,
 }
 
 /// Which kind of bearer a caller brought.
@@ -102,6 +108,11 @@ impl Caller {
     #[must_use]
     pub fn brought_both(&self) -> bool {
         self.0.certificate.is_some() && self.0.bearer.is_some_and(|b| b != Bearer::Static)
+    }
+
+    /// The id of the request.
+    pub(super) fn request_id(&self) -> Option<&RequestId> {
+        self.0.request.as_ref()
     }
 
     /// Takes one request's worth of its allowance.
@@ -193,6 +204,7 @@ pub(super) async fn authenticate(
         certificate,
         bearer,
         scopes,
+        request: extensions.get::<RequestId>().cloned(),
     })))
 }
 
@@ -228,15 +240,42 @@ async fn holder_of(api: &Api, clients: &Clients, token: &[u8]) -> Result<Held, P
     let Some(client) = clients.of_subject(token.issuer, token.sub) else {
         return refused(true, "its issuer and sub are no client's");
     };
+    if let Some(one) = &token.assertion {
+        use_up(api, &client, one).await?;
+    }
     Ok(Held {
         client,
         kind: match token.assertion {
-            true => Bearer::Assertion,
-            false => Bearer::Token,
+            Some(_) => Bearer::Assertion,
+            None => Bearer::Token,
         },
         scopes: token.scopes,
         thumbprint: token.thumbprint,
     })
+}
+
+/// A client assertion is good once, on whichever replica (T18): the first to claim it has it.
+async fn use_up(api: &Api, client: &Client, one: &OneUse) -> Result<(), Problem> {
+    let now = api.clock.now();
+    let life = one.dies.since(now);
+    let holder = Uuid::now_v7();
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(digest(&SHA256, holder.as_bytes()).as_ref());
+    let claim = Claim {
+        client: client.config.id.clone(),
+        key: format!("jti:{}", URL_SAFE_NO_PAD.encode(one.jti)),
+        // No two are the same: a claim that stands is always another's.
+        fingerprint,
+        holder,
+        lease: life,
+        keep: life,
+        // It has no answer that could be too many.
+        most: u32::MAX,
+    };
+    match api.store.claim(&claim, now).await? {
+        Claimed::Ours => Ok(()),
+        _ => refused(true, "its jti was used before"),
+    }
 }
 
 /// The one bearer of a request (RFC 6750 §2.1); never from its query or body.

@@ -1,6 +1,7 @@
 //! `/api/v1/sessions`: who is signed in, and ending it.
 
 use super::Routes;
+use super::caller::Caller;
 use super::granted::{Granted, Sessions};
 use super::problem::Problem;
 use super::rest::order::Tried;
@@ -236,7 +237,7 @@ async fn revoke_one(
         let session = known(&api, &session).await?;
         let tag = answer::tag(&Shown::from(session.clone()));
         order.precondition.judge(Some(&tag))?;
-        end(&api, &Ends::Session(session.id), order.dry_run()).await
+        end(&api, &caller, &Ends::Session(session.id), order.dry_run()).await
     };
     order.once(&api, &caller, act).await
 }
@@ -341,14 +342,14 @@ async fn revoke(
                 "Many people would be signed out: say confirm={word}, or dry_run=true first."
             )));
         }
-        end(&api, &which, dry_run).await
+        end(&api, &caller, &which, dry_run).await
     };
     order.once(&api, &caller, act).await
 }
 
-async fn end(api: &Api, which: &Ends, dry_run: bool) -> Result<Done, Problem> {
+async fn end(api: &Api, caller: &Caller, which: &Ends, dry_run: bool) -> Result<Done, Problem> {
     let terms = api.terms.load();
-    let ended_sessions = api.desk(&terms).revoke(which, dry_run).await?;
+    let ended_sessions = api.desk(&terms, caller).revoke(which, dry_run).await?;
     let outcome = RevokeOutcome {
         dry_run,
         ended_sessions,

@@ -1,7 +1,9 @@
 //! What endpoints share; made once by `runtime`.
 
 use super::bearer::Bearers;
+use super::caller::Caller;
 use super::registry::Clients;
+use crate::audit::{Actor, Audit, Witness};
 use crate::config::{ApiListener, AudienceConfig};
 use crate::identity;
 use crate::identity::Visitors;
@@ -46,21 +48,34 @@ pub struct Api {
     pub jwks_age: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.
+    pub audit: Arc<Audit>,
 }
 
 /// The apps that are served now.
 pub trait Apps: Send + Sync {
-    /// What provisioning an account of this app needs; `None`: it is not configured.
-    fn context(&self, app: &AppId) -> Option<identity::Context>;
+    /// What provisioning an account of this app needs, for whoever it is done for; `None`: it is not
+    /// configured.
+    fn context(&self, app: &AppId, witness: Witness) -> Option<identity::Context>;
 }
 
 impl Api {
-    /// Where orders are taken.
-    pub(super) fn desk<'a>(&'a self, terms: &'a Terms) -> Desk<'a> {
+    /// Whom the audit trail says that a call's doings are by.
+    pub(super) fn witness(&self, caller: &Caller) -> Witness {
+        let witness = self.audit.by(Actor::Client(caller.id().clone()));
+        match caller.request_id() {
+            Some(id) => witness.request(id.as_str()),
+            None => witness,
+        }
+    }
+
+    /// Where a caller's orders are taken.
+    pub(super) fn desk<'a>(&'a self, terms: &'a Terms, caller: &Caller) -> Desk<'a> {
         Desk {
             store: &*self.store,
             terms,
             now: self.clock.now(),
+            by: self.witness(caller).by(),
         }
     }
 }

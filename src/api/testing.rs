@@ -46,7 +46,7 @@ impl Visitors for Road {
         self.answer()
     }
 
-    async fn end_session(&self, session: SessionId) -> Result<(), Refusal> {
+    async fn end_session(&self, session: SessionId, _: &crate::store::By) -> Result<(), Refusal> {
         self.ended.lock().push(session);
         Ok(())
     }

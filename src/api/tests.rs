@@ -2,13 +2,19 @@
 
 use super::testing::Road;
 use super::*;
-use crate::config::{ApiListener, ClientConfig};
+use crate::audit::{Audit, Settings};
+use crate::config::{
+    ApiIssuerConfig, ApiIssuerProfile, ApiListener, BearerAlgorithm, BearerSubject, ClientConfig,
+    JwksSource, TokenTyp,
+};
+use crate::demo::door::Minter;
+use crate::jwks::{KeySet, KeySource};
 use crate::keys::pairwise::PairwiseKey;
 use crate::keys::{PasswordRoot, master::MasterKey, random, rotation};
 use crate::store::SqliteStore;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::{Peer, PeerName};
-use crate::types::{ClientId, Clock, Scope, SystemClock};
+use crate::types::{ClientId, Clock, IssuerId, Scope, Subject, SystemClock};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::{Body, Bytes};
@@ -34,9 +40,32 @@ fn client(id: &str, scopes: &[&str]) -> ClientConfig {
     }
 }
 
+/// Whoever signs access tokens.
+fn issuer(minter: &Minter) -> Arc<BearerIssuer> {
+    let config = ApiIssuerConfig {
+        id: IssuerId::new("services").unwrap(),
+        issuer: "https://id.internal".into(),
+        profile: ApiIssuerProfile::AccessToken,
+        typ: TokenTyp::AccessToken,
+        jwks: JwksSource::File("none".into()),
+        algorithms: vec![BearerAlgorithm::ES256],
+        refresh: Duration::from_secs(300),
+        cooldown: Duration::from_secs(10),
+        stale_limit: Duration::from_secs(60),
+        leeway: Duration::from_secs(30),
+        max_lifetime: Duration::from_secs(3600),
+        jti_entries: 1024,
+    };
+    let accepted = BearerIssuer::algorithms(&config);
+    let set = KeySet::parse(minter.jwks().as_bytes(), &accepted).unwrap();
+    let keys = KeySource::fixed(config.id.clone(), set, Arc::new(SystemClock));
+    BearerIssuer::new(config, keys)
+}
+
 struct Bed {
     api: Arc<Api>,
     router: Router,
+    minter: Minter,
     _folder: tempfile::TempDir,
 }
 
@@ -49,7 +78,8 @@ impl Bed {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("x.db")).await.unwrap();
         let master = MasterKey::from_bytes(&random::bytes::<32>().unwrap()).unwrap();
-        let ring = rotation::ensure(&store, &master, SystemClock.now())
+        let audit = Arc::new(Audit::new(Arc::new(SystemClock), Settings::default()));
+        let ring = rotation::ensure(&store, &master, SystemClock.now(), &audit.bridge())
             .await
             .unwrap();
         let mut listener = ApiListener {
@@ -68,27 +98,38 @@ impl Bed {
         let mut hook = client("hook", &["hooks", "introspect"]);
         let hash = digest(&SHA256, SECRET.as_bytes());
         hook.static_bearer_sha256 = vec![hash.as_ref().try_into().unwrap()];
+        let mut admin = client("admin", &["admin"]);
+        admin.bearer = Some(BearerSubject {
+            issuer: IssuerId::new("services").unwrap(),
+            sub: Subject::new("admin").unwrap(),
+        });
         let clients = [
             client("reader", &["users:read"]),
             client("asker", &["introspect"]),
-            client("admin", &["admin"]),
+            admin,
             hook,
         ];
+        let minter = Minter::generate().unwrap();
         let api = Arc::new(Api {
             clock: Arc::new(SystemClock),
             store: Arc::new(store),
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            bearers: Bearers::new(
+                vec![issuer(&minter)],
+                listener.audience.clone(),
+                Arc::new(SystemClock),
+            ),
             audiences: ArcSwap::default(),
             visitors: Arc::new(Road::default()),
             pairwise: PairwiseKey::of(&PasswordRoot::from_bytes([1; 32])).unwrap(),
-            bearers: Bearers::new(Vec::new(), listener.audience.clone(), Arc::new(SystemClock)),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),
             listener,
             jwks_age: Duration::from_secs(300),
             metrics: Metrics::new(Default::default()),
+            audit,
         });
         let more = Router::new()
             .route("/panic", get(panics))
@@ -115,8 +156,24 @@ impl Bed {
         Self {
             api,
             router,
+            minter,
             _folder: folder,
         }
+    }
+
+    /// An access token of `sub`.
+    fn token(&self, sub: &str) -> String {
+        let now = SystemClock.now().0;
+        let header =
+            serde_json::json!({ "alg": "ES256", "kid": self.minter.kid(), "typ": "at+jwt" });
+        let claims = serde_json::json!({
+            "iss": "https://id.internal", "aud": "https://api.internal", "sub": sub,
+            "iat": now, "exp": now + 60,
+        });
+        let claims = claims.to_string();
+        self.minter
+            .sign(&header.to_string(), claims.as_bytes())
+            .unwrap()
     }
 
     async fn ask(&self, request: Request<Body>) -> Answer {
@@ -134,7 +191,11 @@ impl Bed {
 struct NoApps;
 
 impl state::Apps for NoApps {
-    fn context(&self, _: &crate::types::AppId) -> Option<crate::identity::Context> {
+    fn context(
+        &self,
+        _: &crate::types::AppId,
+        _: crate::audit::Witness,
+    ) -> Option<crate::identity::Context> {
         None
     }
 }
@@ -302,6 +363,17 @@ async fn changes_of_admin_may_need_both_credentials() {
     );
     let answer = bed.ask(ask("GET", CLIENTS, &["admin.internal"], &[])).await;
     assert_eq!(answer.status, 200);
+    let token = format!("Bearer {}", bed.token("admin"));
+    let answer = bed.ask(ask("POST", "/admin", &[], &[&token])).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (403, "api.both_needed")
+    );
+    let both = ask("POST", "/admin", &["admin.internal"], &[&token]);
+    assert_eq!(bed.ask(both).await.status, 200);
+    // Of two clients they are none.
+    let other = ask("POST", "/admin", &["reader.internal"], &[&token]);
+    assert_eq!(bed.ask(other).await.status, 401);
 }
 
 #[tokio::test]

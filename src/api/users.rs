@@ -308,7 +308,7 @@ async fn set(
         let reason = bounded("reason", order.body.reason)?;
         let reason = reason.as_deref().unwrap_or(REASON);
         let terms = api.terms.load();
-        let desk = api.desk(&terms);
+        let desk = api.desk(&terms, caller);
         let set = desk
             .set_state(&read, state, reason, exactly, dry_run)
             .await?;

@@ -3,7 +3,7 @@
 //! one, with its real configuration file.
 
 use super::check::report::Report;
-use super::smoke;
+use super::{operator, smoke};
 use crate::config::Config;
 use crate::demo::door::{self, Door, DoorOptions, Minter, Scheme};
 use crate::demo::mattermost::{Options as StandInOptions, StandIn};
@@ -257,8 +257,10 @@ async fn disable_denis(config: &Config) -> anyhow::Result<()> {
         at: now,
     };
     let user = store.saw_user(&seen).await?;
+    let by = runtime::audit_of(config, Arc::new(SystemClock)).by(operator::operator());
+    let (state, why) = (UserState::Disabled, "disabled for the demo");
     store
-        .set_user_state(user.id, UserState::Disabled, "disabled for the demo", now)
+        .set_user_state(user.id, state, why, now, &by.by())
         .await?;
     Ok(())
 }

@@ -165,7 +165,7 @@ async fn rotate(
     let signs = |kind: &KeyKind| ring.signing(*kind).is_ok();
     let (known, first): (Vec<_>, Vec<_>) = kinds.into_iter().partition(signs);
     if !first.is_empty() && !dry_run {
-        ring = rotation::ensure(store, &master, stage.now).await?;
+        ring = rotation::ensure(store, &master, stage.now, &stage.by()).await?;
     }
     for kind in first {
         match dry_run {
@@ -206,7 +206,7 @@ async fn rotate_one(
             ));
         }
         Rotation::Announce => {
-            let kid = rotation::announce(store, master, kind, now).await?;
+            let kid = rotation::announce(store, master, kind, now, &stage.by()).await?;
             if !at_once {
                 return print(format!(
                     "{kind}: {kid} is announced. A running bridge lets it sign from {}; then the \
@@ -227,7 +227,7 @@ async fn rotate_one(
     if dry_run {
         return print(format!("{kind}: {kid} would sign from now on"));
     }
-    rotation::promote(store, master, &kid, now).await?;
+    rotation::promote(store, master, &kid, now, &stage.by()).await?;
     print(format!(
         "{kind}: {kid} signs from now on; the former one only verifies"
     ))
@@ -270,6 +270,6 @@ async fn revoke(stage: &Stage, beginning: &str, dry_run: bool) -> anyhow::Result
         ));
     }
     stage.as_owner()?;
-    rotation::revoke(&*stage.store, &stage.master()?, kid, stage.now).await?;
+    rotation::revoke(&*stage.store, &stage.master()?, kid, stage.now, &stage.by()).await?;
     print(format!("{kid} is revoked{then}"))
 }

@@ -168,6 +168,10 @@ pub(super) async fn rewrap(
         }
     };
     let progress = rewrap::rewrap(store, &master, &mut tell).await?;
+    if progress.done > 0 {
+        let event = runtime::rewrapped(&stage.witness(), &master, &progress);
+        stage.record(event).await?;
+    }
     if as_json {
         let after = Census::take(store).await?;
         let left: u64 = SealedKind::ALL
@@ -269,6 +273,7 @@ async fn forget(
                     EndReason::Expired,
                     stage.now,
                     stage.now,
+                    &stage.by(),
                 )
                 .await?;
             store.session_closed(*id).await?;

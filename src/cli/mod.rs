@@ -2,9 +2,10 @@
 //! what only an operator asks (`check`, `init`). What does not: anything that a running bridge does.
 //!
 //! Beside the commands: `stage` is what a command stands on, `person` finds whom an operator means,
-//! `out` prints.
+//! `operator` who runs it, `out` prints.
 
 mod accounts;
+mod audit;
 mod backup;
 mod check;
 mod clients;
@@ -14,6 +15,7 @@ mod init;
 mod keys;
 mod master;
 mod migrate;
+mod operator;
 mod out;
 mod person;
 mod person_data;
@@ -86,6 +88,13 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Who did what: look, export, and prove that nothing was changed.
+    Audit {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: audit::Audit,
+    },
     /// Services that may call the api listener, and bearers for them.
     Clients {
         #[command(subcommand)]
@@ -119,6 +128,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),

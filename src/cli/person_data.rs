@@ -4,6 +4,7 @@
 use super::out::{Table, count, json, print};
 use super::person;
 use super::stage::Stage;
+use crate::audit::Kind;
 use crate::runtime;
 use crate::store::archive::{Cell, Erasure, PersonRows, Place};
 use crate::store::{EndReason, SessionFilter, StoreError, User, Which};
@@ -101,13 +102,16 @@ impl Erase {
         let until = stage.now + stage.longest_tombstone();
         let ended = stage
             .store
-            .end_sessions(&which, EndReason::Revoked, until, stage.now)
+            .end_sessions(&which, EndReason::Revoked, until, stage.now, &stage.by())
             .await?;
         if !self.force {
             closed(stage, &user).await?;
         }
         // What there is now: ending sessions leaves tombstones.
         let rows = place.person(user.id).await?;
+        // On record first: what an erasure takes away must not be the word of it, too.
+        let event = stage.witness().event(Kind::UserErased).user(user.id);
+        stage.record(event).await?;
         let erased = match place.erase(user.id, self.force, stage.now).await {
             Err(StoreError::Changed) => {
                 bail!("the person has signed in meanwhile: run this again, or disable them first")

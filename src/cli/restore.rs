@@ -3,14 +3,17 @@
 use super::backup::progress;
 use super::out::{clean, count, print};
 use super::stage::{as_owner, block_on, load, longest_tombstone};
-use super::{ConfigFile, EX_CONFIG};
-use crate::backup::{Backup, BackupError};
+use super::{ConfigFile, EX_CONFIG, operator};
+use crate::audit::Kind;
+use crate::backup::{Backup, BackupError, Manifest};
+use crate::config::Config;
 use crate::runtime;
 use crate::store::StoreError;
 use crate::store::archive::{Load, Loaded};
 use crate::types::{Clock as _, SystemClock, Timestamp};
 use anyhow::bail;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Restore a backup, on either engine; the bridge must be stopped. All sessions end, and the signing
 /// keys of the backup are revoked: what was ended since it was made must not come back.
@@ -77,7 +80,10 @@ impl Restore {
                 now,
             };
             match backup.restore(&place, &how).await {
-                Ok(loaded) => print(report(&loaded, made))?,
+                Ok(loaded) => {
+                    record(&config, &loaded, &contents.manifest).await?;
+                    print(report(&loaded, made))?;
+                }
                 Err(BackupError::Store(StoreError::Busy)) => bail!(
                     "a bridge or a command has the store open: stop every replica first, with systemd by `systemctl stop auth-manager.socket auth-manager.service`"
                 ),
@@ -91,6 +97,22 @@ impl Restore {
             Ok(0)
         })
     }
+}
+
+/// Into the restored trail: what follows in it is of now, what stands before of then.
+async fn record(config: &Config, loaded: &Loaded, manifest: &Manifest) -> anyhow::Result<()> {
+    let store = runtime::store_of(&config.store).await?;
+    let audit = runtime::audit_of(config, Arc::new(SystemClock));
+    let event = audit
+        .by(operator::operator())
+        .event(Kind::StoreRestored)
+        .detail("made_at", manifest.made_at)
+        .detail("program", manifest.program.as_str())
+        .detail("rows", loaded.rows)
+        .detail("sessions", loaded.ended)
+        .detail("keys", loaded.keys);
+    audit.record(&*store, event).await?;
+    Ok(())
 }
 
 fn report(loaded: &Loaded, made: Timestamp) -> String {

@@ -1,12 +1,13 @@
 //! What a command stands on: the configuration, the store, the time. The store is opened as the
 //! bridge does it; a running bridge notices what is written there by its revocation log.
 
-use super::{ConfigFile, EX_CONFIG};
+use super::{ConfigFile, EX_CONFIG, operator};
+use crate::audit::{Audit, Event, Witness};
 use crate::config::{AppConfig, Config, StoreConfig};
 use crate::identity::orders::{Desk, Terms};
 use crate::keys::master::MasterKey;
 use crate::runtime;
-use crate::store::Store;
+use crate::store::{By, Store};
 use crate::types::{AppId, Clock as _, SystemClock, Timestamp};
 use anyhow::{Context as _, bail};
 use std::os::unix::fs::MetadataExt as _;
@@ -19,6 +20,7 @@ pub(super) struct Stage {
     pub(super) config: Config,
     pub(super) store: Arc<dyn Store>,
     pub(super) now: Timestamp,
+    audit: Audit,
     terms: Terms,
 }
 
@@ -46,6 +48,7 @@ pub(super) fn on_store(
         }
         let store = runtime::store_of(&config.store).await?;
         let stage = Stage {
+            audit: runtime::audit_of(&config, Arc::new(SystemClock)),
             terms: runtime::terms_of(&config),
             config,
             store,
@@ -92,12 +95,29 @@ impl Stage {
             store: &*self.store,
             terms: &self.terms,
             now: self.now,
+            by: self.by(),
         }
     }
 
     /// The master key and its predecessors.
     pub(super) fn master(&self) -> anyhow::Result<MasterKey> {
         Ok(runtime::master_of(&self.config.keys)?)
+    }
+
+    /// Whoever runs this: whom the audit trail names.
+    pub(super) fn witness(&self) -> Witness {
+        self.audit.by(operator::operator())
+    }
+
+    /// Writes a record that is no change in the store.
+    pub(super) async fn record(&self, event: Event) -> anyhow::Result<()> {
+        self.audit.record(&*self.store, event).await?;
+        Ok(())
+    }
+
+    /// Whoever runs this, for the store.
+    pub(super) fn by(&self) -> By {
+        self.witness().by()
     }
 
     /// The longest time that a tombstone of any app stands.
@@ -137,6 +157,6 @@ pub(super) fn foreign_owner(store: &StoreConfig) -> Option<u32> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let there = std::fs::metadata(path).or_else(|_| std::fs::metadata(folder));
     let owner = there.ok()?.uid();
-    let me = std::fs::metadata(Path::new("/proc/self")).ok()?.uid();
+    let me = operator::uid()?;
     (owner != me).then_some(owner)
 }

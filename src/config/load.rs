@@ -3,8 +3,10 @@
 use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
-use super::{AppConfig, Config, api, apps, audiences, clients, sections};
-use std::collections::HashSet;
+use super::{AppConfig, Config, Fingerprint, api, apps, audiences, clients, sections};
+use aws_lc_rs::digest::{Context, SHA256};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -119,6 +121,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let store = sections::store(&root.table("store"));
     let keys = sections::keys(&root.table("keys"));
     let portal = sections::portal(&root.table("portal"));
+    let audit = sections::audit(&root.table("audit"));
     let instance = proxy.as_ref().map(|proxy| proxy.address);
     let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
     let limits = sections::limits(&root.table("limits"));
@@ -222,10 +225,46 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         clients: services,
         audiences: receivers,
         portal,
+        audit,
         traces,
         limits,
+        fingerprint: fingerprint(main, more),
         insecure: problems.insecure(),
     })
+}
+
+/// Hashes of what the files say. Each that is read here has been parsed already.
+fn fingerprint(main: &Source, more: &[Source]) -> Fingerprint {
+    let mut files = Context::new(&SHA256);
+    let mut sections: BTreeMap<String, Context> = BTreeMap::new();
+    for source in std::iter::once(main).chain(more) {
+        files.update(&(source.text.len() as u64).to_be_bytes());
+        files.update(source.text.as_bytes());
+        let table: toml::Table = source.text.parse().unwrap_or_default();
+        for (name, value) in table {
+            let hash = sections
+                .entry(name)
+                .or_insert_with(|| Context::new(&SHA256));
+            hash.update(value.to_string().as_bytes());
+        }
+    }
+    let hex = |hash: Context| {
+        let digits = hash.finish();
+        digits
+            .as_ref()
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+    };
+    Fingerprint {
+        files: hex(files),
+        sections: sections
+            .into_iter()
+            .map(|(name, hash)| (name, hex(hash)))
+            .collect(),
+    }
 }
 
 /// Complains when another table has the same value, ASCII case ignored as hosts do.

@@ -3,6 +3,7 @@
 use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig};
 use crate::types::{AppId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,10 +34,14 @@ pub struct Config {
     pub audiences: Vec<AudienceConfig>,
     /// What visitors' pages say.
     pub portal: PortalConfig,
+    /// The audit trail.
+    pub audit: AuditConfig,
     /// Where traces go; `None`: none are made.
     pub traces: Option<TracesConfig>,
     /// Limits of the bridge as a whole.
     pub limits: Limits,
+    /// What the files said, as hashes: for the audit trail.
+    pub fingerprint: Fingerprint,
     /// Active `insecure_…` settings, as key paths: listed at start and in `/readyz`.
     pub insecure: Vec<String>,
 }
@@ -347,6 +352,34 @@ pub struct PortalConfig {
     pub organisation: String,
     /// Whom to ask: a text or an e-mail address. Default: none.
     pub contact: String,
+}
+
+/// `[audit]`.
+#[derive(Debug, Clone)]
+pub struct AuditConfig {
+    /// Whether records name e-mail addresses. Default false: people are shadow user ids.
+    pub email: bool,
+    /// Whether records name the addresses of clients. Default false.
+    pub client_address: bool,
+    /// How this replica is called in records. Default: the machine's host name.
+    pub replica: Option<String>,
+    /// A checkpoint is signed after so many records. Default 1000.
+    pub checkpoint_records: usize,
+    /// And, when there is any new record, after so long. Default 10 min.
+    pub checkpoint_every: Duration,
+    /// Folder that checkpoints are written to as well; `None`: they are in the store only.
+    pub checkpoints: Option<PathBuf>,
+    /// How long records are kept. Default 400 days.
+    pub keep: Duration,
+}
+
+/// What the configuration's files said, as SHA-256 in hex. They name no secret, only where one is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Of all files, byte for byte.
+    pub files: String,
+    /// Of each top-level section and key, by name: comments and spelling don't count.
+    pub sections: BTreeMap<String, String>,
 }
 
 /// `[telemetry.traces]`.

@@ -4,8 +4,8 @@ use super::reader::{Table, shown};
 use super::secret::SecretError;
 use super::units::format_duration;
 use super::{
-    IssuerConfig, IssuerProfile, JwksSource, KeysConfig, Limits, OpsListener, PortalConfig,
-    ProxyListener, ProxyTls, ReplayMode, StoreConfig, TracesConfig,
+    AuditConfig, IssuerConfig, IssuerProfile, JwksSource, KeysConfig, Limits, OpsListener,
+    PortalConfig, ProxyListener, ProxyTls, ReplayMode, StoreConfig, TracesConfig,
 };
 use crate::types::IssuerId;
 use std::net::{IpAddr, SocketAddr};
@@ -351,6 +351,43 @@ pub(super) fn portal(table: &Table<'_>) -> PortalConfig {
     PortalConfig {
         organisation: text("organisation"),
         contact: text("contact"),
+    }
+}
+
+/// `[audit]`.
+pub(super) fn audit(table: &Table<'_>) -> AuditConfig {
+    let replica = table.text("replica").map(str::to_owned);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if let Some(name) = &replica
+        && (name.is_empty() || name.len() > 60 || !name.chars().all(plain))
+    {
+        table.complain(
+            "replica",
+            format!("{} is not a name for a replica.", shown(name)),
+            "Use 1 to 60 of a-z, A-Z, 0-9, -, _ and the dot.",
+        );
+    }
+    let checkpoints = table.path("checkpoints");
+    if let Some(folder) = &checkpoints
+        && !folder.is_dir()
+    {
+        table.complain(
+            "checkpoints",
+            format!("The folder {} does not exist.", folder.display()),
+            format!(
+                "Run `mkdir -p {}`, and let the bridge write there.",
+                folder.display()
+            ),
+        );
+    }
+    AuditConfig {
+        email: table.flag("email", false),
+        client_address: table.flag("client_address", false),
+        replica,
+        checkpoint_records: table.count("checkpoint_records", 1_000, 1..=100_000),
+        checkpoint_every: table.duration("checkpoint_every", seconds(600), seconds(10)..=hours(24)),
+        checkpoints,
+        keep: table.duration("keep", hours(400 * 24), hours(24)..=hours(3_660 * 24)),
     }
 }
 

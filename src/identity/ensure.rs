@@ -33,7 +33,7 @@ pub async fn ensure(context: &Context, user: &User, now: Timestamp) -> Result<Re
             };
             context
                 .store
-                .save_account(&forgotten)
+                .save_account(&forgotten, &context.witness.clone().by())
                 .await
                 .map_err(store_refusal)?;
             attempt(context, user, now).await.map_err(|f| f.refusal())
@@ -125,7 +125,7 @@ async fn attempt(context: &Context, user: &User, now: Timestamp) -> Result<Ready
         account.detail = String::new();
         account = context
             .store
-            .save_account(&account)
+            .save_account(&account, &context.witness.clone().by())
             .await
             .map_err(store_refusal)?;
     }
@@ -146,6 +146,8 @@ async fn record(
     asserted: Asserted,
     known: bool,
 ) -> Result<Account, Refusal> {
+    let made = matches!(ensured, Ensured::Theirs { created: true, .. });
+    let by = context.witness.clone().made_account(made).by();
     match ensured {
         Ensured::Theirs {
             remote,
@@ -184,13 +186,13 @@ async fn record(
             let detail = account.detail.clone();
             context
                 .store
-                .save_account(&account)
+                .save_account(&account, &by)
                 .await
                 .map_err(store_refusal)?;
             return Err(Refusal::new(Code::AccountConflict, detail));
         }
     }
-    match context.store.save_account(&account).await {
+    match context.store.save_account(&account, &by).await {
         Err(StoreError::Taken(_)) => Err(Refusal::new(
             Code::AccountConflict,
             "the account is linked to another person already",
@@ -209,7 +211,8 @@ async fn note(context: &Context, mut account: Account, error: &AppError) {
         _ => AccountOutcome::Refused,
     });
     account.detail = error.to_string();
-    if let Err(error) = context.store.save_account(&account).await {
+    let by = context.witness.clone().by();
+    if let Err(error) = context.store.save_account(&account, &by).await {
         tracing::warn!(app = %context.app, %error, "the failed step could not be recorded");
     }
 }

@@ -13,6 +13,7 @@ pub use memo::{Asserted, Memo};
 pub use visitors::{Claimed, Visitor, Visitors};
 
 use crate::apps::{AppError, Connector, Profile, Strategy};
+use crate::audit::Witness;
 use crate::error::{Code, Refusal};
 use crate::keys::derive::PasswordRoot;
 use crate::store::{Store, User};
@@ -36,6 +37,8 @@ pub struct Context {
     pub root: Arc<PasswordRoot>,
     /// Its counters.
     pub metrics: AppMetrics,
+    /// Whom the records of the audit trail say it is done for.
+    pub witness: Witness,
 }
 
 /// An account that is theirs and settled, with what a login needs.

@@ -3,7 +3,7 @@
 //! so that a decision about a token is the one that a request of the same visitor would meet.
 
 use crate::error::Refusal;
-use crate::store::{Epoch, TokenQuestion, User};
+use crate::store::{By, Epoch, TokenQuestion, User};
 use crate::types::{AppId, ClientId, HostName, SessionId, Timestamp};
 use async_trait::async_trait;
 
@@ -62,5 +62,5 @@ pub trait Visitors: Send + Sync {
     ///
     /// # Errors
     /// When the store does not answer.
-    async fn end_session(&self, session: SessionId) -> Result<(), Refusal>;
+    async fn end_session(&self, session: SessionId, by: &By) -> Result<(), Refusal>;
 }

@@ -11,6 +11,7 @@
 //!   store, and [`schedule`]: when.
 //! - [`session_token`]: the bridge cookie; [`access_token`]: exchanged tokens, whose subjects may be
 //!   [`pairwise`]; [`answer`]: signed answers about both. `compact`: how all of them are written.
+//! - [`audit`]: what signs the audit trail's checkpoints.
 //!
 //! What does not live here: keys of others (`jwks`), certificates
 //! (`tls`), files of secrets that are not keys (`config`).
@@ -20,6 +21,7 @@
 
 pub mod access_token;
 pub mod answer;
+pub mod audit;
 mod compact;
 pub mod derive;
 pub mod master;
@@ -36,6 +38,7 @@ pub mod stream;
 #[cfg(test)]
 mod testing;
 
+pub use audit::{AuditKey, AuditKeyError, AuditPublicKey, Statement, StatementError};
 pub use derive::{PasswordRoot, PasswordRootError};
 pub use master::{FileAccess, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::NoRandomness;

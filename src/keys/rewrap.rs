@@ -6,6 +6,7 @@
 //! What lies in backups and what replicas with the former key still seal is not seen here: look at
 //! the [`Census`] again before a former key is taken out.
 
+use super::audit::AuditKey;
 use super::derive::PasswordRoot;
 use super::master::{MasterKey, MasterKeyId};
 use super::seal::{OpenError, Purpose, RewrapError, SealError};
@@ -124,6 +125,7 @@ fn anew(master: &MasterKey, sealed: &Sealed) -> Result<Option<Vec<u8>>, Refused>
             Purpose::RetiredKey(*kind, id)
         }
         SealedAt::Secret(name) if name == PasswordRoot::STORED_AS => Purpose::PasswordRoot,
+        SealedAt::Secret(name) if name == AuditKey::STORED_AS => Purpose::AuditSeed,
         SealedAt::Secret(name) => {
             let of = name.strip_prefix(BOT_TOKEN).ok_or(Refused::Unknown)?;
             app = AppId::new(of).map_err(|_| Refused::Unknown)?;
@@ -264,16 +266,19 @@ mod tests {
     use super::*;
     use crate::keys::ring::Ring;
     use crate::keys::rotation;
-    use crate::keys::testing::{KeyStore, master};
+    use crate::keys::testing::{KeyStore, master, nobody};
     use crate::store::KeyKind;
     use crate::types::Timestamp;
 
     async fn filled(old: &MasterKey) -> KeyStore {
         let store = KeyStore::default();
-        rotation::ensure(&store, old, Timestamp(0)).await.unwrap();
-        let new = rotation::announce(&store, old, KeyKind::Session, Timestamp(1));
+        rotation::ensure(&store, old, Timestamp(0), &nobody())
+            .await
+            .unwrap();
+        let by = nobody();
+        let new = rotation::announce(&store, old, KeyKind::Session, Timestamp(1), &by);
         let new = new.await.unwrap();
-        rotation::promote(&store, old, &new, Timestamp(2))
+        rotation::promote(&store, old, &new, Timestamp(2), &nobody())
             .await
             .unwrap();
         PasswordRoot::load(&store, old).await.unwrap();

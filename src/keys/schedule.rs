@@ -8,7 +8,7 @@
 use super::master::MasterKey;
 use super::ring::{Ring, RingError};
 use super::rotation::{self, Rotation};
-use crate::store::{KeyKind, KeyState, Store};
+use crate::store::{By, KeyKind, KeyState, Store};
 use crate::types::{KeyId, Timestamp};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -93,6 +93,7 @@ pub async fn step(
     master: &MasterKey,
     schedule: &Schedule,
     now: Timestamp,
+    by: &By,
 ) -> Result<Option<Due>, RingError> {
     let turn = rotation::Turn::take(store, master).await?;
     let ring = Ring::load(store, master).await?;
@@ -100,9 +101,9 @@ pub async fn step(
         return Ok(None);
     };
     match &due {
-        Due::Announce(kind) => turn.announce(*kind, now).await.map(drop)?,
-        Due::Promote(_, kid) => turn.promote(kid, now).await?,
-        Due::Forget(_, kid) => turn.revoke(kid, now).await?,
+        Due::Announce(kind) => turn.announce(*kind, now, by).await.map(drop)?,
+        Due::Promote(_, kid) => turn.promote(kid, now, by).await?,
+        Due::Forget(_, kid) => turn.revoke(kid, now, by).await?,
     }
     Ok(Some(due))
 }
@@ -110,7 +111,7 @@ pub async fn step(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::testing::{KeyStore, master};
+    use crate::keys::testing::{KeyStore, master, nobody};
 
     const DAY: i64 = 24 * 3600;
 
@@ -134,7 +135,10 @@ mod tests {
         now: i64,
     ) -> Vec<Due> {
         let mut done = Vec::new();
-        while let Some(due) = step(store, master, schedule, Timestamp(now)).await.unwrap() {
+        while let Some(due) = step(store, master, schedule, Timestamp(now), &nobody())
+            .await
+            .unwrap()
+        {
             done.push(due);
             assert!(done.len() < 20, "{done:?}");
         }
@@ -144,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn a_year_of_one_kind() {
         let (store, master, schedule) = (KeyStore::default(), master(), schedule());
-        rotation::ensure(&store, &master, Timestamp(0))
+        rotation::ensure(&store, &master, Timestamp(0), &nobody())
             .await
             .unwrap();
         let kind = KeyKind::Session;
@@ -179,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn replicas_that_find_the_same_thing_due_do_it_once() {
         let (store, master, schedule) = (KeyStore::default(), master(), schedule());
-        rotation::ensure(&store, &master, Timestamp(0))
+        rotation::ensure(&store, &master, Timestamp(0), &nobody())
             .await
             .unwrap();
         let at = 29 * DAY;
@@ -197,7 +201,7 @@ mod tests {
     async fn without_a_schedule_only_what_an_operator_announced_is_promoted() {
         let (store, master, mut schedule) = (KeyStore::default(), master(), schedule());
         schedule.rotate_every = None;
-        let ring = rotation::ensure(&store, &master, Timestamp(0))
+        let ring = rotation::ensure(&store, &master, Timestamp(0), &nobody())
             .await
             .unwrap();
         assert_eq!(schedule.next(&ring, KeyKind::Session), None);
@@ -207,7 +211,8 @@ mod tests {
                 .is_empty()
         );
         let now = Timestamp(1000 * DAY);
-        let kid = rotation::announce(&store, &master, KeyKind::Session, now);
+        let by = nobody();
+        let kid = rotation::announce(&store, &master, KeyKind::Session, now, &by);
         let kid = kid.await.unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
         let at = now + schedule.announce;
@@ -221,7 +226,7 @@ mod tests {
     async fn what_a_kind_signs_is_never_forgotten_while_it_may_be_valid() {
         let (store, master, mut schedule) = (KeyStore::default(), master(), schedule());
         schedule.longest.remove(&KeyKind::AccessToken);
-        rotation::ensure(&store, &master, Timestamp(0))
+        rotation::ensure(&store, &master, Timestamp(0), &nobody())
             .await
             .unwrap();
         for day in 0..100 {

@@ -23,6 +23,8 @@ pub enum Purpose<'a> {
     RetiredKey(KeyKind, &'a KeyId),
     /// The root of the derived app passwords.
     PasswordRoot,
+    /// The seed of the audit trail's keys.
+    AuditSeed,
     /// The token of the bot that provisions an app.
     BotToken(&'a AppId),
 }
@@ -49,6 +51,7 @@ impl Purpose<'_> {
                 push_kind(&mut to, *kind);
             }
             Self::PasswordRoot => push_part(&mut to, b"password-root"),
+            Self::AuditSeed => push_part(&mut to, b"audit-seed"),
             Self::BotToken(app) => {
                 push_part(&mut to, b"bot-token");
                 push_part(&mut to, app.as_str().as_bytes());
@@ -271,6 +274,7 @@ mod tests {
             Purpose::RetiredKey(KeyKind::Session, &kid),
             Purpose::RetiredKey(KeyKind::AccessToken, &kid),
             Purpose::PasswordRoot,
+            Purpose::AuditSeed,
             Purpose::BotToken(&chat),
             Purpose::BotToken(&notes),
         ];

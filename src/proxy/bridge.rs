@@ -5,6 +5,7 @@ use super::forward::Tunnels;
 use super::route::{Site, Sites};
 use super::session::Sessions;
 use crate::apps::AppSession;
+use crate::audit::{Audit, Witness};
 use crate::config::{Limits, PortalConfig};
 use crate::identity;
 use crate::keys::derive::PasswordRoot;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// Where a request's time went.
     pub traces: Traces,
 }
@@ -65,6 +68,8 @@ pub struct Bridge {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// Where a request's time went.
     pub traces: Traces,
     /// Live sessions.
@@ -93,6 +98,7 @@ impl Bridge {
             portal: ArcSwap::from_pointee(parts.portal),
             limits: parts.limits,
             metrics: parts.metrics,
+            audit: parts.audit,
             traces: parts.traces,
             sessions: Sessions::default(),
             tunnels: Arc::new(Tunnels::default()),
@@ -136,8 +142,8 @@ impl Bridge {
         PairwiseKey::of(&self.root)
     }
 
-    /// What ensuring an account of this app needs.
-    pub fn identity(&self, site: &Site) -> identity::Context {
+    /// What ensuring an account of this app needs, for whoever it is done for.
+    pub fn identity(&self, site: &Site, witness: Witness) -> identity::Context {
         identity::Context {
             store: self.store.clone(),
             app: site.config.id.clone(),
@@ -146,6 +152,7 @@ impl Bridge {
             strategy: site.strategy.clone(),
             root: self.root.clone(),
             metrics: site.metrics.clone(),
+            witness,
         }
     }
 

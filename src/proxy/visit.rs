@@ -13,17 +13,19 @@ use super::session::heal::{self, Healed};
 use super::swap::{Head, Permit};
 use super::{access, assertion, filter};
 use crate::apps::Route;
+use crate::audit::{self, Actor, Denied};
 use crate::error::{Code, Refusal};
 use crate::telemetry::metrics::ReplayKind;
 use crate::telemetry::request_id::RequestId;
 use crate::telemetry::traces::{Ended, Station, Trace};
-use crate::types::UserId;
+use crate::types::{Subject, UserId};
 use assertion::{Assertion, ReplayVerdict, Verified};
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderValue, SEC_WEBSOCKET_KEY};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,6 +42,9 @@ struct Visit {
     /// The browser's languages, read when there is something to say.
     languages: Option<HeaderValue>,
     user: Option<UserId>,
+    /// Whom the assertion is about, once verified and until it is of no more use.
+    subject: Option<Subject>,
+    client: Option<IpAddr>,
     /// A health check of Pomerium's: one every few seconds, of which nobody wants to read.
     health: bool,
     /// Only of a request that is traced.
@@ -79,6 +84,8 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
         asker: Asker::default(),
         languages: request.headers().get(ACCEPT_LANGUAGE).cloned(),
         user: None,
+        subject: None,
+        client: None,
         health: false,
         trace: bridge.traces.begin(request.headers()),
     };
@@ -95,6 +102,7 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
                 visit.uri.path(),
             );
             refused = Some(refusal.code);
+            visit.account(&bridge, refusal.code);
             (
                 refuse::render(&bridge, &visit.asker, &refusal),
                 refusal.code.as_str(),
@@ -135,6 +143,25 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
     answer
 }
 
+impl Visit {
+    /// Leaves word of a denial for the audit trail.
+    fn account(&mut self, bridge: &Bridge, code: Code) {
+        if !audit::denials::is_denial(code) {
+            return;
+        }
+        let config = self.asker.site.as_ref().map(|site| &site.config);
+        let issuer = config.map(|config| config.issuer.clone());
+        bridge.audit.denied(Denied {
+            who: issuer.zip(self.subject.take()),
+            user: self.user,
+            app: config.map(|config| config.id.clone()),
+            code,
+            request: self.asker.request_id().to_owned(),
+            client: self.client,
+        });
+    }
+}
+
 async fn road(
     bridge: &Arc<Bridge>,
     request: Request<Incoming>,
@@ -148,6 +175,7 @@ async fn road(
     visit.asker.page = is_page(&request);
     let request_id = RequestId::accept_or_generate(request.request_id_line());
     visit.asker.request_id = Some(request_id.clone());
+    visit.client = request.client_ip();
 
     // 2 route
     visit.enter(Station::Route);
@@ -199,12 +227,13 @@ async fn road(
 
     // 4 authorize
     visit.enter(Station::Access);
-    let (subject, sid) = (verified.subject().clone(), verified.sid().clone());
+    let sid = verified.sid().clone();
+    let subject = visit.subject.insert(verified.subject().clone());
     let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
     let admitted = decided.inspect_err(|_| {
         // Whoever is refused here must not go on listening (T26). The session itself stays: an
         // assertion can refuse a request, never take anything away (design §5).
-        bridge.sessions.mute(site, &subject, &sid, &bridge.tunnels);
+        bridge.sessions.mute(site, subject, &sid, &bridge.tunnels);
     })?;
     match way.route {
         Route::Blocked => return Err(Code::RouteBlocked.into()),
@@ -214,7 +243,7 @@ async fn road(
 
     // 5 session
     visit.enter(Station::Session);
-    let bound = session::bind(bridge, site, &request, admitted).await?;
+    let bound = session::bind(bridge, site, &request, admitted, &trip.request_id).await?;
     visit.user = Some(bound.live().user);
 
     // 6 csrf
@@ -297,7 +326,9 @@ impl Trip<'_> {
         match way.route {
             Route::Logout => {
                 let now = self.bridge.clock.now();
-                let out = session::log_out(self.bridge, self.site, live, now);
+                let witness = self.bridge.audit.by(Actor::Visitor(live.user));
+                let by = witness.request(self.request_id.as_str()).by();
+                let out = session::log_out(self.bridge, self.site, live, now, &by);
                 return Ok(Box::pin(out).await?);
             }
             // Boxed, here and below: what is rare takes no room in every request's future.

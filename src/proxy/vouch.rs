@@ -13,7 +13,7 @@ use super::route::Site;
 use super::session;
 use crate::error::{Code, Refusal};
 use crate::identity::{Claimed, Visitor, Visitors};
-use crate::store::{Session, StoreError, TokenFacts, TokenQuestion};
+use crate::store::{By, Session, StoreError, TokenFacts, TokenQuestion};
 use crate::types::{ClientId, HostName, SessionId, Timestamp};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Visitors for Arc<Bridge> {
         standing(self, &site, facts, self.clock.now())
     }
 
-    async fn end_session(&self, session: SessionId) -> Result<(), Refusal> {
+    async fn end_session(&self, session: SessionId, by: &By) -> Result<(), Refusal> {
         let found = self.store.session(session).await;
         let Some(found) = found.map_err(session::store_refusal)? else {
             return Ok(());
@@ -84,7 +84,7 @@ impl Visitors for Arc<Bridge> {
         let Some(site) = self.site(&found.app) else {
             return Ok(());
         };
-        session::revoke(self, &site, session, self.clock.now()).await
+        session::revoke(self, &site, session, self.clock.now(), by).await
     }
 }
 

@@ -4,6 +4,7 @@ use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::wire::{StartError, believing, terms_of};
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
+use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, Config, JwksSource, jwks_max_age};
 use crate::identity;
 use crate::jwks::KeySource;
@@ -65,6 +66,7 @@ impl ApiServer {
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
             metrics: bridge.metrics.clone(),
+            audit: bridge.audit.clone(),
         });
         let tls = match &listener.tls {
             Some(tls) => Some(listener_tls(tls, certificates)?),
@@ -125,7 +127,7 @@ fn bearers(
         let algorithms = BearerIssuer::algorithms(issuer);
         let keys = KeySource::new(issuer, &algorithms, tls, clock.clone())
             .map_err(|e| StartError::new(about, e))?;
-        issuers.push(BearerIssuer::new(issuer.clone(), keys, clock.now()));
+        issuers.push(BearerIssuer::new(issuer.clone(), keys));
     }
     Ok(Bearers::new(
         issuers,
@@ -166,9 +168,9 @@ fn listener_tls(tls: &ApiTls, certificates: &Certificates) -> Result<ListenerTls
 struct Served(Arc<Bridge>);
 
 impl api::state::Apps for Served {
-    fn context(&self, app: &AppId) -> Option<identity::Context> {
+    fn context(&self, app: &AppId, witness: Witness) -> Option<identity::Context> {
         let site = self.0.site(app)?;
-        Some(self.0.identity(&site))
+        Some(self.0.identity(&site, witness))
     }
 }
 

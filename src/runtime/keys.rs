@@ -2,6 +2,7 @@
 //! former master key sealed. Replicas do it together and need no word about it.
 
 use super::wire::{self, StartError};
+use crate::audit::{Actor, Event, Kind, Witness};
 use crate::config::Config;
 use crate::keys::master::MasterKey;
 use crate::keys::rewrap::{self, Census, Progress};
@@ -110,7 +111,8 @@ impl KeyKeeper {
                 continue;
             }
             let master = self.bridge.master.load_full();
-            match schedule::step(&*self.bridge.store, &master, &schedule, now).await {
+            let by = self.bridge.audit.bridge();
+            match schedule::step(&*self.bridge.store, &master, &schedule, now, &by).await {
                 Ok(None) => {}
                 Ok(Some(Due::Announce(kind))) => {
                     tracing::info!(%kind, "a new signing key is announced");
@@ -174,6 +176,10 @@ impl KeyKeeper {
                 }
             };
             let progress = rewrap::rewrap(store, master, &mut tell).await?;
+            if progress.done > 0 {
+                let event = rewrapped(&self.bridge.audit.by(Actor::Bridge), master, &progress);
+                self.bridge.audit.record(store, event).await?;
+            }
             tracing::info!(
                 done = progress.done,
                 overtaken = progress.overtaken,
@@ -223,6 +229,17 @@ impl KeyKeeper {
             }
         }
     }
+}
+
+/// What the audit trail says of it. What was sealed says the same as before, so that a crash before
+/// this is written loses a note and nothing else.
+#[must_use]
+pub fn rewrapped(witness: &Witness, master: &MasterKey, progress: &Progress) -> Event {
+    witness
+        .event(Kind::KeyRewrapped)
+        .detail("master_key", master.id().to_string())
+        .detail("done", progress.done)
+        .detail("refused", progress.refused)
 }
 
 async fn sleep(wait: Option<Duration>) {

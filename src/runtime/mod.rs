@@ -1,10 +1,12 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
 //! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
 //! (`api`), certificates that follow their files (`certificates`), keys that change by themselves
-//! (`keys`), the ops listener (`ops`), what systemd hands over and is told (`systemd`), reload and
-//! drain (`serve`). What does not: deciding anything about a request.
+//! (`keys`), the ops listener (`ops`), what systemd hands over and is told (`systemd`), what the audit
+//! trail says of the configuration (`account`), reload and drain (`serve`). What does not: deciding
+//! anything about a request.
 
 mod accept;
+mod account;
 mod api;
 mod certificates;
 mod keys;
@@ -14,9 +16,9 @@ mod serve;
 mod systemd;
 mod wire;
 
-pub use keys::schedule_of;
+pub use keys::{rewrapped, schedule_of};
 pub use serve::{Options, serve};
 pub use systemd::Sockets;
 pub use wire::{
-    StartError, driver_of, master_of, must_open, place_of, schema_of, store_of, terms_of,
+    StartError, audit_of, driver_of, master_of, must_open, place_of, schema_of, store_of, terms_of,
 };

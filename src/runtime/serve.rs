@@ -1,6 +1,7 @@
 //! A running bridge: listeners, background work, reload on SIGHUP, drain on SIGTERM.
 
 use super::accept::{self, ListenerTls, Server};
+use super::account;
 use super::api::ApiServer;
 use super::certificates::Certificates;
 use super::keys::{self, KeyKeeper};
@@ -8,6 +9,7 @@ use super::ops;
 use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
 use crate::apps::Severity;
+use crate::audit::Kind;
 use crate::config::{Config, ProxyTls};
 use crate::jwks::{FetchError, KeySource};
 use crate::proxy::Bridge;
@@ -75,6 +77,13 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let (bridge, issuers) = wire::bridge_of(&config, clock.clone(), metrics, &certificates).await?;
     let background = TaskTracker::new();
     let end = CancellationToken::new();
+    let replica = wire::replica_of(&config.audit);
+    let accountant = account::keeper(&bridge, &config, &replica).await?;
+    let master = bridge.master.load().id();
+    account::configuration(&bridge, &config, Kind::ConfigStarted, master, &replica)
+        .await
+        .map_err(|e| StartError::new("the audit trail", e))?;
+    background.spawn(accountant.run(end.clone()));
 
     let api = match &config.api {
         Some(listener) => Some(ApiServer::new(&config, listener, &bridge, &certificates)?),
@@ -177,6 +186,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
                     issuers: &issuers,
                     certificates: &certificates,
                     keeper: &keeper,
+                    replica: &replica,
                 };
                 reload(&path, &running, &clock).await;
                 certificates.refresh(true);
@@ -319,6 +329,7 @@ struct Running<'a> {
     issuers: &'a wire::Issuers,
     certificates: &'a Certificates,
     keeper: &'a KeyKeeper,
+    replica: &'a str,
 }
 
 /// Reads the configuration again: apps, pages, rules, the master key and the schedule of keys change
@@ -330,6 +341,7 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
         issuers,
         certificates,
         keeper,
+        replica,
     } = *running;
     let config = match Config::load(path) {
         Ok(config) => config,
@@ -347,6 +359,13 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
     };
     match wire::sites_of(&config, issuers, &bridge.metrics, certificates, clock) {
         Ok(sites) => {
+            // On record first, or not at all.
+            let recorded =
+                account::configuration(bridge, &config, Kind::ConfigReloaded, master.id(), replica);
+            if let Err(error) = recorded.await {
+                tracing::error!(%error, "the new configuration can't be recorded in the audit trail: nothing changed");
+                return;
+            }
             keeper.take(master, keys::schedule_of(&config));
             // The new rules first: whoever is cut comes back at once and must meet them.
             let sites = Arc::new(sites);

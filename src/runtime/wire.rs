@@ -2,8 +2,10 @@
 
 use super::certificates::Certificates;
 use crate::apps::mattermost::Mattermost;
+use crate::audit::{self, Audit};
 use crate::config::{
-    AppConfig, AppKind, Config, IssuerConfig, JwksSource, KeysConfig, LinkPolicy, StoreConfig,
+    AppConfig, AppKind, AuditConfig, Config, IssuerConfig, JwksSource, KeysConfig, LinkPolicy,
+    StoreConfig,
 };
 use crate::identity::orders::{Term, Terms};
 use crate::jwks::KeySource;
@@ -162,6 +164,27 @@ pub fn master_of(config: &KeysConfig) -> Result<MasterKey, StartError> {
         master = master.with_next(read(next)?);
     }
     Ok(master)
+}
+
+/// Where everything that must be accounted for begins.
+#[must_use]
+pub fn audit_of(config: &Config, clock: Arc<dyn Clock>) -> Audit {
+    let settings = audit::Settings {
+        email: config.audit.email,
+        client_address: config.audit.client_address,
+        replica: replica_of(&config.audit),
+    };
+    Audit::new(clock, settings)
+}
+
+/// How this replica is called in the audit trail.
+pub(super) fn replica_of(config: &AuditConfig) -> String {
+    let named = config.replica.clone();
+    named.unwrap_or_else(|| {
+        std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map(|name| name.trim().to_owned())
+            .unwrap_or_default()
+    })
 }
 
 /// What orders about people depend on.
@@ -409,7 +432,8 @@ pub(super) async fn bridge_of(
     let master = Arc::new(master_of(&config.keys)?);
     must_open(&*store, &master).await?;
     let unsealed = |e: &dyn std::fmt::Display| StartError::new("keys", e.to_string());
-    let ring = rotation::ensure(&*store, &master, clock.now())
+    let audit = Arc::new(audit_of(config, clock.clone()));
+    let ring = rotation::ensure(&*store, &master, clock.now(), &audit.bridge())
         .await
         .map_err(|e| unsealed(&e))?;
     let root = PasswordRoot::load(&*store, &master)
@@ -427,6 +451,7 @@ pub(super) async fn bridge_of(
         portal: config.portal.clone(),
         limits: config.limits.clone(),
         metrics,
+        audit,
         traces: traces_of(config, certificates)?,
     });
     Ok((bridge, issuers))

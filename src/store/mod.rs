@@ -14,6 +14,9 @@
 //! transaction that ends it, and every replica replays from its last number (design §4). Births,
 //! renewals and carry-overs are conditional on "no tombstone, epoch unchanged".
 //!
+//! The **audit trail** is the other log: whoever changes what must be accounted for says who they are
+//! ([`By`]), and the record of the change is appended in the change's own transaction (`trail`).
+//!
 //! A session is **live** until something ends it: one that is past its `expires_at` is live, is
 //! neither renewed nor carried over, and is ended (`EndReason::Expired`) by whoever comes across
 //! it, so that its app session is revoked like any other's.
@@ -22,6 +25,7 @@ pub mod archive;
 mod claims;
 mod error;
 mod migrate;
+#[macro_use]
 mod model;
 pub mod postgres;
 mod rows;
@@ -29,6 +33,7 @@ mod rules;
 mod sealed;
 mod signal;
 pub mod sqlite;
+mod trail;
 mod turns;
 
 pub use claims::{Claim, Claimed, KeptAnswer};
@@ -37,6 +42,10 @@ pub use model::*;
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use sealed::*;
 pub use sqlite::SqliteStore;
+pub use trail::{
+    By, Change, Draft, GENESIS, MarkKind, RecordHash, Scribe, TrailFilter, TrailHead, TrailMark,
+    TrailRecord, link,
+};
 
 use crate::types::{
     AccountId, AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
@@ -76,6 +85,7 @@ pub trait Store: Send + Sync {
         state: UserState,
         reason: &str,
         now: Timestamp,
+        by: &By,
     ) -> Result<Option<(User, Vec<Session>)>>;
 
     /// As [`Self::set_user_state`], only if the user is still as `read`: attributes and state, not
@@ -87,6 +97,7 @@ pub trait Store: Send + Sync {
         state: UserState,
         reason: &str,
         now: Timestamp,
+        by: &By,
     ) -> Result<(User, Vec<Session>)>;
 
     // ---- accounts ----------------------------------------------------------------------------
@@ -107,7 +118,7 @@ pub trait Store: Send + Sync {
     /// Writes an account back; `account.version` must be what was read (`StoreError::Changed`
     /// otherwise), and comes back raised. Linking a remote id that another account of the app has
     /// is `StoreError::Taken`.
-    async fn save_account(&self, account: &Account) -> Result<Account>;
+    async fn save_account(&self, account: &Account, by: &By) -> Result<Account>;
 
     // ---- sessions ----------------------------------------------------------------------------
 
@@ -119,7 +130,13 @@ pub trait Store: Send + Sync {
     /// A session is born, unless one of its sids is tombstoned, the epoch moved, or a live session
     /// of the same (app, issuer, subject, sid) exists (which may be past its time: end it and try
     /// again). Its user must be its subject's, else `StoreError::Inconsistent`.
-    async fn birth(&self, session: &Session, epoch: Epoch, now: Timestamp) -> Result<Birth>;
+    async fn birth(
+        &self,
+        session: &Session,
+        epoch: Epoch,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<Birth>;
 
     /// A session gets a new app session under it: replaces `sealed`, `app_session`,
     /// `app_expires_at`, raises `generation`, if the session is live, its generation is
@@ -173,6 +190,7 @@ pub trait Store: Send + Sync {
         reason: EndReason,
         tombstone_until: Timestamp,
         now: Timestamp,
+        by: &By,
     ) -> Result<Vec<Session>>;
 
     /// Ended sessions whose app session was not ended yet: their rows still hold the sealed token.
@@ -229,7 +247,7 @@ pub trait Store: Send + Sync {
 
     /// Adds a signing key or replaces the one with its id; appends `Revoked::Keys` to the log, so
     /// that every replica reads the ring anew.
-    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp) -> Result<()>;
+    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp, by: &By) -> Result<()>;
 
     /// A sealed secret by name.
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>>;
@@ -269,6 +287,34 @@ pub trait Store: Send + Sync {
 
     /// Gives up a claim: the request was refused and did nothing, so that it may be sent again.
     async fn give_up_claim(&self, claim: &Claim) -> Result<()>;
+
+    // ---- the audit trail -----------------------------------------------------------------------
+
+    /// Appends records of their own, in order: of what is no change in the store. Gives where the
+    /// trail ends then. The number and the hash before it are taken under a lock that is held until
+    /// the transaction commits, so that several replicas keep one chain.
+    async fn append_trail(&self, drafts: &[Draft]) -> Result<TrailHead>;
+
+    /// Where the trail ends.
+    async fn trail_head(&self) -> Result<TrailHead>;
+
+    /// A page of the trail.
+    async fn trail(&self, filter: &TrailFilter) -> Result<Vec<TrailRecord>>;
+
+    /// Adds a checkpoint; what another replica signed about that number before stays.
+    async fn put_checkpoint(&self, number: i64, token: &str) -> Result<()>;
+
+    /// Signed statements of one kind, about numbers after `after`, in order, at most `limit`.
+    async fn trail_marks(&self, kind: MarkKind, after: i64, limit: u32) -> Result<Vec<TrailMark>>;
+
+    /// The one about the largest number.
+    async fn newest_trail_mark(&self, kind: MarkKind) -> Result<Option<TrailMark>>;
+
+    /// Removes the trail's beginning, up to and with `anchor.number`, with the checkpoints about it,
+    /// leaves the anchor in its place, and appends a record that says so. Gives how many records
+    /// went; none, and nothing else happens, when an anchor about this or a larger number stands, or
+    /// the trail has no record after it.
+    async fn prune_trail(&self, number: i64, anchor: &str, by: &By) -> Result<u64>;
 
     // ---- the rest ------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, EndReason, KeptAnswer, KeyKind, KeyState, Result, Revocation, Revoked,
-    SealCount, Sealed, SealedAt, SealedKind, Session, StoreError, StoredKey, Tombstone, User,
-    UserState, claims,
+    Account, AccountState, EndReason, KeptAnswer, KeyKind, KeyState, MarkKind, Result, Revocation,
+    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, StoreError, StoredKey, Tombstone,
+    TrailHead, TrailMark, TrailRecord, User, UserState, claims, trail,
 };
 use crate::types::{
     AccountId, AppId, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
@@ -177,6 +177,41 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
         };
         entry
     }
+}
+
+pub(super) const TRAIL: &str = "number, at, kind, user_id, app, body, previous, hash";
+
+pub(super) fn trail_record(row: &impl Columns) -> Result<TrailRecord> {
+    Ok(TrailRecord {
+        number: row.int(0)?,
+        at: Timestamp(row.int(1)?),
+        kind: row.text(2)?,
+        user: row.uuid_or_null(3)?.map(UserId),
+        app: row
+            .text_or_null(4)?
+            .map(|t| id(t, AppId::new))
+            .transpose()?,
+        body: row.text(5)?,
+        previous: trail::hash(row.bytes(6)?)?,
+        hash: trail::hash(row.bytes(7)?)?,
+    })
+}
+
+pub(super) const MARK: &str = "kind, number, token";
+
+pub(super) fn trail_mark(row: &impl Columns) -> Result<TrailMark> {
+    Ok(TrailMark {
+        kind: word("mark", &row.text(0)?, MarkKind::from_word)?,
+        number: row.int(1)?,
+        token: row.text(2)?,
+    })
+}
+
+pub(super) fn trail_head(row: &impl Columns) -> Result<TrailHead> {
+    Ok(TrailHead {
+        number: row.int(0)?,
+        hash: trail::hash(row.bytes(1)?)?,
+    })
 }
 
 pub(super) const CLAIM: &str = "fingerprint, claimed_at, stands_until, status, etag, body";

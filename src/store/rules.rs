@@ -1,7 +1,7 @@
 //! Decisions that are the same on every engine and need no SQL.
 
-use super::{Epoch, SeenUser, Session, User, UserState, Which};
-use crate::types::{Sid, Timestamp};
+use super::{By, Change, Draft, EndReason, Epoch, SeenUser, Session, User, UserState, Which};
+use crate::types::{Sid, Timestamp, UserId};
 use std::borrow::Cow;
 
 /// Most sids a session remembers besides its current one.
@@ -122,6 +122,24 @@ pub(super) fn is_meant(which: &Which, session: &Session) -> bool {
         }
         Which::All => true,
     }
+}
+
+/// What the trail says of an ending: a record a session, one for a sign-in that had none, one for
+/// everyone's. `whose` is the person of a sign-in, if they are known.
+pub(super) fn records_of_end(
+    which: &Which,
+    ended: &[Session],
+    whose: Option<UserId>,
+    reason: EndReason,
+    by: &By,
+) -> Vec<Draft> {
+    let mut records = match which {
+        Which::All => by.records(&Change::EndedAll(ended.len(), reason)),
+        Which::Sid(app, ..) if ended.is_empty() => by.records(&Change::Buried(app, whose, reason)),
+        _ => Vec::new(),
+    };
+    records.extend(ended.iter().flat_map(|s| by.records(&Change::Ended(s))));
+    records
 }
 
 #[cfg(test)]

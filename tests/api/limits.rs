@@ -68,6 +68,45 @@ async fn t40_a_slow_head_is_cut_and_a_large_one_refused() {
     services.finish().await;
 }
 
+/// May change people.
+const WRITER: &str = "[[clients]]\nid = \"writer\"\nscopes = [\"users:write\"]\n\
+                      bearer = { issuer = \"services\", sub = \"writer\" }\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t40_a_large_body_is_refused_and_a_slow_one_is_not_waited_for() {
+    let mut setup = plain("body = \"1KiB\"\ntimeout = \"1s\"", "");
+    setup.clients = WRITER.into();
+    let services = Services::with(setup).await;
+    let token = services.token("writer", json!({}));
+    let head = format!(
+        "POST /api/v1/users/0198a000-0000-7000-8000-000000000000/disable HTTP/1.1\r\nHost: {API}\r\n\
+         Authorization: Bearer {token}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    );
+    let reason = "x".repeat(2000);
+    let body = format!("{{\"reason\":\"{reason}\"}}");
+    let large = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let answer = exchange_raw(services.api, large.as_bytes()).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("api.too_large"), "{answer}");
+    let began = Instant::now();
+    let slow = format!("{head}Content-Length: 100\r\n\r\n{{\"reason\":");
+    let answer = exchange_raw(services.api, slow.as_bytes()).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    // Who is not let in is answered before its body is read.
+    let nobody = slow.replace(&token, "nobody");
+    let answer = exchange_raw(services.api, nobody.as_bytes()).await;
+    assert!(answer.starts_with(b"HTTP/1.1 401"));
+    assert_eq!(services.nobody().get(CLIENTS).await.status, 401);
+    services.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t40_connections_beyond_the_limit_wait_and_visitors_are_served_all_the_same() {
     let services = Services::with(plain("connections = 4", "head_timeout = \"2s\"")).await;

@@ -13,6 +13,7 @@ mod desk;
 mod limits;
 mod resources;
 mod schemathesis;
+mod scopes;
 mod secrets;
 mod sessions;
 mod tokens;

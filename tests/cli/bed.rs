@@ -1,9 +1,11 @@
 //! A folder with a configuration, and the binary run on it.
 
+use auth_manager::audit::{Audit, Settings};
 use auth_manager::demo::mattermost::{Options, StandIn};
-use auth_manager::keys::master::MasterKey;
+use auth_manager::keys::AuditKey;
+use auth_manager::keys::master::{FileAccess, MasterKey};
 use auth_manager::store::{
-    Account, AccountState, Birth, SeenUser, Session, SqliteStore, Store as _, User,
+    Account, AccountState, Birth, By, SeenUser, Session, SqliteStore, Store as _, User,
 };
 use auth_manager::types::{
     AppId, Clock as _, IssuerId, RemoteId, SessionId, Sid, Subject, SystemClock, Timestamp,
@@ -12,6 +14,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
@@ -136,6 +139,14 @@ impl Bed {
         run(self.folder.path(), &all, input).await
     }
 
+    /// Makes the audit key, as a bridge that starts does.
+    pub(crate) async fn audit_key(&self) -> AuditKey {
+        let master = MasterKey::from_file(&self.path("master.key"), FileAccess::OwnerOnly);
+        AuditKey::load(&self.store().await, &master.unwrap())
+            .await
+            .unwrap()
+    }
+
     /// The store, past the binary.
     pub(crate) async fn store(&self) -> SqliteStore {
         SqliteStore::open(self.path("store.db")).await.unwrap()
@@ -164,7 +175,7 @@ impl Bed {
         let mut account = store.begin_account(&chat(), user.id, now()).await.unwrap();
         account.state = AccountState::Linked;
         account.remote = Some(RemoteId::new(format!("remote-{name}")).unwrap());
-        let account = store.save_account(&account).await.unwrap();
+        let account = store.save_account(&account, &by()).await.unwrap();
         (user, account)
     }
 
@@ -200,7 +211,7 @@ impl Bed {
         };
         let store = self.store().await;
         let epoch = store.epoch(user.id).await.unwrap();
-        match store.birth(&session, epoch, now()).await.unwrap() {
+        match store.birth(&session, epoch, now(), &by()).await.unwrap() {
             Birth::Stands(session) => *session,
             other => panic!("{other:?}"),
         }
@@ -231,6 +242,11 @@ pub(crate) async fn run(folder: &Path, arguments: &[&str], input: &str) -> Ended
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Whom what is done past the binary is by.
+pub(crate) fn by() -> By {
+    Audit::new(Arc::new(SystemClock), Settings::default()).bridge()
 }
 
 pub(crate) fn now() -> Timestamp {

@@ -85,7 +85,7 @@ async fn a_master_key_that_opens_is_told_from_one_that_changed() {
     let (bed, _app, _runs) = Bed::with_app().await;
     let store = bed.store().await;
     let master = MasterKey::from_file(&bed.path("master.key"), FileAccess::OwnerOnly).unwrap();
-    rotation::ensure(&store, &master, crate::bed::now())
+    rotation::ensure(&store, &master, crate::bed::now(), &crate::bed::by())
         .await
         .unwrap();
     PasswordRoot::load(&store, &master).await.unwrap();

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod assertion;
+mod audit;
 mod backup;
 mod bed;
 mod check;

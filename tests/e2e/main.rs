@@ -33,6 +33,7 @@ mod hostile;
 mod lockout;
 
 // The operator.
+mod audit;
 mod crash;
 mod keys;
 mod orphans;

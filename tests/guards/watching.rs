@@ -3,8 +3,8 @@
 
 use auth_manager::error::Code;
 use auth_manager::telemetry::metrics::{
-    AccountOutcome, ConnectionTrouble, FetchOutcome, LoginOutcome, Metrics, ReplayKind,
-    SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, LoginOutcome, Metrics,
+    ReplayKind, SessionEvent, StoreTrouble,
 };
 use auth_manager::types::{AppId, IssuerId, Timestamp};
 use http::StatusCode;
@@ -41,6 +41,10 @@ fn shown() -> BTreeSet<String> {
     metrics.signing_key("session", now, None);
     metrics.sealed_under_former("session", 0);
     metrics.insecure(0);
+    metrics.audit_reached(1, 1);
+    metrics.audit_broken(false);
+    metrics.audit_dropped(0);
+    metrics.audit_trouble(AuditTrouble::Sign);
     metrics.connection_refused("proxy", ConnectionTrouble::Tls);
     app.session(SessionEvent::Born);
     app.session_ended("logout");

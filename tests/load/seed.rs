@@ -14,11 +14,12 @@ use auth_manager::identity::{Asserted, Memo};
 use auth_manager::keys::seal::Purpose;
 use auth_manager::keys::session_token::{self, NewToken};
 use auth_manager::keys::{random, rotation};
-use auth_manager::runtime::{master_of, store_of};
+use auth_manager::runtime::{audit_of, master_of, store_of};
 use auth_manager::store::{Account, AccountState, Birth, SeenUser, Session};
 use auth_manager::types::{Clock, RemoteId, Sid, Subject, SystemClock};
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -45,7 +46,8 @@ async fn seed(config: &std::path::Path, users: u64) -> anyhow::Result<String> {
     let (app, now) = (&config.apps[0], SystemClock.now());
     let store = store_of(&config.store).await?;
     let master = master_of(&config.keys)?;
-    let ring = rotation::ensure(&*store, &master, now).await?;
+    let by = audit_of(&config, Arc::new(SystemClock)).bridge();
+    let ring = rotation::ensure(&*store, &master, now, &by).await?;
     let mut cookies = String::new();
     for number in 0..users {
         let seen = SeenUser {
@@ -68,16 +70,15 @@ async fn seed(config: &std::path::Path, users: u64) -> anyhow::Result<String> {
         };
         let asserted = Asserted::of(&user);
         let account = store.begin_account(&app.id, user.id, now).await?;
-        let account = store
-            .save_account(&Account {
-                state: AccountState::Linked,
-                remote: Some(remote.clone()),
-                username: Some(profile.username.clone()),
-                memo: Memo { asserted, profile }.text(),
-                settled: true,
-                ..account
-            })
-            .await?;
+        let linked = Account {
+            state: AccountState::Linked,
+            remote: Some(remote.clone()),
+            username: Some(profile.username.clone()),
+            memo: Memo { asserted, profile }.text(),
+            settled: true,
+            ..account
+        };
+        let account = store.save_account(&linked, &by).await?;
         let id = random::session_id()?;
         let csrf = format!("pagecsrfpagecsrfpagec{number:07}");
         // The form of the session's seal (`proxy/session/live`).
@@ -110,7 +111,7 @@ async fn seed(config: &std::path::Path, users: u64) -> anyhow::Result<String> {
             agent: "load".to_owned(),
         };
         let epoch = store.epoch(user.id).await?;
-        match store.birth(&session, epoch, now).await? {
+        match store.birth(&session, epoch, now, &by).await? {
             Birth::Stands(_) => {}
             other => bail!("no session for user {number}: {other:?}"),
         }

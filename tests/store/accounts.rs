@@ -1,6 +1,6 @@
 //! Accounts.
 
-use crate::bed::{Bed, T0, app, at, remote};
+use crate::bed::{Bed, T0, app, at, by, remote};
 use auth_manager::store::{Account, AccountFilter, AccountState, StoreError};
 use auth_manager::types::{AppId, UserId};
 
@@ -30,7 +30,7 @@ pub(crate) async fn a_write_needs_the_version_that_was_read(bed: Bed) {
         updated_at: at(3),
         ..read.clone()
     };
-    let saved = bed.a.save_account(&change).await.unwrap();
+    let saved = bed.a.save_account(&change, &by()).await.unwrap();
     assert_eq!(saved.version, read.version + 1);
     let expected = Account {
         version: saved.version,
@@ -45,7 +45,7 @@ pub(crate) async fn a_write_needs_the_version_that_was_read(bed: Bed) {
         Some(expected)
     );
     assert!(matches!(
-        bed.b.save_account(&change).await,
+        bed.b.save_account(&change, &by()).await,
         Err(StoreError::Changed)
     ));
     let unknown = Account {
@@ -53,7 +53,7 @@ pub(crate) async fn a_write_needs_the_version_that_was_read(bed: Bed) {
         ..saved
     };
     assert!(matches!(
-        bed.b.save_account(&unknown).await,
+        bed.b.save_account(&unknown, &by()).await,
         Err(StoreError::Changed)
     ));
 }
@@ -64,7 +64,7 @@ pub(crate) async fn a_remote_id_has_one_account_in_an_app(bed: Bed) {
     let mut bobs = bed.a.begin_account(&app(), bob.id, T0).await.unwrap();
     bobs.state = AccountState::Linked;
     bobs.remote = alices.remote.clone();
-    let refused = bed.b.save_account(&bobs).await;
+    let refused = bed.b.save_account(&bobs, &by()).await;
     assert!(
         matches!(refused, Err(StoreError::Taken("remote id"))),
         "{refused:?}"
@@ -75,14 +75,14 @@ pub(crate) async fn a_remote_id_has_one_account_in_an_app(bed: Bed) {
     let wiki = AppId::new("wiki").unwrap();
     let mut elsewhere = bed.a.begin_account(&wiki, bob.id, T0).await.unwrap();
     elsewhere.remote = alices.remote.clone();
-    bed.a.save_account(&elsewhere).await.unwrap();
+    bed.a.save_account(&elsewhere, &by()).await.unwrap();
 }
 
 pub(crate) async fn a_linked_account_names_its_remote(bed: Bed) {
     let user = bed.person("alice").await;
     let mut account = bed.a.begin_account(&app(), user.id, T0).await.unwrap();
     account.state = AccountState::Linked;
-    let refused = bed.a.save_account(&account).await;
+    let refused = bed.a.save_account(&account, &by()).await;
     assert!(
         matches!(refused, Err(StoreError::Inconsistent(_))),
         "{refused:?}"

@@ -1,7 +1,7 @@
 //! Tables and rows: a dump of either engine goes into either, whole or not at all; what was refused
 //! stays refused; a person is shown whole and erased.
 
-use crate::bed::{Bed, Raw, T0, app, at, postgres_options, seen, sid, subject};
+use crate::bed::{Bed, Raw, T0, app, at, by, postgres_options, seen, sid, subject};
 use auth_manager::store::archive::{
     Cell, Erasure, Load, Loaded, PersonRows, Piece, Place, TABLES, Table, table,
 };
@@ -122,7 +122,7 @@ async fn filled(bed: &Bed) -> (User, Session) {
         created_at: T0,
         state_since: T0,
     };
-    bed.a.put_signing_key(&key, T0).await.unwrap();
+    bed.a.put_signing_key(&key, T0, &by()).await.unwrap();
     bed.a.secret_or_insert("root", &[1, 2, 3]).await.unwrap();
     (user, session)
 }
@@ -258,17 +258,17 @@ pub(crate) async fn a_restore_lets_nobody_back_in(bed: Bed) {
 
     // After the backup: one is disabled, one comes and is disabled, a sign-in is ended.
     bed.a
-        .set_user_state(mallory.id, UserState::Disabled, "left", at(5))
+        .set_user_state(mallory.id, UserState::Disabled, "left", at(5), &by())
         .await
         .unwrap();
     let late = bed.person("late").await;
     bed.a
-        .set_user_state(late.id, UserState::Disabled, "left", at(6))
+        .set_user_state(late.id, UserState::Disabled, "left", at(6), &by())
         .await
         .unwrap();
     let gone = Which::Sid(app(), user.issuer.clone(), user.subject.clone(), sid("s9"));
     bed.a
-        .end_sessions(&gone, EndReason::Logout, at(9_000), at(7))
+        .end_sessions(&gone, EndReason::Logout, at(9_000), at(7), &by())
         .await
         .unwrap();
     let before = bed.a.newest_revocation().await.unwrap();
@@ -323,6 +323,7 @@ pub(crate) async fn a_restore_lets_nobody_back_in(bed: Bed) {
             },
             epoch,
             at(101),
+            &by(),
         )
         .await;
     assert_eq!(again.unwrap(), Birth::EpochMoved);
@@ -516,12 +517,13 @@ pub(crate) async fn a_person_is_shown_whole_and_nobody_else(bed: Bed) {
             EndReason::Logout,
             at(9_000),
             at(7),
+            &by(),
         )
         .await
         .unwrap();
     let sign_in = Which::Sid(app(), user.issuer.clone(), user.subject.clone(), sid("s7"));
     bed.a
-        .end_sessions(&sign_in, EndReason::Revoked, at(9_000), at(8))
+        .end_sessions(&sign_in, EndReason::Revoked, at(9_000), at(8), &by())
         .await
         .unwrap();
     let rows = bed.place().person(user.id).await.unwrap();
@@ -555,7 +557,7 @@ pub(crate) async fn an_erased_person_is_gone_and_a_disabled_one_stays_out(bed: B
     assert!(matches!(erase(true).await, Err(StoreError::Changed)));
     let which = Which::User(user.id, None);
     bed.a
-        .end_sessions(&which, EndReason::Revoked, at(9_000), at(7))
+        .end_sessions(&which, EndReason::Revoked, at(9_000), at(7), &by())
         .await
         .unwrap();
     assert!(matches!(erase(false).await, Err(StoreError::Changed)));
@@ -586,11 +588,11 @@ pub(crate) async fn an_erased_person_is_gone_and_a_disabled_one_stays_out(bed: B
     // Without its token closed, when the operator says so.
     let which = Which::User(bob.user, None);
     bed.a
-        .set_user_state(bob.user, UserState::Disabled, "left in May", at(30))
+        .set_user_state(bob.user, UserState::Disabled, "left in May", at(30), &by())
         .await
         .unwrap();
     bed.a
-        .end_sessions(&which, EndReason::Revoked, at(9_000), at(31))
+        .end_sessions(&which, EndReason::Revoked, at(9_000), at(31), &by())
         .await
         .unwrap();
     let erased = place.erase(bob.user, true, at(32)).await.unwrap().unwrap();

@@ -2,11 +2,14 @@
 //! write what no store would.
 
 use crate::pg::Cluster;
+use auth_manager::audit::{Audit, Settings};
 use auth_manager::store::{
-    Account, AccountState, Birth, PostgresOptions, PostgresStore, SeenUser, Session, SqliteStore,
-    Store, User,
+    Account, AccountState, Birth, By, PostgresOptions, PostgresStore, SeenUser, Session,
+    SqliteStore, Store, User,
 };
-use auth_manager::types::{AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp};
+use auth_manager::types::{
+    AppId, IssuerId, ManualClock, RemoteId, SessionId, Sid, Subject, Timestamp,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,6 +21,20 @@ pub(crate) const T0: Timestamp = Timestamp(1_800_000_000);
 /// `T0` and so many seconds.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp(T0.0 + seconds)
+}
+
+/// Whom the changes of these tests are by.
+pub(crate) fn by() -> By {
+    audit().bridge()
+}
+
+/// Whose clock stands at `T0`.
+pub(crate) fn audit() -> Audit {
+    let settings = Settings {
+        replica: "test".into(),
+        ..Settings::default()
+    };
+    Audit::new(Arc::new(ManualClock::at(T0)), settings)
 }
 
 /// Two replicas of one store. On SQLite they are two processes' worth: each has its own
@@ -85,7 +102,7 @@ impl Bed {
         let mut account = self.a.begin_account(&app(), user.id, T0).await.unwrap();
         account.state = AccountState::Linked;
         account.remote = Some(remote(&format!("remote-{name}")));
-        let account = self.a.save_account(&account).await.unwrap();
+        let account = self.a.save_account(&account, &by()).await.unwrap();
         (user, account)
     }
 
@@ -99,7 +116,7 @@ impl Bed {
     /// Gives birth to a session that must stand.
     pub(crate) async fn born(&self, session: &Session) -> Session {
         let epoch = self.a.epoch(session.user).await.unwrap();
-        stood(self.a.birth(session, epoch, T0).await.unwrap())
+        stood(self.a.birth(session, epoch, T0, &by()).await.unwrap())
     }
 }
 

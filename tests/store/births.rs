@@ -1,6 +1,6 @@
 //! The three conditional writes: birth, renewal, carry-over.
 
-use crate::bed::{Bed, T0, app, at, issuer, session, sid, stood, subject};
+use crate::bed::{Bed, T0, app, at, by, issuer, session, sid, stood, subject};
 use auth_manager::store::{
     Birth, EndReason, Epoch, Renewal, Session, StoreError, UserState, Which,
 };
@@ -24,11 +24,12 @@ pub(crate) async fn a_tombstone_forbids_a_birth(bed: Bed) {
     let given = session(&user, &account, "s1");
     let which = Which::Sid(app(), issuer(), user.subject.clone(), sid("s1"));
     bed.a
-        .end_sessions(&which, EndReason::Logout, at(100), at(1))
+        .end_sessions(&which, EndReason::Logout, at(100), at(1), &by())
         .await
         .unwrap();
     let epoch = epoch(&bed, user.id).await;
-    let Birth::Tombstoned(tombstone) = bed.b.birth(&given, epoch, at(100)).await.unwrap() else {
+    let Birth::Tombstoned(tombstone) = bed.b.birth(&given, epoch, at(100), &by()).await.unwrap()
+    else {
         panic!("it was born");
     };
     assert_eq!(
@@ -36,21 +37,21 @@ pub(crate) async fn a_tombstone_forbids_a_birth(bed: Bed) {
         (EndReason::Logout, at(1), at(100))
     );
     assert_eq!(bed.a.session(given.id).await.unwrap(), None);
-    stood(bed.b.birth(&given, epoch, at(101)).await.unwrap());
+    stood(bed.b.birth(&given, epoch, at(101), &by()).await.unwrap());
 }
 
 pub(crate) async fn a_tombstone_of_a_former_sid_forbids_a_birth(bed: Bed) {
     let (user, account) = bed.member("alice").await;
     let which = Which::Sid(app(), issuer(), user.subject.clone(), sid("s0"));
     bed.a
-        .end_sessions(&which, EndReason::Revoked, at(100), T0)
+        .end_sessions(&which, EndReason::Revoked, at(100), T0, &by())
         .await
         .unwrap();
     let mut given = session(&user, &account, "s1");
     given.former_sids = vec![sid("s0")];
     let born = bed
         .a
-        .birth(&given, epoch(&bed, user.id).await, T0)
+        .birth(&given, epoch(&bed, user.id).await, T0, &by())
         .await
         .unwrap();
     assert!(matches!(born, Birth::Tombstoned(_)), "{born:?}");
@@ -64,17 +65,17 @@ pub(crate) async fn a_moved_epoch_forbids_a_birth(bed: Bed) {
     // Somebody else's does not matter.
     let bobs = Which::User(other.id, None);
     bed.b
-        .end_sessions(&bobs, EndReason::PolicyChanged, T0, T0)
+        .end_sessions(&bobs, EndReason::PolicyChanged, T0, T0, &by())
         .await
         .unwrap();
     assert_eq!(epoch(&bed, user.id).await, read);
     for which in [Which::User(user.id, None), Which::All] {
         let read = epoch(&bed, user.id).await;
         bed.b
-            .end_sessions(&which, EndReason::PolicyChanged, T0, T0)
+            .end_sessions(&which, EndReason::PolicyChanged, T0, T0, &by())
             .await
             .unwrap();
-        let born = bed.a.birth(&given, read, T0).await.unwrap();
+        let born = bed.a.birth(&given, read, T0, &by()).await.unwrap();
         assert_eq!(born, Birth::EpochMoved, "{which:?}");
     }
     assert_eq!(bed.a.session(given.id).await.unwrap(), None);
@@ -84,13 +85,13 @@ pub(crate) async fn a_moved_epoch_forbids_a_birth(bed: Bed) {
 pub(crate) async fn a_disabled_person_is_not_born_even_with_the_newest_epoch(bed: Bed) {
     let (user, account) = bed.member("alice").await;
     bed.a
-        .set_user_state(user.id, UserState::Disabled, "", T0)
+        .set_user_state(user.id, UserState::Disabled, "", T0, &by())
         .await
         .unwrap();
     let given = session(&user, &account, "s1");
     let born = bed
         .b
-        .birth(&given, epoch(&bed, user.id).await, T0)
+        .birth(&given, epoch(&bed, user.id).await, T0, &by())
         .await
         .unwrap();
     assert_eq!(born, Birth::EpochMoved);
@@ -102,7 +103,7 @@ pub(crate) async fn a_second_birth_of_a_sign_in_finds_the_first(bed: Bed) {
     let second = session(&user, &account, "s1");
     let born = bed
         .b
-        .birth(&second, epoch(&bed, user.id).await, T0)
+        .birth(&second, epoch(&bed, user.id).await, T0, &by())
         .await
         .unwrap();
     assert_eq!(born, Birth::Exists(Box::new(first.clone())));
@@ -110,7 +111,7 @@ pub(crate) async fn a_second_birth_of_a_sign_in_finds_the_first(bed: Bed) {
     // Ended without a tombstone, it no longer stands in the way.
     let which = Which::Session(first.id);
     bed.a
-        .end_sessions(&which, EndReason::Expired, T0, T0)
+        .end_sessions(&which, EndReason::Expired, T0, T0, &by())
         .await
         .unwrap();
     bed.born(&second).await;
@@ -123,7 +124,7 @@ pub(crate) async fn a_sid_is_one_sign_in_only_with_its_subject(bed: Bed) {
     let which = Which::Sid(app(), issuer(), bobs.subject.clone(), sid("same"));
     let ended = bed
         .a
-        .end_sessions(&which, EndReason::Logout, at(9), T0)
+        .end_sessions(&which, EndReason::Logout, at(9), T0, &by())
         .await
         .unwrap();
     assert_eq!(ended.iter().map(|s| s.id).collect::<Vec<_>>(), [bobs.id]);
@@ -140,13 +141,13 @@ pub(crate) async fn a_session_must_be_its_users(bed: Bed) {
     let epoch = epoch(&bed, alice.id).await;
     let mut given = session(&alice, &account, "s1");
     given.subject = bob.subject;
-    let refused = bed.a.birth(&given, epoch, T0).await;
+    let refused = bed.a.birth(&given, epoch, T0, &by()).await;
     assert!(
         matches!(refused, Err(StoreError::Inconsistent(_))),
         "{refused:?}"
     );
     given.user = UserId::generate();
-    let refused = bed.a.birth(&given, epoch, T0).await;
+    let refused = bed.a.birth(&given, epoch, T0, &by()).await;
     assert!(
         matches!(refused, Err(StoreError::Inconsistent(_))),
         "{refused:?}"
@@ -154,7 +155,7 @@ pub(crate) async fn a_session_must_be_its_users(bed: Bed) {
     let taken = bed.born(&session(&alice, &account, "s1")).await;
     let mut twin = session(&alice, &account, "s2");
     twin.id = taken.id;
-    let refused = bed.a.birth(&twin, epoch, T0).await;
+    let refused = bed.a.birth(&twin, epoch, T0, &by()).await;
     assert!(
         matches!(refused, Err(StoreError::Taken("session id"))),
         "{refused:?}"
@@ -219,13 +220,13 @@ pub(crate) async fn a_renewal_needs_a_live_session(bed: Bed) {
         Some(auth_manager::types::AppId::new("wiki").unwrap()),
     );
     bed.a
-        .end_sessions(&mine, EndReason::PolicyChanged, T0, T0)
+        .end_sessions(&mine, EndReason::PolicyChanged, T0, T0, &by())
         .await
         .unwrap();
     assert_eq!(renew(read, 1).await, Birth::EpochMoved);
     let which = Which::Session(session.id);
     bed.a
-        .end_sessions(&which, EndReason::PolicyChanged, T0, T0)
+        .end_sessions(&which, EndReason::PolicyChanged, T0, T0, &by())
         .await
         .unwrap();
     assert_eq!(renew(epoch(&bed, user.id).await, 1).await, Birth::Gone);
@@ -292,7 +293,7 @@ pub(crate) async fn a_carry_over_does_not_cross_a_tombstone(bed: Bed) {
     let (user, session) = bed.visitor("alice", "s1").await;
     let which = Which::Sid(app(), issuer(), user.subject.clone(), sid("s2"));
     bed.a
-        .end_sessions(&which, EndReason::EarlyDeath, at(50), T0)
+        .end_sessions(&which, EndReason::EarlyDeath, at(50), T0, &by())
         .await
         .unwrap();
     let now = epoch(&bed, user.id).await;
@@ -315,7 +316,7 @@ pub(crate) async fn a_carry_over_does_not_cross_a_tombstone(bed: Bed) {
     // Ended and buried itself: signed out, wherever it would go.
     let mine = Which::Session(session.id);
     bed.a
-        .end_sessions(&mine, EndReason::Logout, at(50), T0)
+        .end_sessions(&mine, EndReason::Logout, at(50), T0, &by())
         .await
         .unwrap();
     let now = epoch(&bed, user.id).await;

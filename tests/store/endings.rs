@@ -1,6 +1,6 @@
 //! What ends sessions, what it leaves behind, and what it tells the log.
 
-use crate::bed::{Bed, T0, app, at, issuer, session, sid, stood, subject};
+use crate::bed::{Bed, T0, app, at, by, issuer, session, sid, stood, subject};
 use auth_manager::store::{AccountState, Birth, EndReason, Revoked, Session, Tombstone, Which};
 use auth_manager::types::{AppId, Timestamp};
 
@@ -91,7 +91,7 @@ pub(crate) async fn ending_a_user_in_one_app_leaves_the_other(bed: Bed) {
     let mut account = bed.a.begin_account(&wiki, user.id, T0).await.unwrap();
     account.state = AccountState::Linked;
     account.remote = Some(crate::bed::remote("w1"));
-    let account = bed.a.save_account(&account).await.unwrap();
+    let account = bed.a.save_account(&account, &by()).await.unwrap();
     let in_wiki = bed.born(&session(&user, &account, "s1")).await;
     let ended = end(&bed, &Which::User(user.id, Some(wiki)), EndReason::Revoked).await;
     assert_eq!(ended.iter().map(|s| s.id).collect::<Vec<_>>(), [in_wiki.id]);
@@ -111,7 +111,7 @@ pub(crate) async fn ending_a_user_without_sessions_stops_a_birth_under_way(bed: 
     assert!(end(&bed, &which, EndReason::Revoked).await.is_empty());
     let born = bed
         .b
-        .birth(&session(&user, &account, "s1"), read, T0)
+        .birth(&session(&user, &account, "s1"), read, T0, &by())
         .await
         .unwrap();
     assert_eq!(born, Birth::EpochMoved);
@@ -171,7 +171,7 @@ pub(crate) async fn ending_an_app_leaves_the_other_and_stops_births_under_way(be
     let mut account = bed.a.begin_account(&wiki, user.id, T0).await.unwrap();
     account.state = AccountState::Linked;
     account.remote = Some(crate::bed::remote("w1"));
-    let account = bed.a.save_account(&account).await.unwrap();
+    let account = bed.a.save_account(&account, &by()).await.unwrap();
     let in_wiki = bed.born(&session(&user, &account, "s1")).await;
     let read = bed.a.epoch(user.id).await.unwrap();
     let mut ended: Vec<_> = end(&bed, &Which::App(app()), EndReason::Revoked)
@@ -198,7 +198,7 @@ pub(crate) async fn ending_an_app_leaves_the_other_and_stops_births_under_way(be
     assert_eq!(left.ended_at, None);
     // A sign-in that began before may have been made for that app.
     let late = session(&user, &account, "s9");
-    let born = bed.b.birth(&late, read, T0).await.unwrap();
+    let born = bed.b.birth(&late, read, T0, &by()).await.unwrap();
     assert_eq!(born, Birth::EpochMoved);
     // Nobody left: still no birth by what was read before.
     let read = bed.a.epoch(user.id).await.unwrap();
@@ -207,7 +207,7 @@ pub(crate) async fn ending_an_app_leaves_the_other_and_stops_births_under_way(be
             .await
             .is_empty()
     );
-    let born = bed.b.birth(&late, read, T0).await.unwrap();
+    let born = bed.b.birth(&late, read, T0, &by()).await.unwrap();
     assert_eq!(born, Birth::EpochMoved);
 }
 
@@ -221,7 +221,10 @@ pub(crate) async fn a_tombstone_falls_after_its_time(bed: Bed) {
 pub(crate) async fn a_tombstone_never_gets_shorter(bed: Bed) {
     let which = Which::Sid(app(), issuer(), subject("carol"), sid("s1"));
     let end = async |reason, until| {
-        bed.a.end_sessions(&which, reason, until, T0).await.unwrap();
+        bed.a
+            .end_sessions(&which, reason, until, T0, &by())
+            .await
+            .unwrap();
     };
     end(EndReason::Revoked, at(500)).await;
     end(EndReason::Logout, at(50)).await;
@@ -231,7 +234,7 @@ pub(crate) async fn a_tombstone_never_gets_shorter(bed: Bed) {
 
 async fn end(bed: &Bed, which: &Which, reason: EndReason) -> Vec<Session> {
     bed.a
-        .end_sessions(which, reason, at(100), at(1))
+        .end_sessions(which, reason, at(100), at(1), &by())
         .await
         .unwrap()
 }

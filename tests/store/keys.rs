@@ -1,6 +1,6 @@
 //! Sealed keys and secrets.
 
-use crate::bed::{Bed, at};
+use crate::bed::{Bed, at, by};
 use auth_manager::store::{KeyKind, KeyState, Revoked, StoredKey};
 use auth_manager::types::KeyId;
 use std::sync::Arc;
@@ -17,16 +17,19 @@ pub(crate) async fn a_key_is_added_and_replaced(bed: Bed) {
         state_since: at(created),
     };
     bed.a
-        .put_signing_key(&key("young", KeyState::Announced, 10), at(10))
+        .put_signing_key(&key("young", KeyState::Announced, 10), at(10), &by())
         .await
         .unwrap();
     bed.a
-        .put_signing_key(&key("old", KeyState::Signing, 0), at(10))
+        .put_signing_key(&key("old", KeyState::Signing, 0), at(10), &by())
         .await
         .unwrap();
     let mut retired = key("old", KeyState::Retired, 0);
     retired.state_since = at(20);
-    bed.b.put_signing_key(&retired, at(20)).await.unwrap();
+    bed.b
+        .put_signing_key(&retired, at(20), &by())
+        .await
+        .unwrap();
     let ring = bed.b.signing_keys().await.unwrap();
     let seen: Vec<_> = ring
         .iter()
@@ -61,12 +64,12 @@ pub(crate) async fn a_key_keeps_its_kind(bed: Bed) {
             created_at: at(at_second),
             state_since: at(at_second),
         };
-        bed.a.put_signing_key(&key, at(0)).await.unwrap();
+        bed.a.put_signing_key(&key, at(0), &by()).await.unwrap();
         let signing = StoredKey {
             state: KeyState::Signing,
             ..key
         };
-        bed.b.put_signing_key(&signing, at(0)).await.unwrap();
+        bed.b.put_signing_key(&signing, at(0), &by()).await.unwrap();
     }
     let kinds = bed.a.signing_keys().await.unwrap();
     let kinds: Vec<_> = kinds.iter().map(|key| key.kind).collect();

@@ -1,6 +1,6 @@
 //! The revocation log.
 
-use crate::bed::{Bed, SOON, T0, app, at, issuer, sid, subject};
+use crate::bed::{Bed, SOON, T0, app, at, by, issuer, sid, subject};
 use auth_manager::store::{EndReason, Revocation, Revoked, Store, Which};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ pub(crate) async fn an_entry_before_the_wait_is_not_missed(bed: Bed) {
 async fn append(store: &Arc<dyn Store>, on: &str) {
     let which = Which::Sid(app(), issuer(), subject("carol"), sid(on));
     store
-        .end_sessions(&which, EndReason::Logout, T0, at(1))
+        .end_sessions(&which, EndReason::Logout, T0, at(1), &by())
         .await
         .unwrap();
 }

@@ -22,6 +22,7 @@ mod sealed;
 mod sessions;
 mod sqlite;
 mod tokens;
+mod trail;
 
 macro_rules! suite {
     ($($file:ident: $($case:ident)*;)*) => {
@@ -160,4 +161,13 @@ suite! {
         a_newer_schema_is_refused
         a_changed_migration_is_refused
         an_unknown_word_is_inconsistent;
+    trail:
+        every_change_is_on_record
+        what_changes_nothing_is_not_on_record
+        what_cannot_be_recorded_does_not_happen
+        two_replicas_keep_one_chain
+        the_trail_is_searched_by_what_records_say
+        every_manipulation_is_found
+        a_trail_written_anew_contradicts_its_checkpoints
+        a_removed_beginning_leaves_an_anchor;
 }

@@ -1,6 +1,6 @@
 //! Shadow users.
 
-use crate::bed::{Bed, T0, at, issuer, seen, subject};
+use crate::bed::{Bed, T0, at, by, issuer, seen, subject};
 use auth_manager::store::{
     EndReason, Revoked, SeenUser, Session, StoreError, User, UserFilter, UserState, Which,
 };
@@ -62,7 +62,7 @@ pub(crate) async fn users_are_found_by_state_and_search(bed: Bed) {
     let alice = bed.person("alice").await;
     let bob = bed.person("bob").await;
     bed.a
-        .set_user_state(bob.id, UserState::Disabled, "left", T0)
+        .set_user_state(bob.id, UserState::Disabled, "left", T0, &by())
         .await
         .unwrap();
     let find = async |filter: UserFilter| -> Vec<UserId> {
@@ -192,7 +192,7 @@ pub(crate) async fn nobody_is_none(bed: Bed) {
     );
     let set = bed
         .a
-        .set_user_state(nobody, UserState::Disabled, "", T0)
+        .set_user_state(nobody, UserState::Disabled, "", T0, &by())
         .await;
     assert_eq!(set.unwrap(), None);
     assert_eq!(bed.a.newest_revocation().await.unwrap(), 0);
@@ -201,7 +201,7 @@ pub(crate) async fn nobody_is_none(bed: Bed) {
 
 async fn set(bed: &Bed, id: UserId, state: UserState, seconds: i64) -> (User, Vec<Session>) {
     bed.a
-        .set_user_state(id, state, "why", at(seconds))
+        .set_user_state(id, state, "why", at(seconds), &by())
         .await
         .unwrap()
         .unwrap()
@@ -211,14 +211,14 @@ pub(crate) async fn a_change_of_what_was_read_needs_it_unchanged(bed: Bed) {
     let (read, _) = bed.visitor("alice", "s1").await;
     let change = async |read: &User, state| {
         bed.b
-            .set_user_state_if(read, state, "left", at(1))
+            .set_user_state_if(read, state, "left", at(1), &by())
             .await
             .map(|(user, ended)| (user, ended.len()))
     };
     // The end of some session raises the epoch, and is no change of the person.
     let which = Which::User(read.id, None);
     bed.a
-        .end_sessions(&which, EndReason::Logout, T0, T0)
+        .end_sessions(&which, EndReason::Logout, T0, T0, &by())
         .await
         .unwrap();
     let (user, ended) = change(&read, UserState::Disabled).await.unwrap();

@@ -1,7 +1,7 @@
 //! What only the shared store can show.
 
 use crate::bed::{
-    Bed, Raw, SOON, T0, app, at, client, issuer, postgres_options, seen, sid, subject, until,
+    Bed, Raw, SOON, T0, app, at, by, client, issuer, postgres_options, seen, sid, subject, until,
 };
 use crate::pg::Cluster;
 use auth_manager::store::{
@@ -39,7 +39,7 @@ async fn a_notification_wakes_another_replica() {
         });
         let which = Which::Sid(app(), issuer(), subject("carol"), sid(&format!("s{n}")));
         bed.a
-            .end_sessions(&which, EndReason::Logout, T0, T0)
+            .end_sessions(&which, EndReason::Logout, T0, T0, &by())
             .await
             .unwrap();
         timeout(SOON, heard).await.expect("it is woken").unwrap();
@@ -67,7 +67,7 @@ async fn the_listener_comes_back() {
         }
     });
     bed.a
-        .end_sessions(&Which::All, EndReason::Expired, T0, T0)
+        .end_sessions(&Which::All, EndReason::Expired, T0, T0, &by())
         .await
         .unwrap();
     timeout(SOON, heard).await.expect("it is woken").unwrap();
@@ -88,7 +88,7 @@ async fn a_connection_killed_in_a_transaction_leaves_nothing() {
     let id = session.id;
     let ending = tokio::spawn(async move {
         store
-            .end_sessions(&Which::Session(id), EndReason::Logout, at(100), T0)
+            .end_sessions(&Which::Session(id), EndReason::Logout, at(100), T0, &by())
             .await
     });
     let watcher = client(options(&bed)).await;
@@ -121,7 +121,7 @@ async fn a_connection_killed_in_a_transaction_leaves_nothing() {
     assert_eq!(bed.a.newest_revocation().await.unwrap(), 0);
     // And the number it would have had is the next one's.
     bed.a
-        .end_sessions(&Which::Session(id), EndReason::Logout, at(100), T0)
+        .end_sessions(&Which::Session(id), EndReason::Logout, at(100), T0, &by())
         .await
         .unwrap();
     assert_eq!(bed.b.revocations_after(0, 9).await.unwrap()[0].number, 1);
@@ -138,7 +138,7 @@ async fn a_later_number_waits_for_an_earlier_commit() {
     let store = Arc::clone(&bed.a);
     let fast = tokio::spawn(async move {
         store
-            .end_sessions(&Which::All, EndReason::Expired, T0, T0)
+            .end_sessions(&Which::All, EndReason::Expired, T0, T0, &by())
             .await
             .map(|_| ())
     });
@@ -261,12 +261,12 @@ async fn a_server_that_stops_is_unavailable_at_once() {
     unavailable(store.epoch(user.id).await);
     unavailable(
         store
-            .set_user_state(user.id, UserState::Disabled, "", T0)
+            .set_user_state(user.id, UserState::Disabled, "", T0, &by())
             .await,
     );
     unavailable(
         store
-            .end_sessions(&Which::All, EndReason::Revoked, T0, T0)
+            .end_sessions(&Which::All, EndReason::Revoked, T0, T0, &by())
             .await,
     );
     unavailable(store.revocations_after(0, 1).await);
@@ -294,7 +294,7 @@ async fn a_full_pool_is_unavailable_in_time() {
     let blocked = Arc::clone(&store);
     let disabling = tokio::spawn(async move {
         blocked
-            .set_user_state(user.id, UserState::Disabled, "", T0)
+            .set_user_state(user.id, UserState::Disabled, "", T0, &by())
             .await
     });
     let watcher = client(&options).await;
@@ -336,7 +336,7 @@ async fn ending_the_sign_in_of_someone_unknown_holds_up_births() {
     let which = Which::Sid(app(), issuer(), subject("carol"), sid("s1"));
     let ended = tokio::spawn(async move {
         ending
-            .end_sessions(&which, EndReason::Logout, at(100), T0)
+            .end_sessions(&which, EndReason::Logout, at(100), T0, &by())
             .await
     });
     let watcher = client(options(&bed)).await;
@@ -348,7 +348,7 @@ async fn ending_the_sign_in_of_someone_unknown_holds_up_births() {
     let ender: i32 = watcher.query_one(held_up, &[&me]).await.unwrap().get(0);
     let bearing = Arc::clone(&bed.b);
     let given = crate::bed::session(&user, &account, "s1");
-    let born = tokio::spawn(async move { bearing.birth(&given, epoch, T0).await });
+    let born = tokio::spawn(async move { bearing.birth(&given, epoch, T0, &by()).await });
     until("the birth waits for the ending", async || {
         watcher
             .query_opt(held_up, &[&ender])

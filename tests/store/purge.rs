@@ -1,6 +1,6 @@
 //! Forgetting what no longer matters.
 
-use crate::bed::{Bed, T0, app, at, issuer, session, sid, subject};
+use crate::bed::{Bed, T0, app, at, by, issuer, session, sid, subject};
 use auth_manager::store::{EndReason, Which};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) async fn what_no_longer_matters_is_forgotten(bed: Bed) {
     let end = async |id, until, now| {
         let which = Which::Session(id);
         bed.a
-            .end_sessions(&which, EndReason::Logout, until, now)
+            .end_sessions(&which, EndReason::Logout, until, now, &by())
             .await
             .unwrap();
     };
@@ -67,7 +67,7 @@ pub(crate) async fn the_log_keeps_its_newest_entry(bed: Bed) {
     for n in 0..3 {
         let which = Which::Sid(app(), issuer(), subject("carol"), sid(&format!("s{n}")));
         bed.a
-            .end_sessions(&which, EndReason::Expired, T0, T0)
+            .end_sessions(&which, EndReason::Expired, T0, T0, &by())
             .await
             .unwrap();
     }
@@ -80,7 +80,7 @@ pub(crate) async fn the_log_keeps_its_newest_entry(bed: Bed) {
         [3]
     );
     bed.a
-        .end_sessions(&Which::All, EndReason::Expired, T0, T0)
+        .end_sessions(&Which::All, EndReason::Expired, T0, T0, &by())
         .await
         .unwrap();
     assert_eq!(bed.b.newest_revocation().await.unwrap(), 4);

@@ -1,7 +1,7 @@
 //! Two who come at once, on two replicas. Each story is told several times, since a race has more
 //! than one ending; what must hold holds in all of them.
 
-use crate::bed::{Bed, T0, app, at, issuer, remote, seen, session, sid};
+use crate::bed::{Bed, T0, app, at, by, issuer, remote, seen, session, sid};
 use auth_manager::store::{
     AccountState, Birth, EndReason, Renewal, Session, SessionFilter, StoreError, UserState, Which,
 };
@@ -18,7 +18,7 @@ pub(crate) async fn one_of_many_births_stands(bed: Bed) {
             .map(|n| {
                 let store = Arc::clone(if n % 2 == 0 { &bed.a } else { &bed.b });
                 let given = session(&user, &account, &format!("s{round}"));
-                tokio::spawn(async move { store.birth(&given, epoch, T0).await.unwrap() })
+                tokio::spawn(async move { store.birth(&given, epoch, T0, &by()).await.unwrap() })
             })
             .collect();
         let mut stands = Vec::new();
@@ -68,9 +68,11 @@ pub(crate) async fn a_birth_never_survives_an_ending(bed: Bed) {
         } else {
             Which::Sid(app(), issuer(), user.subject.clone(), given.sid.clone())
         };
+        let who = by();
         let (born, ended) = join!(
-            bed.a.birth(&given, epoch, T0),
-            bed.b.end_sessions(&which, EndReason::Logout, at(100), T0),
+            bed.a.birth(&given, epoch, T0, &who),
+            bed.b
+                .end_sessions(&which, EndReason::Logout, at(100), T0, &who),
         );
         settled(&bed, &given, &born.unwrap(), &ended.unwrap()).await;
     }
@@ -81,9 +83,11 @@ pub(crate) async fn a_birth_never_survives_a_disabling(bed: Bed) {
         let (user, account) = bed.member(&format!("p{round}")).await;
         let given = session(&user, &account, "s");
         let epoch = bed.a.epoch(user.id).await.unwrap();
+        let who = by();
         let (born, set) = join!(
-            bed.a.birth(&given, epoch, T0),
-            bed.b.set_user_state(user.id, UserState::Disabled, "", T0),
+            bed.a.birth(&given, epoch, T0, &who),
+            bed.b
+                .set_user_state(user.id, UserState::Disabled, "", T0, &who),
         );
         let (_, ended) = set.unwrap().unwrap();
         settled(&bed, &given, &born.unwrap(), &ended).await;
@@ -98,11 +102,12 @@ pub(crate) async fn a_birth_never_survives_ending_everything(bed: Bed) {
         let two = session(&bob, &bobs, &format!("s{round}"));
         let alices_epoch = bed.a.epoch(alice.id).await.unwrap();
         let bobs_epoch = bed.a.epoch(bob.id).await.unwrap();
+        let who = by();
         let (first, ended, second) = join!(
-            bed.a.birth(&one, alices_epoch, T0),
+            bed.a.birth(&one, alices_epoch, T0, &who),
             bed.b
-                .end_sessions(&Which::All, EndReason::PolicyChanged, T0, T0),
-            bed.b.birth(&two, bobs_epoch, T0),
+                .end_sessions(&Which::All, EndReason::PolicyChanged, T0, T0, &who),
+            bed.b.birth(&two, bobs_epoch, T0, &who),
         );
         let ended = ended.unwrap();
         settled(&bed, &one, &first.unwrap(), &ended).await;
@@ -123,9 +128,11 @@ pub(crate) async fn a_renewal_never_survives_a_revocation(bed: Bed) {
             .await;
         let epoch = bed.a.epoch(user.id).await.unwrap();
         let which = Which::Session(one.id);
+        let who = by();
         let (renewed, ended) = join!(
             bed.a.renew(one.id, 0, &renewal, epoch, T0),
-            bed.b.end_sessions(&which, EndReason::Revoked, at(100), T0),
+            bed.b
+                .end_sessions(&which, EndReason::Revoked, at(100), T0, &who),
         );
         let ended = ended.unwrap();
         assert_eq!(ended.len(), 1);
@@ -162,9 +169,11 @@ pub(crate) async fn a_carry_over_never_escapes_its_tombstone(bed: Bed) {
             to.clone()
         };
         let which = Which::Sid(app(), issuer(), user.subject.clone(), from.clone());
+        let who = by();
         let (carried, ended) = join!(
             bed.a.carry_over(one.id, &to, at(9_000), epoch, T0),
-            bed.b.end_sessions(&which, EndReason::Logout, at(100), T0),
+            bed.b
+                .end_sessions(&which, EndReason::Logout, at(100), T0, &who),
         );
         let ended = ended.unwrap();
         let stored = bed.a.session(one.id).await.unwrap().unwrap();
@@ -234,7 +243,7 @@ pub(crate) async fn one_of_many_writers_of_an_account_wins(bed: Bed) {
                 let mut account = read.clone();
                 account.state = AccountState::Linked;
                 account.remote = Some(remote(&format!("r{round}-{n}")));
-                tokio::spawn(async move { store.save_account(&account).await })
+                tokio::spawn(async move { store.save_account(&account, &by()).await })
             })
             .collect();
         let mut won = 0;

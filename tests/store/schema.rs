@@ -1,6 +1,6 @@
 //! Opening: migrations, and rows that this version can't read.
 
-use crate::bed::{Bed, app, issuer, subject};
+use crate::bed::{Bed, app, by, issuer, subject};
 use auth_manager::store::{AccountFilter, EndReason, StoreError, UserFilter, Which};
 use std::sync::Arc;
 
@@ -56,6 +56,7 @@ pub(crate) async fn an_unknown_word_is_inconsistent(bed: Bed) {
             EndReason::Logout,
             session.expires_at,
             session.created_at,
+            &by(),
         )
         .await
         .unwrap();
@@ -87,5 +88,8 @@ pub(crate) async fn an_unknown_word_is_inconsistent(bed: Bed) {
     inconsistent("log", bed.a.revocations_after(0, 1).await.err());
     // What can't be read lets nobody in.
     let epoch = bed.a.epoch(user.id).await.unwrap();
-    inconsistent("birth", bed.a.birth(s, epoch, s.created_at).await.err());
+    inconsistent(
+        "birth",
+        bed.a.birth(s, epoch, s.created_at, &by()).await.err(),
+    );
 }

@@ -1,6 +1,6 @@
 //! What lies sealed, and how it is replaced.
 
-use crate::bed::{Bed, at, session};
+use crate::bed::{Bed, at, by, session};
 use auth_manager::store::{
     EndReason, KeyKind, KeyState, Resealed, SealCount, SealHead, Sealed, SealedAt, SealedKind,
     StoredKey, Which,
@@ -34,7 +34,7 @@ async fn filled(bed: &Bed) {
         ("k3", KeyState::Revoked, Vec::new()),
     ] {
         bed.a
-            .put_signing_key(&key(id, state, sealed), at(0))
+            .put_signing_key(&key(id, state, sealed), at(0), &by())
             .await
             .unwrap();
     }
@@ -54,7 +54,10 @@ async fn filled(bed: &Bed) {
         let session = bed.born(&session).await;
         if n > 0 {
             let which = Which::Session(session.id);
-            let ended = bed.a.end_sessions(&which, EndReason::Revoked, at(9), at(1));
+            let who = by();
+            let ended = bed
+                .a
+                .end_sessions(&which, EndReason::Revoked, at(9), at(1), &who);
             assert_eq!(ended.await.unwrap().len(), 1);
         }
         if n > 1 {
@@ -141,7 +144,7 @@ pub(crate) async fn a_seal_is_replaced_only_while_it_is_what_was_read(bed: Bed) 
     assert_eq!(records.len(), 4);
     // Another replica writes one of them meanwhile.
     let fresh = key("k1", KeyState::Signing, under(OLD, b"written meanwhile"));
-    bed.b.put_signing_key(&fresh, at(2)).await.unwrap();
+    bed.b.put_signing_key(&fresh, at(2), &by()).await.unwrap();
     assert_eq!(bed.a.reseal(&records).await.unwrap(), 3);
     assert_eq!(bed.a.reseal(&records).await.unwrap(), 0, "done is done");
 

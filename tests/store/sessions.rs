@@ -1,6 +1,6 @@
 //! Looking sessions up, and their last-seen marks.
 
-use crate::bed::{Bed, T0, app, at, issuer, remote, session, sid};
+use crate::bed::{Bed, T0, app, at, by, issuer, remote, session, sid};
 use auth_manager::store::{EndReason, Session, SessionFilter, Which};
 use auth_manager::types::{AppId, SessionId};
 
@@ -15,7 +15,7 @@ pub(crate) async fn sessions_are_listed_newest_first(bed: Bed) {
     let (_, bobs) = bed.visitor("bob", "s0").await;
     let end = Which::Session(made[0].id);
     bed.a
-        .end_sessions(&end, EndReason::Expired, T0, at(9))
+        .end_sessions(&end, EndReason::Expired, T0, at(9), &by())
         .await
         .unwrap();
     let find = async |filter: SessionFilter| -> Vec<SessionId> {
@@ -118,7 +118,7 @@ pub(crate) async fn a_sign_in_has_its_session_while_it_lives(bed: Bed) {
     assert_eq!(find().await, Some(session.clone()));
     let which = Which::Session(session.id);
     bed.a
-        .end_sessions(&which, EndReason::Expired, T0, T0)
+        .end_sessions(&which, EndReason::Expired, T0, T0, &by())
         .await
         .unwrap();
     assert_eq!(find().await, None);

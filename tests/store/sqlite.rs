@@ -1,6 +1,6 @@
 //! What only the embedded store can show.
 
-use crate::bed::{Bed, Raw, T0, app, issuer, seen, sid, subject};
+use crate::bed::{Bed, Raw, T0, app, by, issuer, seen, sid, subject};
 use auth_manager::store::{EndReason, SqliteStore, Store, StoreError, UserState, Which};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn a_command_beside_the_server_is_seen() {
     // Another process has the file open only for the length of a command.
     let command = bed.open().await.unwrap();
     command
-        .set_user_state(user.id, UserState::Disabled, "left", T0)
+        .set_user_state(user.id, UserState::Disabled, "left", T0, &by())
         .await
         .unwrap();
     drop(command);
@@ -57,7 +57,7 @@ async fn what_was_written_is_there_after_opening_again() {
     let store = SqliteStore::open(&path).await.unwrap();
     let which = Which::Sid(app(), issuer(), subject("carol"), sid("s1"));
     store
-        .end_sessions(&which, EndReason::Logout, T0, T0)
+        .end_sessions(&which, EndReason::Logout, T0, T0, &by())
         .await
         .unwrap();
     drop(store);

@@ -1,6 +1,6 @@
 //! Exchanged tokens: what stands behind one, and those that were revoked.
 
-use crate::bed::{Bed, T0, at};
+use crate::bed::{Bed, T0, at, by};
 use auth_manager::store::{EndReason, TokenQuestion, UserState, Which};
 use auth_manager::types::{SessionId, TokenId, UserId};
 use std::time::Duration;
@@ -20,11 +20,11 @@ pub(crate) async fn what_stands_behind_a_token_is_read_at_once(bed: Bed) {
 
     let which = Which::Session(session.id);
     (bed.a
-        .end_sessions(&which, EndReason::Logout, at(500), T0)
+        .end_sessions(&which, EndReason::Logout, at(500), T0, &by())
         .await)
         .unwrap();
     (bed.a
-        .set_user_state(user.id, UserState::Disabled, "left", T0)
+        .set_user_state(user.id, UserState::Disabled, "left", T0, &by())
         .await)
         .unwrap();
     let after = bed.b.token_facts(&about).await.unwrap();

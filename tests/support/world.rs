@@ -6,6 +6,7 @@ use super::front::Front;
 use super::taint::Taint;
 use auth_manager::demo::door::{Minter, Person};
 use auth_manager::demo::mattermost::{Options, Seen, StandIn};
+use auth_manager::store::{SqliteStore, Store as _, TrailFilter};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -158,14 +159,31 @@ impl World {
         seen
     }
 
+    /// What the records of the audit trail say, oldest first; of a bridge on SQLite.
+    pub async fn trail(&self) -> Vec<String> {
+        let path = self.bridge.folder().join("auth-manager.db");
+        if !path.exists() {
+            return Vec::new();
+        }
+        let store = SqliteStore::open(path).await.expect("the store");
+        let filter = TrailFilter {
+            limit: 10_000,
+            ..TrailFilter::default()
+        };
+        let records = store.trail(&filter).await.expect("the trail");
+        records.into_iter().map(|record| record.body).collect()
+    }
+
     /// Ends the bridge and asserts that no token of the app got out anywhere, and no credential of
-    /// a visitor into logs or metrics.
+    /// a visitor into logs, metrics or the audit trail.
     pub async fn finish(mut self) {
         let metrics = self.bridge.ops("/metrics").await;
         assert_eq!(metrics.status, 200);
         self.taint.operator("metrics", &metrics.text());
         self.bridge.stop().await;
         self.taint.operator("the log", &self.bridge.output());
+        let trail = self.trail().await;
+        self.taint.operator("the audit trail", &trail.join("\n"));
         self.taint.assert_clean(&self.mattermost.real_tokens());
     }
 }

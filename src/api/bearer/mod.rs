@@ -17,7 +17,7 @@ mod verify;
 pub use verify::BearerIssuer;
 
 use crate::jwks::compact;
-use crate::types::{Clock, IssuerId, Scope, Subject};
+use crate::types::{Clock, IssuerId, Scope, Subject, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -27,12 +27,21 @@ pub(super) struct Token {
     pub(super) issuer: IssuerId,
     /// Whom it is about.
     pub(super) sub: Subject,
-    /// Whether the client signed it itself, for this one request.
-    pub(super) assertion: bool,
+    /// When the client signed it itself: it must still be used up in the store.
+    pub(super) assertion: Option<OneUse>,
     /// What it is good for; `None` when it does not say.
     pub(super) scopes: Option<BTreeSet<Scope>>,
     /// The certificate it is bound to (RFC 8705 §3.1).
     pub(super) thumbprint: Option<[u8; 32]>,
+}
+
+/// A client assertion that this replica has not seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OneUse {
+    /// SHA-256 of its `jti`.
+    pub(super) jti: [u8; 32],
+    /// When its signature's lifetime refuses it anyhow.
+    pub(super) dies: Timestamp,
 }
 
 /// Why a token is nobody's.

@@ -2,11 +2,12 @@
 
 use super::claims::{Claims, Confirmation};
 use super::used::Used;
-use super::{Token, Wrong};
+use super::{OneUse, Token, Wrong};
 use crate::config::{ApiIssuerConfig, ApiIssuerProfile, BearerAlgorithm, TokenTyp};
 use crate::jwks::compact::{self, Header, Parts};
 use crate::jwks::{Algorithm, KeySource};
 use crate::types::{Scope, Subject, Timestamp};
+use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -18,8 +19,6 @@ pub struct BearerIssuer {
     config: ApiIssuerConfig,
     keys: Arc<KeySource>,
     used: Used,
-    /// Since when `used` remembers.
-    started: Timestamp,
 }
 
 /// What is wrong, for the log.
@@ -45,12 +44,11 @@ fn jose(algorithm: BearerAlgorithm) -> Algorithm {
 impl BearerIssuer {
     /// An issuer. `keys` must be for the configured algorithms ([`BearerIssuer::algorithms`]).
     #[must_use]
-    pub fn new(config: ApiIssuerConfig, keys: Arc<KeySource>, now: Timestamp) -> Arc<Self> {
+    pub fn new(config: ApiIssuerConfig, keys: Arc<KeySource>) -> Arc<Self> {
         Arc::new(Self {
             used: Used::new(config.jti_entries),
             config,
             keys,
-            started: now,
         })
     }
 
@@ -89,7 +87,7 @@ impl BearerIssuer {
         self.check_signature(&header, parts, now)?;
         self.check_typ(&header)?;
         self.check_audience(claims, audience)?;
-        let (issued, expires) = self.check_times(claims, now)?;
+        let expires = self.check_times(claims, now)?;
         let sub = claims.sub.as_deref().unwrap_or_default();
         let sub = Subject::new(sub).map_err(|_| Wrong::Token("sub is missing or unfit"))?;
         let thumbprint = match claims.cnf {
@@ -99,10 +97,10 @@ impl BearerIssuer {
                 return wrong("cnf binds it to something that can't be checked here");
             }
         };
-        let assertion = self.config.profile == ApiIssuerProfile::ClientAssertion;
-        if assertion {
-            self.use_up(claims, issued, expires, now)?;
-        }
+        let assertion = match self.config.profile {
+            ApiIssuerProfile::AccessToken => None,
+            ApiIssuerProfile::ClientAssertion => Some(self.use_up(claims, expires, now)?),
+        };
         Ok(Token {
             issuer: self.config.id.clone(),
             sub,
@@ -167,11 +165,8 @@ impl BearerIssuer {
         Ok(())
     }
 
-    fn check_times(
-        &self,
-        claims: &Claims<'_>,
-        now: Timestamp,
-    ) -> Result<(Timestamp, Timestamp), Wrong> {
+    /// When it expires.
+    fn check_times(&self, claims: &Claims<'_>, now: Timestamp) -> Result<Timestamp, Wrong> {
         let (Some(iat), Some(exp)) = (claims.iat, claims.exp) else {
             return wrong("iat or exp is missing");
         };
@@ -186,17 +181,16 @@ impl BearerIssuer {
         if iat > latest || claims.nbf.is_some_and(|nbf| Timestamp(nbf) > latest) {
             return wrong("iat or nbf is in the future");
         }
-        Ok((iat, exp))
+        Ok(exp)
     }
 
     /// RFC 7523 §3: a client speaks for itself, once.
     fn use_up(
         &self,
         claims: &Claims<'_>,
-        issued: Timestamp,
         expires: Timestamp,
         now: Timestamp,
-    ) -> Result<(), Wrong> {
+    ) -> Result<OneUse, Wrong> {
         if claims.sub != claims.iss {
             return wrong("iss and sub of a client assertion differ");
         }
@@ -204,11 +198,11 @@ impl BearerIssuer {
         if jti.is_empty() || jti.len() > MAX_JTI {
             return wrong("jti is missing or too long");
         }
-        if issued < self.started {
-            return wrong("it is from before the start: whether it was used is not known");
-        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, jti.as_bytes()).as_ref());
         let dies = expires + self.config.leeway;
-        self.used.take(jti, now, dies).map_err(Wrong::Token)
+        self.used.take(hash, now, dies).map_err(Wrong::Token)?;
+        Ok(OneUse { jti: hash, dies })
     }
 }
 

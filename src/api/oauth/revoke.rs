@@ -63,7 +63,8 @@ async fn revoke(
             tracing::info!(client = %caller.id(), token = %claims.id(), "token revoked");
         }
         Some(Token::Session(claims, _)) if ends_any => {
-            let ended = api.visitors.end_session(claims.session()).await;
+            let by = api.witness(&caller).by();
+            let ended = api.visitors.end_session(claims.session(), &by).await;
             ended.map_err(Problem::from)?;
             tracing::info!(client = %caller.id(), session = %claims.session(), "session revoked");
         }

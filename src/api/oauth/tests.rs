@@ -4,6 +4,7 @@ use crate::api::bearer::Bearers;
 use crate::api::state::Apps;
 use crate::api::testing::Road;
 use crate::api::{Api, Clients, router};
+use crate::audit::{Audit, Settings};
 use crate::config::{ApiListener, AudienceConfig, ClientConfig, SubjectKind};
 use crate::identity::Visitor;
 use crate::keys::pairwise::PairwiseKey;
@@ -45,7 +46,7 @@ struct Bed {
 struct NoApps;
 
 impl Apps for NoApps {
-    fn context(&self, _: &AppId) -> Option<crate::identity::Context> {
+    fn context(&self, _: &AppId, _: crate::audit::Witness) -> Option<crate::identity::Context> {
         None
     }
 }
@@ -95,7 +96,13 @@ impl Bed {
     async fn new() -> Self {
         let store = SqliteStore::in_memory().unwrap();
         let master = MasterKey::from_bytes(&random::bytes::<32>().unwrap()).unwrap();
-        let ring = rotation::ensure(&store, &master, NOW).await.unwrap();
+        let audit = Arc::new(Audit::new(
+            Arc::new(ManualClock::at(NOW)),
+            Settings::default(),
+        ));
+        let ring = rotation::ensure(&store, &master, NOW, &audit.bridge())
+            .await
+            .unwrap();
         let listener = ApiListener {
             address: ([127, 0, 0, 1], 0).into(),
             issuer: "https://api.internal".into(),
@@ -156,6 +163,7 @@ impl Bed {
             listener,
             jwks_age: Duration::from_secs(300),
             metrics: Metrics::new(Default::default()),
+            audit,
         });
         let router = router(api.clone());
         Self {

@@ -88,7 +88,7 @@ impl Desk<'_> {
             ..account
         };
         Ok(Linked {
-            account: Some(self.store.save_account(&ordered).await?),
+            account: Some(self.store.save_account(&ordered, &self.by).await?),
             changed: true,
         })
     }
@@ -139,14 +139,17 @@ impl Desk<'_> {
                     updated_at: self.now,
                     ..account
                 };
-                self.store.save_account(&free).await?
+                self.store.save_account(&free, &self.by).await?
             }
         };
         // Raises the epoch too, so that no session is born that was begun on the former account. Of
         // who has no account it ends what an interrupted unlinking left.
         let which = Which::User(account.user, Some(account.app.clone()));
         let (reason, now) = (EndReason::AccountGone, self.now);
-        let ended = self.store.end_sessions(&which, reason, now, now).await?;
+        let ended = self
+            .store
+            .end_sessions(&which, reason, now, now, &self.by)
+            .await?;
         Ok(Unlinked {
             account,
             former,
@@ -191,7 +194,7 @@ impl Desk<'_> {
             updated_at: self.now,
             ..account
         };
-        self.store.save_account(&anew).await?;
+        self.store.save_account(&anew, &self.by).await?;
         identity::ensure(context, user, self.now).await?;
         let done = self.store.account(&context.app, user.id).await?;
         let done = done.ok_or(OrderError::Changed)?;

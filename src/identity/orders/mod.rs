@@ -14,7 +14,7 @@ pub mod people;
 pub mod sessions;
 
 use crate::error::Refusal;
-use crate::store::{Store, StoreError};
+use crate::store::{By, Store, StoreError};
 use crate::types::{AppId, Timestamp, UserId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub struct Desk<'a> {
     pub terms: &'a Terms,
     /// The time.
     pub now: Timestamp,
+    /// Who orders: whom the audit trail names.
+    pub by: By,
 }
 
 /// What the configuration says about an app, as far as orders depend on it.

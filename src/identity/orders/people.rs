@@ -47,10 +47,14 @@ impl Desk<'_> {
             });
         }
         let (user, ended) = if exactly {
-            let set = self.store.set_user_state_if(read, state, reason, self.now);
+            let set = self
+                .store
+                .set_user_state_if(read, state, reason, self.now, &self.by);
             set.await?
         } else {
-            let set = self.store.set_user_state(read.id, state, reason, self.now);
+            let set = self
+                .store
+                .set_user_state(read.id, state, reason, self.now, &self.by);
             set.await?.ok_or(OrderError::Changed)?
         };
         Ok(StateSet {

@@ -65,7 +65,7 @@ impl Desk<'_> {
         let until = self.now + stands;
         let ended = self
             .store
-            .end_sessions(which, EndReason::Revoked, until, self.now)
+            .end_sessions(which, EndReason::Revoked, until, self.now, &self.by)
             .await?;
         Ok(ended.len())
     }

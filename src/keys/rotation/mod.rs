@@ -9,7 +9,7 @@
 use super::master::MasterKey;
 use super::ring::{Ring, RingError, RingKey, Scheme};
 use super::seal::Purpose;
-use crate::store::{KeyKind, KeyState, LockGuard, Store, StoredKey};
+use crate::store::{By, KeyKind, KeyState, LockGuard, Store, StoredKey};
 use crate::types::{KeyId, Timestamp};
 use std::time::Duration;
 
@@ -72,6 +72,7 @@ pub async fn ensure(
     store: &dyn Store,
     master: &MasterKey,
     now: Timestamp,
+    by: &By,
 ) -> Result<Ring, RingError> {
     let ring = Ring::load(store, master).await?;
     if KeyKind::ALL.iter().all(|kind| ring.signing(*kind).is_ok()) {
@@ -79,7 +80,7 @@ pub async fn ensure(
     }
     let _turn = store.lock(LOCK, WAIT).await?;
     for kind in KeyKind::ALL {
-        ensure_signing(store, master, kind, now).await?;
+        ensure_signing(store, master, kind, now, by).await?;
     }
     Ring::load(store, master).await
 }
@@ -93,8 +94,12 @@ pub async fn announce(
     master: &MasterKey,
     kind: KeyKind,
     now: Timestamp,
+    by: &By,
 ) -> Result<KeyId, RingError> {
-    Turn::take(store, master).await?.announce(kind, now).await
+    Turn::take(store, master)
+        .await?
+        .announce(kind, now, by)
+        .await
 }
 
 /// Lets an announced key sign and retires the one of its kind that signed.
@@ -106,8 +111,9 @@ pub async fn promote(
     master: &MasterKey,
     kid: &KeyId,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
-    Turn::take(store, master).await?.promote(kid, now).await
+    Turn::take(store, master).await?.promote(kid, now, by).await
 }
 
 /// Retires an announced key: it will never sign. The key that signs is retired by promoting
@@ -120,12 +126,13 @@ pub async fn retire(
     master: &MasterKey,
     kid: &KeyId,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     let _turn = Turn::take(store, master).await?;
     let keys = store.signing_keys().await?;
     let key = find(&keys, kid)?;
     match key.state {
-        KeyState::Announced => retire_stored(store, master, key, now).await,
+        KeyState::Announced => retire_stored(store, master, key, now, by).await,
         KeyState::Signing => Err(wrong_state(
             key,
             "promote another key, that retires this one",
@@ -147,8 +154,9 @@ pub async fn revoke(
     master: &MasterKey,
     kid: &KeyId,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
-    Turn::take(store, master).await?.revoke(kid, now).await
+    Turn::take(store, master).await?.revoke(kid, now, by).await
 }
 
 /// A turn at the ring: nobody else changes it until this is dropped.
@@ -171,16 +179,26 @@ impl<'a> Turn<'a> {
         })
     }
 
-    pub(super) async fn announce(&self, kind: KeyKind, now: Timestamp) -> Result<KeyId, RingError> {
+    pub(super) async fn announce(
+        &self,
+        kind: KeyKind,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<KeyId, RingError> {
         let keys = self.store.signing_keys().await?;
         let announced = |key: &&StoredKey| key.kind == kind && key.state == KeyState::Announced;
         match keys.iter().find(announced) {
             Some(key) => Ok(key.id.clone()),
-            None => add(self.store, self.master, kind, KeyState::Announced, now).await,
+            None => add(self.store, self.master, kind, KeyState::Announced, now, by).await,
         }
     }
 
-    pub(super) async fn promote(&self, kid: &KeyId, now: Timestamp) -> Result<(), RingError> {
+    pub(super) async fn promote(
+        &self,
+        kid: &KeyId,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<(), RingError> {
         let Self { store, master, .. } = *self;
         let keys = store.signing_keys().await?;
         let key = find(&keys, kid)?;
@@ -188,24 +206,43 @@ impl<'a> Turn<'a> {
             return Err(wrong_state(key, "only an announced key can be promoted"));
         }
         // The new one first: two that sign are fine for a moment, none is not.
-        put(store, key, KeyState::Signing, key.sealed.clone(), now).await?;
+        put(store, key, KeyState::Signing, key.sealed.clone(), now, by).await?;
         let formers =
             |former: &&StoredKey| former.kind == key.kind && former.state == KeyState::Signing;
         for former in keys.iter().filter(formers) {
-            retire_stored(store, master, former, now).await?;
+            retire_stored(store, master, former, now, by).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn revoke(&self, kid: &KeyId, now: Timestamp) -> Result<(), RingError> {
+    pub(super) async fn revoke(
+        &self,
+        kid: &KeyId,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<(), RingError> {
         let Self { store, master, .. } = *self;
         let keys = store.signing_keys().await?;
         let key = find(&keys, kid)?;
-        if key.state != KeyState::Revoked {
-            // Revoked before replaced: after a crash in between, the next start makes a new key.
-            put(store, key, KeyState::Revoked, Vec::new(), now).await?;
+        let of_kind = |state| {
+            let mut of = keys.iter().filter(move |k| k.kind == key.kind);
+            of.find(move |k| k.state == state && k.id != key.id)
+        };
+        // Replaced before revoked: while none signs, every page fails.
+        if key.state == KeyState::Signing && of_kind(KeyState::Signing).is_none() {
+            match of_kind(KeyState::Announced) {
+                Some(next) => {
+                    put(store, next, KeyState::Signing, next.sealed.clone(), now, by).await?;
+                }
+                None => {
+                    add(store, master, key.kind, KeyState::Signing, now, by).await?;
+                }
+            }
         }
-        ensure_signing(store, master, key.kind, now).await
+        if key.state != KeyState::Revoked {
+            put(store, key, KeyState::Revoked, Vec::new(), now, by).await?;
+        }
+        ensure_signing(store, master, key.kind, now, by).await
     }
 }
 
@@ -215,6 +252,7 @@ async fn ensure_signing(
     master: &MasterKey,
     kind: KeyKind,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     let keys = store.signing_keys().await?;
     let in_state = |state| (keys.iter()).find(move |key| key.kind == kind && key.state == state);
@@ -222,9 +260,9 @@ async fn ensure_signing(
         return Ok(());
     }
     if let Some(key) = in_state(KeyState::Announced) {
-        return put(store, key, KeyState::Signing, key.sealed.clone(), now).await;
+        return put(store, key, KeyState::Signing, key.sealed.clone(), now, by).await;
     }
-    add(store, master, kind, KeyState::Signing, now)
+    add(store, master, kind, KeyState::Signing, now, by)
         .await
         .map(drop)
 }
@@ -235,6 +273,7 @@ async fn add(
     kind: KeyKind,
     state: KeyState,
     now: Timestamp,
+    by: &By,
 ) -> Result<KeyId, RingError> {
     let scheme = Scheme::of(kind);
     let (pkcs8, public) = scheme.generate()?;
@@ -249,7 +288,7 @@ async fn add(
         created_at: now,
         state_since: now,
     };
-    store.put_signing_key(&key, now).await?;
+    store.put_signing_key(&key, now, by).await?;
     Ok(key.id)
 }
 
@@ -260,10 +299,11 @@ async fn retire_stored(
     master: &MasterKey,
     key: &StoredKey,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     RingKey::open(key, master)?;
     let sealed = master.seal(Purpose::RetiredKey(key.kind, &key.id), &key.public)?;
-    put(store, key, KeyState::Retired, sealed, now).await
+    put(store, key, KeyState::Retired, sealed, now, by).await
 }
 
 async fn put(
@@ -272,6 +312,7 @@ async fn put(
     state: KeyState,
     sealed: Vec<u8>,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), RingError> {
     let changed = StoredKey {
         state,
@@ -279,7 +320,7 @@ async fn put(
         state_since: now,
         ..key.clone()
     };
-    Ok(store.put_signing_key(&changed, now).await?)
+    Ok(store.put_signing_key(&changed, now, by).await?)
 }
 
 fn find<'a>(keys: &'a [StoredKey], kid: &KeyId) -> Result<&'a StoredKey, RingError> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::keys::testing::{KeyStore, master, stored};
+use crate::keys::testing::{KeyStore, master, nobody, stored};
 use crate::store::KeyKind::{AccessToken, Session};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -7,7 +7,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[tokio::test]
 async fn replicas_that_start_at_once_make_one_key_of_each_kind() {
     let (store, master) = (KeyStore::default(), master());
-    let start = || ensure(&store, &master, Timestamp(1));
+    let by = nobody();
+    let start = || ensure(&store, &master, Timestamp(1), &by);
     let (a, b, c) = tokio::join!(start(), start(), start());
     let a = a.unwrap();
     assert_eq!(a.epoch(), b.unwrap().epoch());
@@ -22,12 +23,14 @@ async fn replicas_that_start_at_once_make_one_key_of_each_kind() {
 async fn a_rotation_announces_waits_and_promotes() {
     for kind in KeyKind::ALL {
         let (store, master) = (KeyStore::default(), master());
-        let ring = ensure(&store, &master, Timestamp(0)).await.unwrap();
+        let ring = ensure(&store, &master, Timestamp(0), &nobody())
+            .await
+            .unwrap();
         let old = ring.signing(kind).unwrap().id().clone();
         let signature = ring.sign(kind, b"x").unwrap();
         assert_eq!(ring.rotation(kind, Timestamp(10), HOUR), Rotation::Announce);
 
-        let new = announce(&store, &master, kind, Timestamp(10))
+        let new = announce(&store, &master, kind, Timestamp(10), &nobody())
             .await
             .unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
@@ -42,7 +45,9 @@ async fn a_rotation_announces_waits_and_promotes() {
         let promote_it = Rotation::Promote(new.clone());
         assert_eq!(ring.rotation(kind, until, HOUR), promote_it);
 
-        promote(&store, &master, &new, until).await.unwrap();
+        promote(&store, &master, &new, until, &nobody())
+            .await
+            .unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
         assert_eq!(*ring.signing(kind).unwrap().id(), new);
         assert_eq!(store.state(&old), KeyState::Retired);
@@ -51,15 +56,21 @@ async fn a_rotation_announces_waits_and_promotes() {
         let later = until + HOUR + Duration::from_secs(1);
         let outlived: Vec<_> = ring.outlived(kind, later, HOUR).collect();
         assert_eq!(outlived, [&old]);
-        assert!(promote(&store, &master, &old, until).await.is_err());
+        assert!(
+            promote(&store, &master, &old, until, &nobody())
+                .await
+                .is_err()
+        );
     }
 }
 
 #[tokio::test]
 async fn a_rotation_of_one_kind_leaves_the_others() {
     let (store, master) = (KeyStore::default(), master());
-    let before = ensure(&store, &master, Timestamp(0)).await.unwrap();
-    let new = announce(&store, &master, AccessToken, Timestamp(1))
+    let before = ensure(&store, &master, Timestamp(0), &nobody())
+        .await
+        .unwrap();
+    let new = announce(&store, &master, AccessToken, Timestamp(1), &nobody())
         .await
         .unwrap();
     let ring = Ring::load(&store, &master).await.unwrap();
@@ -67,9 +78,13 @@ async fn a_rotation_of_one_kind_leaves_the_others() {
     assert_eq!(due(AccessToken), Rotation::Promote(new.clone()));
     assert_eq!(due(Session), Rotation::Announce);
 
-    promote(&store, &master, &new, Timestamp(2)).await.unwrap();
+    promote(&store, &master, &new, Timestamp(2), &nobody())
+        .await
+        .unwrap();
     let gone = Timestamp(3);
-    revoke(&store, &master, &new, gone).await.unwrap();
+    revoke(&store, &master, &new, gone, &nobody())
+        .await
+        .unwrap();
     let after = Ring::load(&store, &master).await.unwrap();
     for kind in KeyKind::ALL {
         let same = before.signing(kind).unwrap().id() == after.signing(kind).unwrap().id();
@@ -82,12 +97,16 @@ async fn a_rotation_of_one_kind_leaves_the_others() {
 async fn revoking_the_key_that_signs_puts_another_in_its_place() {
     for kind in KeyKind::ALL {
         let (store, master) = (KeyStore::default(), master());
-        let ring = ensure(&store, &master, Timestamp(0)).await.unwrap();
+        let ring = ensure(&store, &master, Timestamp(0), &nobody())
+            .await
+            .unwrap();
         let first = ring.signing(kind).unwrap().id().clone();
-        let refused = retire(&store, &master, &first, Timestamp(1)).await;
+        let refused = retire(&store, &master, &first, Timestamp(1), &nobody()).await;
         assert!(matches!(refused, Err(RingError::State { .. })));
 
-        revoke(&store, &master, &first, Timestamp(1)).await.unwrap();
+        revoke(&store, &master, &first, Timestamp(1), &nobody())
+            .await
+            .unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
         let second = ring.signing(kind).unwrap().id().clone();
         assert_ne!(first, second);
@@ -96,14 +115,16 @@ async fn revoking_the_key_that_signs_puts_another_in_its_place() {
         let forgotten = keys.iter().find(|key| key.id == first).unwrap();
         assert!(forgotten.sealed.is_empty());
 
-        let announced = announce(&store, &master, kind, Timestamp(2)).await.unwrap();
-        revoke(&store, &master, &second, Timestamp(3))
+        let announced = announce(&store, &master, kind, Timestamp(2), &nobody())
+            .await
+            .unwrap();
+        revoke(&store, &master, &second, Timestamp(3), &nobody())
             .await
             .unwrap();
         let ring = Ring::load(&store, &master).await.unwrap();
         assert_eq!(*ring.signing(kind).unwrap().id(), announced);
         let unknown = KeyId::new("none").unwrap();
-        let refused = revoke(&store, &master, &unknown, Timestamp(3)).await;
+        let refused = revoke(&store, &master, &unknown, Timestamp(3), &nobody()).await;
         assert!(matches!(refused, Err(RingError::Unknown(_))));
     }
 }
@@ -111,14 +132,20 @@ async fn revoking_the_key_that_signs_puts_another_in_its_place() {
 #[tokio::test]
 async fn a_planted_key_is_not_vouched_for_by_a_promotion() {
     let (store, master) = (KeyStore::default(), master());
-    ensure(&store, &master, Timestamp(0)).await.unwrap();
-    let new = announce(&store, &master, Session, Timestamp(1))
+    ensure(&store, &master, Timestamp(0), &nobody())
+        .await
+        .unwrap();
+    let new = announce(&store, &master, Session, Timestamp(1), &nobody())
         .await
         .unwrap();
     let stranger = crate::keys::testing::master();
     let planted = stored(&stranger, Session, KeyState::Signing, 1);
     store.keys.lock().push(planted.clone());
-    assert!(promote(&store, &master, &new, Timestamp(2)).await.is_err());
+    assert!(
+        promote(&store, &master, &new, Timestamp(2), &nobody())
+            .await
+            .is_err()
+    );
     assert_eq!(store.state(&planted.id), KeyState::Signing);
     assert!(Ring::load(&store, &master).await.is_err());
 }

@@ -62,7 +62,7 @@ impl Store for KeyStore {
         Ok(self.keys.lock().clone())
     }
 
-    async fn put_signing_key(&self, key: &StoredKey, _: Timestamp) -> Result<()> {
+    async fn put_signing_key(&self, key: &StoredKey, _: Timestamp, _: &By) -> Result<()> {
         let mut keys = self.keys.lock();
         match keys.iter_mut().find(|stored| stored.id == key.id) {
             Some(stored) => *stored = key.clone(),
@@ -159,6 +159,7 @@ impl Store for KeyStore {
         _: UserState,
         _: &str,
         _: Timestamp,
+        _: &By,
     ) -> Result<Option<(User, Vec<Session>)>> {
         not_ours()
     }
@@ -169,6 +170,7 @@ impl Store for KeyStore {
         _: UserState,
         _: &str,
         _: Timestamp,
+        _: &By,
     ) -> Result<(User, Vec<Session>)> {
         not_ours()
     }
@@ -201,7 +203,7 @@ impl Store for KeyStore {
         not_ours()
     }
 
-    async fn save_account(&self, _: &Account) -> Result<Account> {
+    async fn save_account(&self, _: &Account, _: &By) -> Result<Account> {
         not_ours()
     }
 
@@ -209,7 +211,7 @@ impl Store for KeyStore {
         not_ours()
     }
 
-    async fn birth(&self, _: &Session, _: Epoch, _: Timestamp) -> Result<Birth> {
+    async fn birth(&self, _: &Session, _: Epoch, _: Timestamp, _: &By) -> Result<Birth> {
         not_ours()
     }
 
@@ -267,6 +269,7 @@ impl Store for KeyStore {
         _: EndReason,
         _: Timestamp,
         _: Timestamp,
+        _: &By,
     ) -> Result<Vec<Session>> {
         not_ours()
     }
@@ -307,6 +310,34 @@ impl Store for KeyStore {
     }
 
     async fn wait_for_revocation(&self, _: Duration) {
+        not_ours()
+    }
+
+    async fn append_trail(&self, _: &[Draft]) -> Result<TrailHead> {
+        not_ours()
+    }
+
+    async fn trail_head(&self) -> Result<TrailHead> {
+        not_ours()
+    }
+
+    async fn trail(&self, _: &TrailFilter) -> Result<Vec<TrailRecord>> {
+        not_ours()
+    }
+
+    async fn put_checkpoint(&self, _: i64, _: &str) -> Result<()> {
+        not_ours()
+    }
+
+    async fn trail_marks(&self, _: MarkKind, _: i64, _: u32) -> Result<Vec<TrailMark>> {
+        not_ours()
+    }
+
+    async fn newest_trail_mark(&self, _: MarkKind) -> Result<Option<TrailMark>> {
+        not_ours()
+    }
+
+    async fn prune_trail(&self, _: i64, _: &str, _: &By) -> Result<u64> {
         not_ours()
     }
 

@@ -13,7 +13,7 @@ use crate::proxy::bridge::Bridge;
 use crate::proxy::forward::Cut;
 use crate::proxy::refuse;
 use crate::proxy::route::Site;
-use crate::store::{EndReason, Session, Which};
+use crate::store::{By, EndReason, Session, Which};
 use crate::types::{RemoteId, SessionId, Timestamp};
 use http::Response;
 use std::sync::Arc;
@@ -25,11 +25,12 @@ pub(super) async fn one(
     id: SessionId,
     reason: EndReason,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), Refusal> {
     let until = now + site.config.session.tombstone;
     bridge
         .store
-        .end_sessions(&Which::Session(id), reason, until, now)
+        .end_sessions(&Which::Session(id), reason, until, now, by)
         .await
         .map_err(store_refusal)?;
     forget(bridge, &id, reason);
@@ -43,8 +44,9 @@ pub(in crate::proxy) async fn revoke(
     site: &Site,
     id: SessionId,
     now: Timestamp,
+    by: &By,
 ) -> Result<(), Refusal> {
-    one(bridge, site, id, EndReason::Revoked, now).await
+    one(bridge, site, id, EndReason::Revoked, now, by).await
 }
 
 /// Ends a session that is only in the store.
@@ -57,7 +59,7 @@ pub(super) async fn stored(
     let which = Which::Session(session.id);
     bridge
         .store
-        .end_sessions(&which, reason, now, now)
+        .end_sessions(&which, reason, now, now, &bridge.audit.bridge())
         .await
         .map_err(store_refusal)?;
     bridge.wake_keeper();
@@ -84,8 +86,9 @@ pub async fn log_out(
     site: &Arc<Site>,
     live: &Arc<Live>,
     now: Timestamp,
+    by: &By,
 ) -> Result<Response<Body>, Refusal> {
-    one(bridge, site, live.id, EndReason::Logout, now).await?;
+    one(bridge, site, live.id, EndReason::Logout, now, by).await?;
     let mut answer = refuse::app_ok();
     cookie::clear(site, &mut answer);
     Ok(answer)
@@ -115,7 +118,8 @@ pub async fn look_for_ended(bridge: &Arc<Bridge>, site: &Arc<Site>, remote: &Rem
         if let Ok(Liveness::EndedEarly | Liveness::Deactivated) = site.strategy.probe(&opened).await
         {
             let now = bridge.clock.now();
-            if let Err(refusal) = one(bridge, site, session.id, EndReason::EarlyDeath, now).await {
+            let (reason, by) = (EndReason::EarlyDeath, bridge.audit.bridge());
+            if let Err(refusal) = one(bridge, site, session.id, reason, now, &by).await {
                 tracing::error!(app = %site.config.id, session = %session.id, reason = %refusal.reason, "a session that ended in the app could not be ended here");
             }
         }

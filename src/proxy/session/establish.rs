@@ -8,6 +8,7 @@
 use super::live::{Grant, Live, SealedGrant};
 use super::{end, flight, orphans, store_refusal};
 use crate::apps::{AppSession, SignIn};
+use crate::audit::Actor;
 use crate::error::{Code, Refusal};
 use crate::identity;
 use crate::keys::random;
@@ -18,6 +19,7 @@ use crate::proxy::bridge::Bridge;
 use crate::proxy::edge::CleanRequest;
 use crate::proxy::route::Site;
 use crate::store::{Birth, EndReason, SeenUser, Session, Tombstone, User, UserState};
+use crate::telemetry::RequestId;
 use crate::telemetry::metrics::SessionEvent;
 use crate::types::{AppToken, SessionId, Sid, Timestamp};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -66,6 +68,8 @@ struct Wish {
     create: bool,
     agent: Option<String>,
     client: Option<IpAddr>,
+    /// Of the request that came first.
+    request: RequestId,
 }
 
 /// What an assertion says about a person, for the store.
@@ -96,6 +100,7 @@ pub(super) async fn obtain(
     admitted: &Admitted,
     proven: Option<SessionId>,
     page: bool,
+    request_id: &RequestId,
 ) -> Result<Arc<Live>, Denial> {
     let who = admitted.assertion();
     let wish = Wish {
@@ -109,6 +114,7 @@ pub(super) async fn obtain(
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned),
         client: request.client_ip(),
+        request: request_id.clone(),
     };
     let key = format!(
         "{}\n{}\n{}\n{}\n{}\n{}",
@@ -256,14 +262,21 @@ async fn sign_in(
 ) -> Result<Arc<Live>, Denial> {
     // Read before the app is asked: what is revoked from here on is noticed at birth.
     let epoch = bridge.store.epoch(user.id).await?;
-    let ready = identity::ensure(&bridge.identity(site), user, bridge.clock.now()).await?;
+    let witness = bridge
+        .audit
+        .by(Actor::Visitor(user.id))
+        .request(wish.request.as_str())
+        .client(wish.client)
+        .email(&user.email);
+    let context = bridge.identity(site, witness.clone());
+    let ready = identity::ensure(&context, user, bridge.clock.now()).await?;
     let sign_in = SignIn {
         remote: &ready.remote,
         password: &ready.password,
         user_agent: wish.agent.as_deref(),
         client: wish.client,
     };
-    let opened = identity::open_session(&bridge.identity(site), &ready, &sign_in).await?;
+    let opened = identity::open_session(&context, &ready, &sign_in).await?;
     let now = bridge.clock.now();
     let csrf = csrf_value()?;
     let id = random::session_id().map_err(no_randomness)?;
@@ -295,7 +308,11 @@ async fn sign_in(
             .take(120)
             .collect(),
     };
-    let birth = bridge.store.birth(&session, epoch, now).await;
+    // With its record or not at all: nobody comes in unrecorded.
+    let birth = bridge
+        .store
+        .birth(&session, epoch, now, &witness.by())
+        .await;
     if !matches!(&birth, Ok(Birth::Stands(_))) {
         // Nobody will ever use what was opened.
         bridge.close_app_session(site, opened.clone());
@@ -490,7 +507,9 @@ pub(super) fn refresh_attributes(
     bridge.clone().tasks.spawn(async move {
         let done = async {
             let user = bridge.store.saw_user(&seen).await.map_err(store_refusal)?;
-            identity::update(&bridge.identity(&site), &user, bridge.clock.now()).await
+            let witness = bridge.audit.by(Actor::Visitor(user.id)).email(&user.email);
+            let context = bridge.identity(&site, witness);
+            identity::update(&context, &user, bridge.clock.now()).await
         };
         match done.await {
             Ok(Some(profile)) => live.profile.store(Arc::new(profile)),

@@ -6,6 +6,7 @@ use super::establish::{grant, seal, unseal};
 use super::live::Live;
 use super::{end, store_refusal};
 use crate::apps::{AppSession, Liveness, SignIn};
+use crate::audit::Actor;
 use crate::config::ExternalRevoke;
 use crate::error::{Code, Refusal};
 use crate::identity;
@@ -95,7 +96,8 @@ pub async fn heal(
     match liveness {
         Liveness::Alive => Ok(Healed::NotNeeded),
         Liveness::Deactivated => {
-            end::one(bridge, site, live.id, EndReason::AccountGone, now).await?;
+            let by = bridge.audit.bridge();
+            end::one(bridge, site, live.id, EndReason::AccountGone, now, &by).await?;
             Err(Code::AccountDisabledInApp.into())
         }
         Liveness::Expired => renew(bridge, site, live, generation).await,
@@ -107,7 +109,8 @@ pub async fn heal(
             if mass || site.config.session.external_revoke == ExternalRevoke::Heal {
                 return renew(bridge, site, live, generation).await;
             }
-            end::one(bridge, site, live.id, EndReason::EarlyDeath, now).await?;
+            let by = bridge.audit.bridge();
+            end::one(bridge, site, live.id, EndReason::EarlyDeath, now, &by).await?;
             Err(Refusal::new(
                 Code::SessionRequired,
                 "the session was ended in the app",
@@ -127,14 +130,15 @@ async fn renew(
     let Some(user) = user.filter(|u| u.state == UserState::Active) else {
         return Err(Code::AccessDisabled.into());
     };
-    let ready = identity::ensure(&bridge.identity(site), &user, bridge.clock.now()).await?;
+    let context = bridge.identity(site, bridge.audit.by(Actor::Visitor(user.id)));
+    let ready = identity::ensure(&context, &user, bridge.clock.now()).await?;
     let sign_in = SignIn {
         remote: &ready.remote,
         password: &ready.password,
         user_agent: Some(live.agent.as_str()).filter(|a| !a.is_empty()),
         client: None,
     };
-    let opened = identity::open_session(&bridge.identity(site), &ready, &sign_in).await?;
+    let opened = identity::open_session(&context, &ready, &sign_in).await?;
     let renewal = Renewal {
         sealed: seal(bridge, &live.id, site, &opened, live.csrf())?,
         app_session: opened.id.clone(),

@@ -35,9 +35,11 @@ use super::bridge::Bridge;
 use super::edge::CleanRequest;
 use super::refuse::Halt;
 use super::route::Site;
+use crate::audit::Actor;
 use crate::error::{Code, Refusal};
 use crate::proxy::forward::{Cut, Tunnels};
 use crate::store::{EndReason, Tombstone};
+use crate::telemetry::RequestId;
 use crate::types::{AppId, Sid, Subject, Timestamp};
 use cookie::Held;
 use establish::Denial;
@@ -122,6 +124,7 @@ pub async fn bind(
     site: &Arc<Site>,
     request: &CleanRequest,
     admitted: Admitted,
+    request_id: &RequestId,
 ) -> Result<Bound, Halt> {
     let now = bridge.clock.now();
     bridge.sessions.log.must_be_fresh(now)?;
@@ -144,9 +147,10 @@ pub async fn bind(
             }
             let proven = cookie::proven_session(bridge, site, request, now);
             if let Some(id) = proven {
-                Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
+                Box::pin(drop_if_foreign(bridge, site, who, id, now, request_id)).await?;
             }
-            let obtained = establish::obtain(bridge, site, request, &admitted, proven, page);
+            let obtained =
+                establish::obtain(bridge, site, request, &admitted, proven, page, request_id);
             match Box::pin(obtained).await {
                 Ok(live) => live,
                 Err(Denial::Refused(refusal)) => return Err(refusal.into()),
@@ -160,7 +164,7 @@ pub async fn bind(
 
     let state = held.judge(bridge, &live, now);
     if let Held::Foreign(id) = state {
-        Box::pin(drop_if_foreign(bridge, site, who, id, now)).await?;
+        Box::pin(drop_if_foreign(bridge, site, who, id, now, request_id)).await?;
     }
     if page {
         page_has_its_cookies(bridge, site, request, &live, state, now)?;
@@ -179,6 +183,7 @@ async fn drop_if_foreign(
     who: &super::assertion::Assertion,
     id: crate::types::SessionId,
     now: Timestamp,
+    request_id: &RequestId,
 ) -> Result<(), Refusal> {
     let stored = match bridge.sessions.table.get(&id) {
         Some(live) => (live.issuer.clone(), live.subject.clone()),
@@ -188,7 +193,16 @@ async fn drop_if_foreign(
         },
     };
     if stored != (who.issuer().clone(), who.subject().clone()) {
-        end::one(bridge, site, id, EndReason::PersonChanged, now).await?;
+        let witness = bridge.audit.by(Actor::Bridge).request(request_id.as_str());
+        end::one(
+            bridge,
+            site,
+            id,
+            EndReason::PersonChanged,
+            now,
+            &witness.by(),
+        )
+        .await?;
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use super::error::taken;
 use super::row::{Conditions, many, one, run};
+use super::trail;
 use super::users::gone;
 use crate::store::rows::{self, ACCOUNT};
 use crate::store::rules::{limit, plain};
-use crate::store::{Account, AccountFilter, Result, StoreError, new_account_id};
+use crate::store::{Account, AccountFilter, By, Change, Result, StoreError, new_account_id};
 use crate::types::{AppId, RemoteId, Timestamp, UserId};
-use deadpool_postgres::{GenericClient, Pool};
+use deadpool_postgres::{GenericClient, Pool, Transaction};
 
 pub(super) async fn of_user(
     db: &impl GenericClient,
@@ -81,8 +82,24 @@ pub(super) async fn begin(
     of_user(&client, app, user).await?.ok_or_else(gone)
 }
 
-pub(super) async fn save(pool: &Pool, account: &Account) -> Result<Account> {
-    let client = pool.get().await?;
+pub(super) async fn save(pool: &Pool, account: &Account, by: &By) -> Result<Account> {
+    let mut client = pool.get().await?;
+    let tx = client.transaction().await?;
+    let before = one(
+        &tx,
+        &format!("SELECT {ACCOUNT} FROM accounts WHERE id = $1 AND version = $2 FOR NO KEY UPDATE"),
+        &[&account.id.0, &account.version],
+        rows::account,
+    )
+    .await?
+    .ok_or(StoreError::Changed)?;
+    let saved = update(&tx, account).await?;
+    trail::append(&tx, &by.records(&Change::Account(&before, &saved))).await?;
+    tx.commit().await?;
+    Ok(saved)
+}
+
+async fn update(tx: &Transaction<'_>, account: &Account) -> Result<Account> {
     let sql = format!(
         "UPDATE accounts SET state = $3, remote = $4, username = $5, detail = $6,
              password_version = $7, memo = $8, settled = $9, updated_at = $10,
@@ -90,8 +107,8 @@ pub(super) async fn save(pool: &Pool, account: &Account) -> Result<Account> {
          WHERE id = $1 AND version = $2
          RETURNING {ACCOUNT}"
     );
-    let statement = client.prepare_cached(&sql).await?;
-    let saved = client
+    let statement = tx.prepare_cached(&sql).await?;
+    let saved = tx
         .query_opt(
             &statement,
             &[

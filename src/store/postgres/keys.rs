@@ -1,10 +1,10 @@
 //! Sealed keys and secrets.
 
-use super::revocations;
 use super::row::{many, one, run};
 use super::users::gone;
+use super::{revocations, trail};
 use crate::store::rows::{self, Columns as _, KEY};
-use crate::store::{Result, Revoked, StoredKey};
+use crate::store::{By, Change, Result, Revoked, StoredKey};
 use crate::types::Timestamp;
 use deadpool_postgres::{GenericClient, Pool};
 
@@ -18,9 +18,22 @@ pub(super) async fn ring(pool: &Pool) -> Result<Vec<StoredKey>> {
     .await
 }
 
-pub(super) async fn put(pool: &Pool, channel: &str, key: &StoredKey, now: Timestamp) -> Result<()> {
+pub(super) async fn put(
+    pool: &Pool,
+    channel: &str,
+    key: &StoredKey,
+    now: Timestamp,
+    by: &By,
+) -> Result<()> {
     let mut client = pool.get().await?;
     let tx = client.transaction().await?;
+    let before = one(
+        &tx,
+        &format!("SELECT {KEY} FROM signing_keys WHERE id = $1 FOR UPDATE"),
+        &[&key.id.as_str()],
+        rows::key,
+    )
+    .await?;
     run(
         &tx,
         &format!(
@@ -41,6 +54,7 @@ pub(super) async fn put(pool: &Pool, channel: &str, key: &StoredKey, now: Timest
     )
     .await?;
     revocations::append(&tx, channel, &[Revoked::Keys], None, now).await?;
+    trail::append(&tx, &by.records(&Change::Key(before.as_ref(), key))).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -22,6 +22,7 @@ mod row;
 mod sealed;
 mod sessions;
 mod tokens;
+mod trail;
 mod users;
 
 pub(super) use migrate::MIGRATIONS;
@@ -30,10 +31,11 @@ pub use pool::PostgresOptions;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
-    Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
-    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, TokenFacts,
-    TokenQuestion, Tombstone, User, UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
+    LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
+    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
+    TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User,
+    UserFilter, UserState, Which,
 };
 use crate::types::{
     AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
@@ -123,6 +125,7 @@ impl Store for PostgresStore {
         state: UserState,
         reason: &str,
         now: Timestamp,
+        by: &By,
     ) -> Result<Option<(User, Vec<Session>)>> {
         bounded(users::set_state(
             &self.pool,
@@ -131,6 +134,7 @@ impl Store for PostgresStore {
             None,
             (state, reason),
             now,
+            by,
         ))
         .await
     }
@@ -141,6 +145,7 @@ impl Store for PostgresStore {
         state: UserState,
         reason: &str,
         now: Timestamp,
+        by: &By,
     ) -> Result<(User, Vec<Session>)> {
         let set = users::set_state(
             &self.pool,
@@ -149,6 +154,7 @@ impl Store for PostgresStore {
             Some(read),
             (state, reason),
             now,
+            by,
         );
         bounded(set).await?.ok_or(StoreError::Changed)
     }
@@ -169,16 +175,22 @@ impl Store for PostgresStore {
         bounded(accounts::begin(&self.pool, app, user, now)).await
     }
 
-    async fn save_account(&self, account: &Account) -> Result<Account> {
-        bounded(accounts::save(&self.pool, account)).await
+    async fn save_account(&self, account: &Account, by: &By) -> Result<Account> {
+        bounded(accounts::save(&self.pool, account, by)).await
     }
 
     async fn epoch(&self, user: UserId) -> Result<Epoch> {
         bounded(async { users::epoch(&self.client().await?, user).await }).await
     }
 
-    async fn birth(&self, session: &Session, epoch: Epoch, now: Timestamp) -> Result<Birth> {
-        bounded(sessions::birth(&self.pool, session, epoch, now)).await
+    async fn birth(
+        &self,
+        session: &Session,
+        epoch: Epoch,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<Birth> {
+        bounded(sessions::birth(&self.pool, session, epoch, now, by)).await
     }
 
     async fn renew(
@@ -248,6 +260,7 @@ impl Store for PostgresStore {
         reason: EndReason,
         tombstone_until: Timestamp,
         now: Timestamp,
+        by: &By,
     ) -> Result<Vec<Session>> {
         let until = tombstone_until;
         bounded(sessions::end(
@@ -257,6 +270,7 @@ impl Store for PostgresStore {
             reason,
             until,
             now,
+            by,
         ))
         .await
     }
@@ -309,8 +323,8 @@ impl Store for PostgresStore {
         bounded(keys::ring(&self.pool)).await
     }
 
-    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp) -> Result<()> {
-        bounded(keys::put(&self.pool, &self.channel, key, now)).await
+    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp, by: &By) -> Result<()> {
+        bounded(keys::put(&self.pool, &self.channel, key, now, by)).await
     }
 
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -319,6 +333,34 @@ impl Store for PostgresStore {
 
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         bounded(keys::secret_or_insert(&self.pool, name, sealed)).await
+    }
+
+    async fn append_trail(&self, drafts: &[Draft]) -> Result<TrailHead> {
+        bounded(trail::append_alone(&self.pool, drafts)).await
+    }
+
+    async fn trail_head(&self) -> Result<TrailHead> {
+        bounded(async { trail::head(&self.client().await?).await }).await
+    }
+
+    async fn trail(&self, filter: &TrailFilter) -> Result<Vec<TrailRecord>> {
+        bounded(trail::page(&self.pool, filter)).await
+    }
+
+    async fn put_checkpoint(&self, number: i64, token: &str) -> Result<()> {
+        bounded(trail::put_checkpoint(&self.pool, number, token)).await
+    }
+
+    async fn trail_marks(&self, kind: MarkKind, after: i64, limit: u32) -> Result<Vec<TrailMark>> {
+        bounded(trail::marks(&self.pool, kind, after, limit)).await
+    }
+
+    async fn newest_trail_mark(&self, kind: MarkKind) -> Result<Option<TrailMark>> {
+        bounded(async { trail::newest_mark(&self.client().await?, kind).await }).await
+    }
+
+    async fn prune_trail(&self, number: i64, anchor: &str, by: &By) -> Result<u64> {
+        bounded(trail::prune(&self.pool, number, anchor, by)).await
     }
 
     async fn claim(&self, claim: &Claim, now: Timestamp) -> Result<Claimed> {

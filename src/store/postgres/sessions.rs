@@ -3,12 +3,12 @@
 use super::error::taken;
 use super::row::{Conditions, many, one, run};
 use super::users::gone;
-use super::{revocations, users};
+use super::{revocations, trail, users};
 use crate::store::rows::{self, Columns as _, SESSION, TOMBSTONE};
-use crate::store::rules::{former_after, is_meant, limit, lives, plain, sids};
+use crate::store::rules::{self, former_after, is_meant, limit, lives, plain, sids};
 use crate::store::{
-    Birth, EndReason, Epoch, Renewal, Result, Revoked, Session, SessionFilter, StoreError,
-    Tombstone, Which,
+    Birth, By, Change, EndReason, Epoch, Renewal, Result, Revoked, Session, SessionFilter,
+    StoreError, Tombstone, Which,
 };
 use crate::types::{AppId, IssuerId, SessionId, Sid, Subject, Timestamp};
 use deadpool_postgres::{GenericClient, Pool, Transaction};
@@ -119,6 +119,7 @@ pub(super) async fn birth(
     session: &Session,
     epoch: Epoch,
     now: Timestamp,
+    by: &By,
 ) -> Result<Birth> {
     let mut client = pool.get().await?;
     let tx = client.transaction().await?;
@@ -175,7 +176,10 @@ pub(super) async fn birth(
     )
     .await;
     match inserted {
-        Ok(_) => stands(tx, session.id).await,
+        Ok(_) => {
+            trail::append(&tx, &by.records(&Change::Born(session))).await?;
+            stands(tx, session.id).await
+        }
         Err(error) if taken(&error).is_some() => Err(StoreError::Taken("session id")),
         Err(error) => Err(error.into()),
     }
@@ -261,6 +265,7 @@ pub(super) async fn end(
     reason: EndReason,
     until: Timestamp,
     now: Timestamp,
+    by: &By,
 ) -> Result<Vec<Session>> {
     let mut client = pool.get().await?;
     let tx = client.transaction().await?;
@@ -304,6 +309,8 @@ pub(super) async fn end(
         _ => entries.extend(ended.iter().map(|session| Revoked::Session(session.id))),
     }
     revocations::append(&tx, channel, &entries, Some(reason), now).await?;
+    let records = rules::records_of_end(which, &ended, owner, reason, by);
+    trail::append(&tx, &records).await?;
     tx.commit().await?;
     Ok(ended)
 }

@@ -1,12 +1,12 @@
 //! Shadow users, and the lock that births and revocations share.
 
 use super::row::{Conditions, many, one, run};
-use super::{revocations, sessions};
+use super::{revocations, sessions, trail};
 use crate::store::rows::{self, Columns as _, USER};
 use crate::store::rules::{Standing, limit, nothing_new, plain, still_as};
 use crate::store::{
-    EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter, UserState,
-    Which,
+    By, Change, EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter,
+    UserState, Which,
 };
 use crate::types::{GroupName, IssuerId, Subject, Timestamp, UserId};
 use deadpool_postgres::{GenericClient, Pool, Transaction};
@@ -129,6 +129,7 @@ pub(super) async fn set_state(
     read: Option<&User>,
     (state, reason): (UserState, &str),
     now: Timestamp,
+    by: &By,
 ) -> Result<Option<(User, Vec<Session>)>> {
     let mut client = pool.get().await?;
     let tx = client.transaction().await?;
@@ -160,6 +161,11 @@ pub(super) async fn set_state(
         revocations::append(&tx, channel, &[Revoked::User(id)], why, now).await?;
     }
     let user = get(&tx, id).await?.ok_or_else(gone)?;
+    if standing.state != state {
+        let mut records = by.records(&Change::State(&user));
+        records.extend(ended.iter().flat_map(|s| by.records(&Change::Ended(s))));
+        trail::append(&tx, &records).await?;
+    }
     tx.commit().await?;
     Ok(Some((user, ended)))
 }
@@ -186,7 +192,7 @@ pub(super) async fn epoch(db: &impl GenericClient, id: UserId) -> Result<Epoch> 
 /// Every conditional write of a session and every revocation of a user begins here, so that they
 /// come one after the other; a revocation of everyone waits for those that are under way, and
 /// holds up those that come. Locks are always taken in this order: global epoch, user, sessions
-/// by id, tombstones, the log's counter. `FOR NO KEY UPDATE` leaves foreign keys alone.
+/// by id, tombstones, the log's counter, the audit trail's head. `FOR NO KEY UPDATE` leaves foreign keys alone.
 pub(super) async fn lock(tx: &Transaction<'_>, id: UserId) -> Result<Option<Standing>> {
     let global = one(
         tx,

@@ -2,9 +2,10 @@
 
 use super::error::is_taken;
 use super::row::{Conditions, many, one, run};
+use super::trail;
 use crate::store::rows::{self, ACCOUNT};
 use crate::store::rules::{limit, plain};
-use crate::store::{Account, AccountFilter, Result, StoreError, new_account_id};
+use crate::store::{Account, AccountFilter, By, Change, Result, StoreError, new_account_id};
 use crate::types::{AppId, RemoteId, Timestamp, UserId};
 use rusqlite::{Connection, params};
 
@@ -72,7 +73,20 @@ pub(super) fn begin(db: &Connection, app: &AppId, user: UserId, now: Timestamp) 
     of_user(db, app, user)?.ok_or_else(|| StoreError::Inconsistent("an account is gone".into()))
 }
 
-pub(super) fn save(db: &Connection, account: &Account) -> Result<Account> {
+pub(super) fn save(db: &Connection, account: &Account, by: &By) -> Result<Account> {
+    let before = one(
+        db,
+        &format!("SELECT {ACCOUNT} FROM accounts WHERE id = ?1 AND version = ?2"),
+        params![account.id.to_string(), account.version],
+        |row| rows::account(row),
+    )?;
+    let before = before.ok_or(StoreError::Changed)?;
+    let saved = update(db, account)?;
+    trail::append(db, &by.records(&Change::Account(&before, &saved)))?;
+    Ok(saved)
+}
+
+fn update(db: &Connection, account: &Account) -> Result<Account> {
     let sql = format!(
         "UPDATE accounts SET state = ?3, remote = ?4, username = ?5, detail = ?6,
              password_version = ?7, memo = ?8, settled = ?9, updated_at = ?10,

@@ -1,9 +1,9 @@
 //! Sealed keys and secrets.
 
-use super::revocations;
 use super::row::{many, one, run};
+use super::{revocations, trail};
 use crate::store::rows::{self, Columns as _, KEY};
-use crate::store::{Result, Revoked, StoreError, StoredKey};
+use crate::store::{By, Change, Result, Revoked, StoreError, StoredKey};
 use crate::types::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -16,7 +16,13 @@ pub(super) fn ring(db: &Connection) -> Result<Vec<StoredKey>> {
     )
 }
 
-pub(super) fn put(db: &Connection, key: &StoredKey, now: Timestamp) -> Result<()> {
+pub(super) fn put(db: &Connection, key: &StoredKey, now: Timestamp, by: &By) -> Result<()> {
+    let before = one(
+        db,
+        &format!("SELECT {KEY} FROM signing_keys WHERE id = ?1"),
+        [key.id.as_str()],
+        |row| rows::key(row),
+    )?;
     run(
         db,
         &format!(
@@ -35,7 +41,9 @@ pub(super) fn put(db: &Connection, key: &StoredKey, now: Timestamp) -> Result<()
             key.state_since.0,
         ],
     )?;
-    revocations::append(db, &Revoked::Keys, None, now)
+    revocations::append(db, &Revoked::Keys, None, now)?;
+    trail::append(db, &by.records(&Change::Key(before.as_ref(), key)))?;
+    Ok(())
 }
 
 pub(super) fn secret(db: &Connection, name: &str) -> Result<Option<Vec<u8>>> {

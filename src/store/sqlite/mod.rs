@@ -22,6 +22,7 @@ mod sealed;
 mod sessions;
 mod thread;
 mod tokens;
+mod trail;
 mod users;
 
 pub(super) use open::MIGRATIONS;
@@ -29,10 +30,11 @@ pub(super) use open::MIGRATIONS;
 use super::rules::plain_user;
 use super::signal::Signal;
 use super::{
-    Account, AccountFilter, Birth, Claim, Claimed, EndReason, Epoch, KeptAnswer, LockGuard,
-    Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead, Sealed, SealedAt,
-    SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey, TokenFacts,
-    TokenQuestion, Tombstone, User, UserFilter, UserState, Which,
+    Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
+    LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
+    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
+    TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User,
+    UserFilter, UserState, Which,
 };
 use crate::types::{
     AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
@@ -190,9 +192,10 @@ impl Store for SqliteStore {
         state: UserState,
         reason: &str,
         now: Timestamp,
+        by: &By,
     ) -> Result<Option<(User, Vec<Session>)>> {
-        let reason = reason.to_owned();
-        self.write_log(move |db| users::set_state(db, id, state, &reason, now))
+        let (reason, by) = (reason.to_owned(), by.clone());
+        self.write_log(move |db| users::set_state(db, id, state, &reason, now, &by))
             .await
     }
 
@@ -202,9 +205,10 @@ impl Store for SqliteStore {
         state: UserState,
         reason: &str,
         now: Timestamp,
+        by: &By,
     ) -> Result<(User, Vec<Session>)> {
-        let (read, reason) = (read.clone(), reason.to_owned());
-        self.write_log(move |db| users::set_state_if(db, &read, state, &reason, now))
+        let (read, reason, by) = (read.clone(), reason.to_owned(), by.clone());
+        self.write_log(move |db| users::set_state_if(db, &read, state, &reason, now, &by))
             .await
     }
 
@@ -230,18 +234,25 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn save_account(&self, account: &Account) -> Result<Account> {
-        let account = account.clone();
-        self.write(move |db| accounts::save(db, &account)).await
+    async fn save_account(&self, account: &Account, by: &By) -> Result<Account> {
+        let (account, by) = (account.clone(), by.clone());
+        self.write(move |db| accounts::save(db, &account, &by))
+            .await
     }
 
     async fn epoch(&self, user: UserId) -> Result<Epoch> {
         self.read(move |db| users::epoch(db, user)).await
     }
 
-    async fn birth(&self, session: &Session, epoch: Epoch, now: Timestamp) -> Result<Birth> {
-        let session = session.clone();
-        self.write(move |db| sessions::birth(db, &session, epoch, now))
+    async fn birth(
+        &self,
+        session: &Session,
+        epoch: Epoch,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<Birth> {
+        let (session, by) = (session.clone(), by.clone());
+        self.write(move |db| sessions::birth(db, &session, epoch, now, &by))
             .await
     }
 
@@ -307,9 +318,10 @@ impl Store for SqliteStore {
         reason: EndReason,
         tombstone_until: Timestamp,
         now: Timestamp,
+        by: &By,
     ) -> Result<Vec<Session>> {
-        let which = which.clone();
-        self.write_log(move |db| sessions::end(db, &which, reason, tombstone_until, now))
+        let (which, by) = (which.clone(), by.clone());
+        self.write_log(move |db| sessions::end(db, &which, reason, tombstone_until, now, &by))
             .await
     }
 
@@ -364,9 +376,10 @@ impl Store for SqliteStore {
         self.read(keys::ring).await
     }
 
-    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp) -> Result<()> {
-        let key = key.clone();
-        self.write_log(move |db| keys::put(db, &key, now)).await
+    async fn put_signing_key(&self, key: &StoredKey, now: Timestamp, by: &By) -> Result<()> {
+        let (key, by) = (key.clone(), by.clone());
+        self.write_log(move |db| keys::put(db, &key, now, &by))
+            .await
     }
 
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -377,6 +390,41 @@ impl Store for SqliteStore {
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let (name, sealed) = (name.to_owned(), sealed.to_vec());
         self.write(move |db| keys::secret_or_insert(db, &name, &sealed))
+            .await
+    }
+
+    async fn append_trail(&self, drafts: &[Draft]) -> Result<TrailHead> {
+        let drafts = drafts.to_vec();
+        self.write(move |db| trail::append(db, &drafts)).await
+    }
+
+    async fn trail_head(&self) -> Result<TrailHead> {
+        self.read(trail::head).await
+    }
+
+    async fn trail(&self, filter: &TrailFilter) -> Result<Vec<TrailRecord>> {
+        let filter = filter.clone();
+        self.read(move |db| trail::page(db, &filter)).await
+    }
+
+    async fn put_checkpoint(&self, number: i64, token: &str) -> Result<()> {
+        let token = token.to_owned();
+        self.write(move |db| trail::put_checkpoint(db, number, &token))
+            .await
+    }
+
+    async fn trail_marks(&self, kind: MarkKind, after: i64, limit: u32) -> Result<Vec<TrailMark>> {
+        self.read(move |db| trail::marks(db, kind, after, limit))
+            .await
+    }
+
+    async fn newest_trail_mark(&self, kind: MarkKind) -> Result<Option<TrailMark>> {
+        self.read(move |db| trail::newest_mark(db, kind)).await
+    }
+
+    async fn prune_trail(&self, number: i64, anchor: &str, by: &By) -> Result<u64> {
+        let (anchor, by) = (anchor.to_owned(), by.clone());
+        self.write(move |db| trail::prune(db, number, &anchor, &by))
             .await
     }
 

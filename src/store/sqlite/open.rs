@@ -33,8 +33,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 4,
-        name: "0004_revoked_tokens",
-        sql: include_str!("migrations/0004_revoked_tokens.sql"),
+        name: "0004_audit",
+        sql: include_str!("migrations/0004_audit.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "0005_revoked_tokens",
+        sql: include_str!("migrations/0005_revoked_tokens.sql"),
     },
 ];
 

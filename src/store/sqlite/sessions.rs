@@ -2,12 +2,12 @@
 
 use super::error::is_taken;
 use super::row::{Conditions, many, one, run};
-use super::{revocations, users};
+use super::{revocations, trail, users};
 use crate::store::rows::{self, Columns as _, SESSION, TOMBSTONE};
-use crate::store::rules::{Standing, former_after, is_meant, limit, lives, plain, sids};
+use crate::store::rules::{self, Standing, former_after, is_meant, limit, lives, plain, sids};
 use crate::store::{
-    Birth, EndReason, Epoch, Renewal, Result, Revoked, Session, SessionFilter, StoreError,
-    Tombstone, Which,
+    Birth, By, Change, EndReason, Epoch, Renewal, Result, Revoked, Session, SessionFilter,
+    StoreError, Tombstone, Which,
 };
 use crate::types::{AppId, IssuerId, SessionId, Sid, Subject, Timestamp, UserId};
 use rusqlite::{Connection, params};
@@ -114,6 +114,7 @@ pub(super) fn birth(
     session: &Session,
     epoch: Epoch,
     now: Timestamp,
+    by: &By,
 ) -> Result<Birth> {
     let owner = users::get(db, session.user)?;
     if !owner.is_some_and(|u| u.issuer == session.issuer && u.subject == session.subject) {
@@ -165,7 +166,10 @@ pub(super) fn birth(
         ],
     );
     match inserted {
-        Ok(_) => stands(db, session.id),
+        Ok(_) => {
+            trail::append(db, &by.records(&Change::Born(session)))?;
+            stands(db, session.id)
+        }
         Err(error) if is_taken(&error) => Err(StoreError::Taken("session id")),
         Err(error) => Err(error.into()),
     }
@@ -255,8 +259,10 @@ pub(super) fn end(
     reason: EndReason,
     until: Timestamp,
     now: Timestamp,
+    by: &By,
 ) -> Result<Vec<Session>> {
     let ended = end_live(db, which, reason, now)?;
+    let mut buried = None;
     match which {
         Which::Session(_) => {
             for session in &ended {
@@ -267,6 +273,7 @@ pub(super) fn end(
         Which::Sid(_, issuer, subject, _) => {
             if let Some(user) = users::by_subject(db, issuer, subject)? {
                 users::raise_epoch(db, user.id)?;
+                buried = Some(user.id);
             }
         }
         Which::All | Which::App(_) => {
@@ -299,6 +306,10 @@ pub(super) fn end(
             set_tombstone(db, app, issuer, subject, sid, &at)?;
         }
     }
+    trail::append(
+        db,
+        &rules::records_of_end(which, &ended, buried, reason, by),
+    )?;
     if *which == Which::All {
         revocations::append(db, &Revoked::All, Some(reason), now)?;
         return Ok(ended);

@@ -1,12 +1,12 @@
 //! Shadow users.
 
 use super::row::{Conditions, many, one, run};
-use super::{revocations, sessions};
+use super::{revocations, sessions, trail};
 use crate::store::rows::{self, Columns as _, USER};
 use crate::store::rules::{limit, nothing_new, plain, still_as};
 use crate::store::{
-    EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter, UserState,
-    Which,
+    By, Change, EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter,
+    UserState, Which,
 };
 use crate::types::{IssuerId, Subject, Timestamp, UserId};
 use rusqlite::{Connection, params};
@@ -110,10 +110,11 @@ pub(super) fn set_state_if(
     state: UserState,
     reason: &str,
     now: Timestamp,
+    by: &By,
 ) -> Result<(User, Vec<Session>)> {
     match get(db, read.id)? {
         Some(user) if still_as(&user, read) => {
-            set_state(db, read.id, state, reason, now)?.ok_or(StoreError::Changed)
+            set_state(db, read.id, state, reason, now, by)?.ok_or(StoreError::Changed)
         }
         _ => Err(StoreError::Changed),
     }
@@ -125,6 +126,7 @@ pub(super) fn set_state(
     state: UserState,
     reason: &str,
     now: Timestamp,
+    by: &By,
 ) -> Result<Option<(User, Vec<Session>)>> {
     let Some(user) = get(db, id)? else {
         return Ok(None);
@@ -150,6 +152,9 @@ pub(super) fn set_state(
     };
     revocations::append(db, &Revoked::User(id), why, now)?;
     let user = get(db, id)?.ok_or_else(gone)?;
+    let mut records = by.records(&Change::State(&user));
+    records.extend(ended.iter().flat_map(|s| by.records(&Change::Ended(s))));
+    trail::append(db, &records)?;
     Ok(Some((user, ended)))
 }
 

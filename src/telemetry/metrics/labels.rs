@@ -93,6 +93,18 @@ words! {
 }
 
 words! {
+    /// What the audit trail's keeper could not do.
+    AuditTrouble {
+        /// Write denials.
+        Append = "append",
+        /// Read and sign the end.
+        Sign = "sign",
+        /// Write a checkpoint to its folder.
+        File = "file",
+    }
+}
+
+words! {
     /// Why a connection was turned away.
     ConnectionTrouble {
         /// TLS failed, or took too long.

@@ -9,8 +9,8 @@ mod labels;
 
 pub use app::{AppMetrics, Counted};
 pub use labels::{
-    AccountOutcome, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind, SessionEvent,
-    StoreTrouble,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
+    SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;
@@ -76,6 +76,11 @@ struct Families {
     store_errors: Family<Word, Counter>,
     revocation_lag: Gauge,
     revocation_number: Gauge,
+    audit_number: Gauge,
+    audit_checkpoint: Gauge,
+    audit_broken: Gauge,
+    audit_dropped: Counter,
+    audit_troubles: Family<Word, Counter>,
     revocation_read_at: Gauge,
 }
 
@@ -257,6 +262,32 @@ impl Metrics {
         self.families().revocation_lag.set(behind);
     }
 
+    /// How far the audit trail is, and how far it is signed.
+    pub fn audit_reached(&self, number: i64, checkpoint: i64) {
+        self.families().audit_number.set(number);
+        self.families().audit_checkpoint.set(checkpoint);
+    }
+
+    /// Whether the audit trail was found to be other than it was.
+    pub fn audit_broken(&self, broken: bool) {
+        self.families().audit_broken.set(i64::from(broken));
+    }
+
+    /// Denials that are counted, but not recorded.
+    pub fn audit_dropped(&self, count: u64) {
+        self.families().audit_dropped.inc_by(count);
+    }
+
+    /// The audit trail's keeper could not do something yet.
+    pub fn audit_trouble(&self, kind: AuditTrouble) {
+        self.families()
+            .audit_troubles
+            .get_or_create(&Word {
+                kind: kind.as_str(),
+            })
+            .inc();
+    }
+
     /// Everything, as OpenMetrics text.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -389,6 +420,31 @@ impl Families {
                 to,
                 "revocation_number",
                 "Number of the newest entry of the revocation log this replica has read",
+            ),
+            audit_number: single(
+                to,
+                "audit_number",
+                "Number of the audit trail's newest record",
+            ),
+            audit_checkpoint: single(
+                to,
+                "audit_checkpoint_number",
+                "Number of the newest record of the audit trail that a checkpoint was signed for",
+            ),
+            audit_broken: single(
+                to,
+                "audit_broken",
+                "Whether the audit trail was changed past the bridge, and gets no checkpoint",
+            ),
+            audit_dropped: single(
+                to,
+                "audit_denials_dropped",
+                "Denials that are counted but not recorded: there were too many kinds of them",
+            ),
+            audit_troubles: family(
+                to,
+                "audit_troubles",
+                "What the audit trail's keeper could not do, and tries again",
             ),
             revocation_read_at: single(
                 to,

@@ -37,6 +37,10 @@ fn what_is_counted_is_shown() {
     metrics.replay(ReplayKind::Repeat);
     metrics.store_error(StoreTrouble::Unavailable);
     metrics.revocations(40, 2);
+    metrics.audit_reached(7, 5);
+    metrics.audit_broken(true);
+    metrics.audit_dropped(3);
+    metrics.audit_trouble(AuditTrouble::File);
     app.session(SessionEvent::Born);
     app.session_ended("logout");
     app.login(LoginOutcome::Ok);
@@ -55,6 +59,11 @@ fn what_is_counted_is_shown() {
             r#"requests_total{app="chat",code="access.pending",status="4xx"}"#,
             "1",
         ),
+        ("audit_number", "7"),
+        ("audit_checkpoint_number", "5"),
+        ("audit_broken", "1"),
+        ("audit_denials_dropped_total", "3"),
+        (r#"audit_troubles_total{kind="file"}"#, "1"),
         (r#"request_duration_seconds_count{app="chat"}"#, "3"),
         (r#"refusals_total{code="access.pending"}"#, "1"),
         (r#"refusals_total{code="route.unknown_host"}"#, "1"),

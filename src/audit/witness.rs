@@ -1,0 +1,177 @@
+//! Who an event is by: made where something is done, handed to the store, which asks it for the
+//! records of what it changed.
+
+use super::Settings;
+use super::event::{Actor, Event, Kind};
+use crate::store::{
+    Account, AccountState, By, Change, Draft, KeyState, Scribe, Session, StoredKey, UserState,
+};
+use crate::types::Timestamp;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who does something, and what is known of how they came to it.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    actor: Actor,
+    at: Timestamp,
+    settings: Arc<Settings>,
+    request: Option<String>,
+    client: Option<IpAddr>,
+    email: Option<String>,
+    reason: Option<String>,
+    made: bool,
+}
+
+impl Witness {
+    pub(super) fn new(actor: Actor, at: Timestamp, settings: Arc<Settings>) -> Self {
+        Self {
+            actor,
+            at,
+            settings,
+            request: None,
+            client: None,
+            email: None,
+            reason: None,
+            made: false,
+        }
+    }
+
+    /// With the id of the request that asked for it.
+    #[must_use]
+    pub fn request(mut self, id: &str) -> Self {
+        self.request = Some(id.to_owned());
+        self
+    }
+
+    /// From where; recorded only if the configuration says so.
+    #[must_use]
+    pub fn client(mut self, address: Option<IpAddr>) -> Self {
+        self.client = address;
+        self
+    }
+
+    /// The e-mail address of the person it concerns; recorded only if the configuration says so.
+    #[must_use]
+    pub fn email(mut self, email: &str) -> Self {
+        self.email = Some(email.to_owned());
+        self
+    }
+
+    /// Why, in somebody's words.
+    #[must_use]
+    pub fn reason(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.to_owned());
+        self
+    }
+
+    /// The account that is about to be linked was made by us, not found.
+    #[must_use]
+    pub fn made_account(mut self, made: bool) -> Self {
+        self.made = made;
+        self
+    }
+
+    /// For the store.
+    #[must_use]
+    pub fn by(self) -> By {
+        Arc::new(self)
+    }
+
+    /// An event of this one's, for [`super::Audit::record`].
+    #[must_use]
+    pub fn event(&self, kind: Kind) -> Event {
+        Event::new(kind, self.at, self.actor.clone(), self.settings.clone())
+            .request(self.request.as_deref())
+            .client(self.client)
+            .email(self.email.as_deref().unwrap_or_default())
+            .reason(self.reason.as_deref().unwrap_or_default())
+    }
+
+    fn of_session(&self, kind: Kind, session: &Session) -> Event {
+        self.event(kind)
+            .user(session.user)
+            .app(&session.app)
+            .session(session.id)
+            .detail("remote", session.remote.as_str())
+    }
+}
+
+impl Scribe for Witness {
+    fn records(&self, change: &Change<'_>) -> Vec<Draft> {
+        let event = match *change {
+            Change::Born(session) => Some(self.of_session(Kind::SessionStarted, session)),
+            Change::Ended(session) => {
+                let why = session.end_reason.map_or("", |reason| reason.as_str());
+                Some(self.of_session(Kind::SessionEnded, session).code(why))
+            }
+            Change::Buried(app, user, reason) => {
+                let event = self.event(Kind::SignInEnded).app(app).code(reason.as_str());
+                Some(match user {
+                    Some(user) => event.user(user),
+                    None => event,
+                })
+            }
+            Change::EndedAll(sessions, reason) => Some(
+                self.event(Kind::EveryoneEnded)
+                    .code(reason.as_str())
+                    .detail("sessions", sessions),
+            ),
+            Change::State(user) => {
+                let kind = match user.state {
+                    UserState::Disabled => Kind::UserDisabled,
+                    UserState::Active => Kind::UserEnabled,
+                };
+                let event = self.event(kind).user(user.id).email(&user.email);
+                Some(event.reason(&user.state_reason))
+            }
+            Change::Account(before, after) => self.account(before, after),
+            Change::Key(before, after) => Some(self.key(before, after)),
+            Change::Pruned(number) => Some(self.event(Kind::AuditPruned).detail("up_to", number)),
+        };
+        event.iter().map(Event::draft).collect()
+    }
+}
+
+impl Witness {
+    /// What of an account is worth a record: whose it is and whether the app was written to. A step
+    /// that failed, or a membership that is in place, is not.
+    fn account(&self, before: &Account, after: &Account) -> Option<Event> {
+        use AccountState::{Conflict, Intent, Linked};
+        let kind = match (before.state, after.state) {
+            (Linked, Linked) if before.remote != after.remote => Kind::AccountLinked,
+            (Linked, Linked) if before.memo == after.memo => return None,
+            (Linked, Linked) => Kind::AccountUpdated,
+            (_, Linked) if self.made => Kind::AccountCreated,
+            (_, Linked) => Kind::AccountLinked,
+            _ if before.remote.is_some() && after.remote.is_none() => Kind::AccountUnlinked,
+            (_, Intent) if after.remote.is_some() && before.remote != after.remote => {
+                Kind::AccountOrdered
+            }
+            // Found again at each try: told once.
+            (Conflict, Conflict) if before.detail == after.detail => return None,
+            (_, Conflict) => Kind::AccountConflict,
+            (_, Intent) => return None,
+        };
+        let event = self.event(kind).user(after.user).app(&after.app);
+        // Of a lost account the id it had; never the user name, which is what a person is called.
+        let remote = after.remote.as_ref().or(before.remote.as_ref());
+        Some(match remote {
+            Some(remote) => event.detail("remote", remote.as_str()),
+            None => event,
+        })
+    }
+
+    fn key(&self, before: Option<&StoredKey>, after: &StoredKey) -> Event {
+        let kind = match after.state {
+            state if before.is_some_and(|key| key.state == state) => Kind::KeyRewrapped,
+            KeyState::Announced => Kind::KeyAnnounced,
+            KeyState::Signing => Kind::KeySigns,
+            KeyState::Retired => Kind::KeyRetired,
+            KeyState::Revoked => Kind::KeyRevoked,
+        };
+        self.event(kind)
+            .detail("kid", after.id.as_str())
+            .detail("for", after.kind.as_str())
+    }
+}
