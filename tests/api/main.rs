@@ -5,13 +5,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod bearers;
 mod certificates;
 mod commands;
+mod desk;
 mod limits;
+mod resources;
+mod schemathesis;
 mod scopes;
 mod secrets;
+mod sessions;
 mod tokens;
+mod users;
 
 /// An endpoint that needs the scope users:read or admin.
 const CLIENTS: &str = "/api/v1/clients";
