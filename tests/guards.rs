@@ -76,6 +76,12 @@ const GUARDS: &[Guard] = &[
         &["one_assertion_is_not_good_for_other_requests"],
     ),
     (
+        "the turned away are not vouched for",
+        "src/proxy/vouch.rs",
+        "!live.is_refused()",
+        &["t10_whoever_was_turned_away_since_is_vouched_for_no_more"],
+    ),
+    (
         "the access rule",
         "src/proxy/access/mod.rs",
         "by_rule(rule, assertion.groups())?",

@@ -72,6 +72,7 @@ impl Sessions {
             .table
             .find(&site.config.id, &site.config.issuer, subject, sid);
         if let Some(live) = live {
+            live.refuse(true);
             tunnels.cut_session(&live.id, Cut::SessionEnded);
         }
     }
@@ -161,6 +162,7 @@ pub async fn bind(
         }
     };
     live.seen(now);
+    live.refuse(false);
 
     let state = held.judge(bridge, &live, now);
     if let Held::Foreign(id) = state {
