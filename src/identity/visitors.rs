@@ -58,7 +58,8 @@ pub trait Visitors: Send + Sync {
     /// As the road refuses, or when the store does not answer.
     async fn by_token(&self, claimed: &Claimed) -> Result<Visitor, Refusal>;
 
-    /// Ends a session as revoked, its sockets and the app's session included.
+    /// Ends a session as revoked, its sockets and the app's session included; `by` is whom the audit
+    /// trail names.
     ///
     /// # Errors
     /// When the store does not answer.

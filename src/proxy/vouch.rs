@@ -170,7 +170,7 @@ fn is_current(bridge: &Bridge, site: &Site, session: &Session, now: Timestamp) -
         live.last_seen().max(session.last_seen)
     });
     session.ended_at.is_none()
-        && live.is_none_or(|live| live.ended().is_none())
+        && live.is_none_or(|live| live.ended().is_none() && !live.is_refused())
         && session.expires_at > now
         && seen + site.config.session.idle > now
 }

@@ -5,16 +5,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod bearers;
 mod bots;
 mod certificates;
 mod commands;
+mod desk;
 mod limits;
+mod resources;
+mod schemathesis;
 mod scopes;
 mod secrets;
 mod service;
 mod service_socket;
+mod sessions;
 mod tokens;
+mod users;
 mod visitors;
 
 /// An endpoint that needs the scope users:read or admin.

@@ -365,6 +365,27 @@ async fn the_access_rule_decides_about_tokens_as_about_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t10_whoever_was_turned_away_since_is_vouched_for_no_more() {
+    let services = start().await;
+    let mut trader = stock(&services, "trader").await;
+    let mut files = stock(&services, "files").await;
+    let mut visitor = services.world.signed_in(alice()).await;
+    let cookie = visitor.cookies["MMAUTHTOKEN"].clone();
+    let good = token(&trade(&mut trader, &cookie, "access_token", FILES).await);
+    services.world.taint.private(&good);
+    let groups = std::mem::take(&mut visitor.person.groups);
+    assert_eq!(visitor.get("/api/v4/users/me").await.status, 403);
+    assert!(!active(&mut trader, &cookie).await);
+    assert!(!active(&mut files, &good).await);
+    // With the group back the very session and token count again.
+    visitor.person.groups = groups;
+    assert_eq!(visitor.get("/api/v4/users/me").await.status, 200);
+    assert!(active(&mut trader, &cookie).await);
+    assert!(active(&mut files, &good).await);
+    services.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_signing_key_takes_its_tokens_along() {
     let services = start().await;
     let mut trader = stock(&services, "trader").await;

@@ -129,6 +129,8 @@ pub struct Setup {
     pub clients: String,
     /// `[limits]`.
     pub limits: String,
+    /// Everything else.
+    pub settings: Settings,
 }
 
 impl Default for Setup {
@@ -139,6 +141,7 @@ impl Default for Setup {
             crl: false,
             clients: String::new(),
             limits: String::new(),
+            settings: Settings::default(),
         }
     }
 }
@@ -235,7 +238,7 @@ impl Services {
         let settings = Settings {
             more,
             limits: setup.limits,
-            ..Settings::default()
+            ..setup.settings
         };
         let mut world = World::with(settings, Options::default()).await;
         let api = world
@@ -443,6 +446,10 @@ impl Peer {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        self.hear(request).await
+    }
+
+    async fn hear(&self, request: reqwest::RequestBuilder) -> Result<Reply, String> {
         let answer = request.send().await.map_err(|e| format!("{e:?}"))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let text = answer.text().await.map_err(|e| format!("{e:?}"))?;
@@ -456,6 +463,31 @@ impl Peer {
 
     pub async fn try_get(&self, path: &str) -> Result<Reply, String> {
         self.try_send(Method::GET, path, &[]).await
+    }
+
+    /// `POST` of these bytes as JSON.
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Reply {
+        self.try_post(path, headers, body).await.expect("an answer")
+    }
+
+    /// The same; an error is a connection that was refused or broken.
+    pub async fn try_post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Result<Reply, String> {
+        let mut request = self.http.post(format!("{}{path}", self.base));
+        request = request.header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.hear(request.body(body)).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {

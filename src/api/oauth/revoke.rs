@@ -13,6 +13,7 @@ use crate::api::Routes;
 use crate::api::granted::{Granted, RevokeTokens};
 use crate::api::problem::{Document, Problem};
 use crate::api::state::Api;
+use crate::audit::Kind;
 use crate::types::Scope;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -58,6 +59,12 @@ async fn revoke(
         .any(|scope| caller.scopes().contains(scope));
     match Token::read(&api, &caller, text, api.clock.now()) {
         Some(Token::Access(claims, _)) if ends_any || claims.client() == caller.id() => {
+            // On record before it takes effect, or not at all.
+            let event = api.witness(&caller).event(Kind::ApiWrite);
+            let event = event.code("token.revoked");
+            let event = event.detail("token", claims.id().to_string());
+            let recorded = api.audit.record(&*api.store, event).await;
+            recorded.map_err(Problem::from)?;
             let revoked = api.store.revoke_token(claims.id(), claims.expires_at());
             revoked.await.map_err(Problem::from)?;
             tracing::info!(client = %caller.id(), token = %claims.id(), "token revoked");

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -106,6 +106,8 @@ pub struct Live {
     pub(super) unanswered: AtomicU32,
     /// 0 while live; else 1 + the reason's place in `REASONS`.
     ended: AtomicU8,
+    /// Whether the newest assertion of its sign-in was turned away by the access rule.
+    refused: AtomicBool,
     /// Serialises renewals.
     pub(super) renewing: tokio::sync::Mutex<()>,
 }
@@ -151,6 +153,7 @@ impl Live {
             flushed: AtomicI64::new(stored.last_seen.0),
             unanswered: AtomicU32::new(0),
             ended: AtomicU8::new(0),
+            refused: AtomicBool::new(false),
             renewing: tokio::sync::Mutex::new(()),
         })
     }
@@ -217,6 +220,20 @@ impl Live {
     /// Whether neither its absolute nor its idle limit is reached, as far as this replica knows.
     pub fn is_current(&self, idle: Duration, now: Timestamp) -> bool {
         self.standing().expires_at > now && self.last_seen() + idle > now
+    }
+
+    /// Notes whether the newest assertion of its sign-in was turned away: the session stays, but
+    /// vouches for nobody meanwhile (T10).
+    pub(super) fn refuse(&self, refused: bool) {
+        // A plain load first: it hardly ever changes.
+        if self.refused.load(Ordering::Relaxed) != refused {
+            self.refused.store(refused, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether its person was turned away when they last came, as far as this replica knows.
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Marks it ended; the first reason stands. `true` when it was live.

@@ -74,6 +74,7 @@ impl Sessions {
             .table
             .find(&site.config.id, &site.config.issuer, subject, sid);
         if let Some(live) = live {
+            live.refuse(true);
             tunnels.cut_session(&live.id, Cut::SessionEnded);
         }
     }
@@ -170,6 +171,7 @@ pub async fn bind(
         }
     };
     live.seen(now);
+    live.refuse(false);
 
     let state = held.judge(bridge, &live, now);
     if let Held::Foreign(id) = state {

@@ -104,6 +104,8 @@ pub const TABLES: &[Table] = &[
         .stays("replicas read them in order, without gaps; they go after 30 days"),
     // Answers to requests that came twice: for a day, and of no use to a store of another day.
     Table::left_out("claims"),
+    // A restore revokes the key that signed them.
+    Table::left_out("revoked_tokens"),
     Table::kept("signing_keys"),
     Table::kept("secrets"),
     Table::kept("bots"),
