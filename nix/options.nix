@@ -226,6 +226,16 @@ in
     };
   };
 
+  audit = section "Who did what." {
+    email = key flag "Name people by e-mail address as well as by id.";
+    client_address = key flag "Record where requests came from.";
+    replica = key text "What this replica is called in records.";
+    checkpoint_records = key count "The end of the trail is signed after so many records.";
+    checkpoint_every = key duration "And after so long, when there is a new one.";
+    checkpoints = key file "A folder that signed checkpoints are written to as well.";
+    keep = key duration "How long records are kept.";
+  };
+
   telemetry = section "Watching it." {
     traces = section "Where traces go; unset: none are made." {
       endpoint = key text "An OTLP/HTTP collector.";

@@ -375,12 +375,14 @@ async fn t10_whoever_was_turned_away_since_is_vouched_for_no_more() {
     services.world.taint.private(&good);
     let groups = std::mem::take(&mut visitor.person.groups);
     assert_eq!(visitor.get("/api/v4/users/me").await.status, 403);
-    assert!(!active(&mut trader, &cookie).await);
+    let refused = trade(&mut trader, &cookie, "access_token", FILES).await;
+    assert_eq!(refused["body"]["error"], "invalid_request", "{refused}");
     assert!(!active(&mut files, &good).await);
     // With the group back the very session and token count again.
     visitor.person.groups = groups;
     assert_eq!(visitor.get("/api/v4/users/me").await.status, 200);
-    assert!(active(&mut trader, &cookie).await);
+    let again = token(&trade(&mut trader, &cookie, "access_token", FILES).await);
+    services.world.taint.private(&again);
     assert!(active(&mut files, &good).await);
     services.finish().await;
 }

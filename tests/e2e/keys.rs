@@ -120,6 +120,8 @@ async fn t09_revoking_a_key_ends_what_it_signed_on_both_replicas() {
     let mut bystander = pair.there(&new).socket().await.expect("a socket");
     bystander.event("hello").await;
 
+    // Of which the way to a cookie of the new key may have taken several.
+    let logins = pair.world.mattermost.logins_performed();
     pair.world.run(&["keys", "revoke", &compromised]).await;
     for socket in doomed {
         assert_eq!(socket.ended().await, End::Closed(Some(1008)));
@@ -145,7 +147,7 @@ async fn t09_revoking_a_key_ends_what_it_signed_on_both_replicas() {
     bystander.event("posted").await;
     assert_eq!(
         pair.world.mattermost.logins_performed(),
-        2,
+        logins,
         "the session lived on"
     );
 
