@@ -216,6 +216,14 @@ in
       path = required text "An exact path, or everything below it with /*.";
       keep_authorization = key flag "Whether the Authorization header passes.";
     };
+    services = sections "Services that call it as a bot." {
+      client = required text "The id of one of `clients`, with the scope proxy:<app>.";
+      bot = key text "A bot that `auth-manager bots add` has taken.";
+      bot_token = key secret "Or the token of one of your own.";
+      allow = key texts "What it may call: \"POST /api/v4/posts\"; `*` is one segment, `/**` everything below.";
+      insecure_allow = key texts "What it may call all the same that gives power over accounts or the server.";
+      audit_reads = key flag "Whether the audit trail has its GET and HEAD calls, too.";
+    };
   };
 
   audit = section "Who did what." {

@@ -10,8 +10,9 @@
 //! (session and CSRF) → `swap` → `forward` → `filter`.
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
-//! sessions, `api/` is what services ask, `identity/` decides what must be made, `store/` remembers,
-//! `keys/` signs and seals, `jwks/` knows the keys of others, `audit/` accounts for what was done,
+//! sessions, `bots/` whom services call it as, `api/` is what services ask, `identity/` decides what
+//! must be made, `store/` remembers, `keys/` signs and seals, `jwks/` knows the keys of others, `audit/`
+//! accounts for what was done,
 //! `backup/` brings store and keys elsewhere, `portal/` is what a visitor sees, `runtime/` wires
 //! everything and owns the listeners.
 
@@ -34,6 +35,7 @@ pub mod audit;
 pub mod api;
 pub mod apps;
 pub mod backup;
+pub mod bots;
 pub mod identity;
 pub mod portal;
 pub mod proxy;

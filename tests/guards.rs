@@ -454,6 +454,60 @@ const GUARDS: &[Guard] = &[
         &["changes_of_admin_may_need_both_credentials"],
     ),
     (
+        "the app of a service's scope",
+        "src/api/apps.rs",
+        "require(&Scope::Proxy(app.clone()))?",
+        &["an_app_is_reached_by_who_has_its_own_scope_and_by_its_own_name"],
+    ),
+    (
+        "a service is no browser",
+        "src/proxy/service/mod.rs",
+        "no_browser(&parts.headers)?",
+        &["browsers_strangers_and_visitors_are_not_services"],
+    ),
+    (
+        "what a service may call",
+        "src/proxy/service/entitle.rs",
+        "no rule of the service's allow covers it",
+        &["t13_what_no_rule_names_is_refused_and_what_gives_power_whatever_a_rule_says"],
+    ),
+    (
+        "what gives power",
+        "src/proxy/service/entitle.rs",
+        "site.rules.is_powerful(method, below)",
+        &["t13_what_no_rule_names_is_refused_and_what_gives_power_whatever_a_rule_says"],
+    ),
+    (
+        "a bot's 401 is not the caller's",
+        "src/proxy/service/call.rs",
+        "status != StatusCode::UNAUTHORIZED",
+        &["an_app_that_refuses_the_bot_is_no_401_of_the_callers"],
+    ),
+    (
+        "a service's socket ends with what let it in",
+        "src/proxy/service/socket.rs",
+        "!entitled.still_stands(",
+        &["a_socket_that_was_opening_when_its_rule_went_is_not_carried"],
+    ),
+    (
+        "hosts that a client speaks for",
+        "src/proxy/service/introduce.rs",
+        "!who.may_speak_for(&site.config.host)",
+        &["an_assertion_that_is_passed_on_is_no_replay_and_good_for_one_client_only"],
+    ),
+    (
+        "uses of an assertion that is passed on",
+        "src/proxy/service/introduce.rs",
+        "used.admit()?",
+        &["an_assertion_that_is_passed_on_is_no_replay_and_good_for_one_client_only"],
+    ),
+    (
+        "a bot's new token is tried first",
+        "src/bots/rotate.rs",
+        "return Err(BotError::NotAccepted)",
+        &["a_new_token_that_is_not_accepted_takes_nobodys_place"],
+    ),
+    (
         "how often a client may ask",
         "src/api/admit.rs",
         "caller.take_turn(",
@@ -660,6 +714,9 @@ fn t20_what_a_station_makes_nobody_else_can() {
         ("src/proxy/session/csrf.rs", "Intended("),
         ("src/proxy/swap/mod.rs", "UpstreamRequest("),
         ("src/api/caller.rs", "Caller("),
+        ("src/api/apps.rs", "AppCaller {"),
+        ("src/api/visitors.rs", "Introducer {"),
+        ("src/proxy/service/entitle.rs", "Entitled {"),
         ("src/api/granted.rs", "Granted {"),
     ] {
         let sources = sources("src");
@@ -723,6 +780,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "types",
         ],
     ),
+    ("bots", &["apps", "keys", "store", "types"]),
     (
         "identity",
         &[
@@ -738,8 +796,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "proxy",
         &[
+            "api",
             "apps",
             "audit",
+            "bots",
             "config",
             "error",
             "identity",
@@ -774,6 +834,21 @@ fn modules_import_what_they_may() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The road knows of the api only what the api's proofs and its wish list say.
+#[test]
+fn the_road_takes_nothing_of_the_api_but_its_proofs() {
+    for (name, text) in shipped()
+        .iter()
+        .filter(|(name, _)| name.starts_with("src/proxy/"))
+    {
+        for (at, _) in text.match_indices("crate::api::") {
+            let rest = &text[at + "crate::api::".len()..];
+            let known = ["apps::", "visitors::"].iter().any(|m| rest.starts_with(m));
+            assert!(known, "{name}: {}", rest.lines().next().unwrap_or_default());
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The outermost layer: request id, panics, problem documents, headers, the log line, the count of
 //! refusals.
 
+use super::apps::Noted;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::state::Api;
@@ -117,15 +118,23 @@ fn protect(headers: &mut HeaderMap, id: &RequestId) {
 
 /// One line a request. Never the query, a header or a body (T34).
 fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: Instant) {
-    let caller = response.extensions().get::<Caller>();
-    let client = caller.map(|caller| caller.id().as_str());
+    let extensions = response.extensions();
+    let client = extensions
+        .get::<Caller>()
+        .map(|caller| caller.id().as_str());
+    // Of a call to an app: which, and what let it through.
+    let noted = extensions.get::<Noted>();
+    let app = noted.map(|noted| noted.app.as_str());
+    let rule = noted.and_then(|noted| noted.rule.as_deref());
     let method = method.as_str();
     let status = response.status().as_u16();
     let request_id = id.as_str();
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let Some(problem) = response.extensions().get::<Problem>() else {
+    let Some(problem) = extensions.get::<Problem>() else {
         tracing::info!(
             client,
+            app,
+            rule,
             method,
             path,
             status,
@@ -136,45 +145,26 @@ fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: 
         return;
     };
     let (code, reason) = (problem.code().as_str(), problem.reason());
+    macro_rules! refused {
+        ($level:ident) => {
+            tracing::$level!(
+                client,
+                app,
+                rule,
+                method,
+                path,
+                status,
+                code,
+                reason,
+                millis,
+                request_id,
+                "api request refused"
+            )
+        };
+    }
     match problem.code().level() {
-        Level::Info => {
-            tracing::info!(
-                client,
-                method,
-                path,
-                status,
-                code,
-                reason,
-                millis,
-                request_id,
-                "api request refused"
-            );
-        }
-        Level::Warn => {
-            tracing::warn!(
-                client,
-                method,
-                path,
-                status,
-                code,
-                reason,
-                millis,
-                request_id,
-                "api request refused"
-            );
-        }
-        Level::Error => {
-            tracing::error!(
-                client,
-                method,
-                path,
-                status,
-                code,
-                reason,
-                millis,
-                request_id,
-                "api request refused"
-            );
-        }
+        Level::Info => refused!(info),
+        Level::Warn => refused!(warn),
+        Level::Error => refused!(error),
     }
 }

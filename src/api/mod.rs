@@ -12,6 +12,8 @@
 //! - [`registry`]: the configured clients, found by their credentials.
 //! - [`problem`]: how an endpoint says no. `finish` renders it.
 //! - [`state`]: what endpoints share; [`rest`]: what resources do alike.
+//! - [`apps`], [`visitors`]: services at an app's door, on their own behalf and on a visitor's; both
+//!   reach the road through the trait [`Road`], which `proxy` implements and `runtime` hands over.
 //! - [`openapi`]: the document, made from the endpoints.
 //!
 //! # Adding an endpoint
@@ -29,7 +31,8 @@
 //! what does not exist included, is behind `admit` (a guard in `tests/guards.rs` reads this file).
 //!
 //! What does not live here: accepting connections (`runtime`), the road (`proxy`), pages
-//! (`portal`). `api`, `proxy` and `portal` never import each other.
+//! (`portal`). The api imports neither; of the api `proxy` imports the proofs that [`apps`] and
+//! [`visitors`] make, and nothing else.
 
 #![expect(
     unused_qualifications,
@@ -38,6 +41,7 @@
 
 mod accounts;
 mod admit;
+pub mod apps;
 pub mod bearer;
 pub mod caller;
 mod clients;
@@ -55,7 +59,9 @@ mod sessions;
 mod signing_keys;
 pub mod state;
 mod users;
+pub mod visitors;
 
+pub use apps::{AppCaller, Road};
 pub use bearer::{BearerIssuer, Bearers};
 pub use caller::{Bearer, Caller};
 pub use finish::Verbatim;
@@ -63,6 +69,7 @@ pub use granted::Granted;
 pub use problem::Problem;
 pub use registry::Clients;
 pub use state::Api;
+pub use visitors::Introducer;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -88,12 +95,13 @@ fn resources() -> Routes {
         .merge(sessions::routes())
         .merge(signing_keys::routes())
         .merge(clients::routes())
+        .merge(visitors::routes())
         .merge(oauth::routes())
 }
 
 /// Served to known callers for as long as it takes.
 fn streams() -> Routes {
-    Router::new()
+    Router::new().merge(apps::routes())
 }
 
 /// The listener's whole surface.

@@ -1,5 +1,6 @@
 //! What endpoints share; made once by `runtime`.
 
+use super::apps::Road;
 use super::bearer::Bearers;
 use super::caller::Caller;
 use super::registry::Clients;
@@ -28,6 +29,8 @@ pub struct Api {
     pub ring: Arc<ArcSwap<Ring>>,
     /// Wraps everything at rest.
     pub master: Arc<ArcSwap<MasterKey>>,
+    /// The road, for services.
+    pub road: Arc<dyn Road>,
     /// Who may call; replaced on a reload.
     pub clients: ArcSwap<Clients>,
     /// Whom tokens are exchanged for; replaced on a reload.

@@ -1,9 +1,11 @@
 //! A road for the tests of this folder: it knows whom it is told.
 
+use super::{apps, visitors};
 use crate::error::{Code, Refusal};
 use crate::identity::{Claimed, Visitor, Visitors};
 use crate::types::{ClientId, HostName, SessionId};
 use async_trait::async_trait;
+use http_body_util::BodyExt;
 use parking_lot::Mutex;
 
 /// Answers every question with the visitor it was given, and remembers what it was asked.
@@ -49,5 +51,38 @@ impl Visitors for Road {
     async fn end_session(&self, session: SessionId, _: &crate::store::By) -> Result<(), Refusal> {
         self.ended.lock().push(session);
         Ok(())
+    }
+}
+
+/// No road: what goes along it is tried over the whole bridge (`tests/api`).
+pub(super) struct NoRoad;
+
+#[async_trait::async_trait]
+impl apps::Road for NoRoad {
+    async fn call(
+        &self,
+        who: apps::AppCaller,
+        request: http::Request<apps::Streamed>,
+    ) -> apps::Called {
+        let text = format!("{} {} {}", who.client(), who.app(), request.uri().path());
+        let body = axum::body::Body::from(text)
+            .map_err(Into::into)
+            .boxed_unsync();
+        apps::Called {
+            rule: None,
+            answer: Ok(http::Response::new(body)),
+        }
+    }
+
+    async fn introduce(
+        &self,
+        who: visitors::Introducer,
+        _: visitors::Introduction,
+    ) -> Result<visitors::Introduced, crate::error::Refusal> {
+        let code = match who.may_have_cookies() {
+            true => crate::error::Code::AssertionExpired,
+            false => crate::error::Code::AssertionKeysUnavailable,
+        };
+        Err(code.into())
     }
 }

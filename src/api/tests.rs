@@ -1,6 +1,6 @@
 //! The router as a whole, without a network: who is let in, and what everybody else is told.
 
-use super::testing::Road;
+use super::testing::{self, NoRoad};
 use super::*;
 use crate::audit::{Audit, Settings};
 use crate::config::{
@@ -106,6 +106,8 @@ impl Bed {
         let clients = [
             client("reader", &["users:read"]),
             client("asker", &["introspect"]),
+            client("caller", &["proxy:chat", "bridge"]),
+            client("porter", &["bridge", "bridge:cookies"]),
             admin,
             hook,
         ];
@@ -115,6 +117,7 @@ impl Bed {
             store: Arc::new(store),
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
+            road: Arc::new(NoRoad),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
             bearers: Bearers::new(
                 vec![issuer(&minter)],
@@ -122,7 +125,7 @@ impl Bed {
                 Arc::new(SystemClock),
             ),
             audiences: ArcSwap::default(),
-            visitors: Arc::new(Road::default()),
+            visitors: Arc::new(testing::Road::default()),
             pairwise: PairwiseKey::of(&PasswordRoot::from_bytes([1; 32])).unwrap(),
             terms: ArcSwap::default(),
             apps: Arc::new(NoApps),
@@ -151,7 +154,7 @@ impl Bed {
                 "the app's own",
             )
         };
-        let streams = Router::new().route("/stream", get(verbatim));
+        let streams = streams().route("/stream", get(verbatim));
         let router = assemble(api.clone(), resources().merge(more), streams);
         Self {
             api,
@@ -326,6 +329,52 @@ async fn scopes_decide_and_none_implies_another() {
         assert_eq!(answer.status, status, "{name} {path}: {}", answer.text);
         if status == 403 {
             assert_eq!(answer.code(), "api.scope");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_app_is_reached_by_who_has_its_own_scope_and_by_its_own_name() {
+    let bed = Bed::new().await;
+    for (name, path, status, text) in [
+        (
+            "caller",
+            "/apps/chat/api/v4/posts",
+            200,
+            "caller chat /apps/chat/api/v4/posts",
+        ),
+        ("caller", "/apps/chat", 200, "caller chat /apps/chat"),
+        ("caller", "/apps/chat/", 200, "caller chat /apps/chat/"),
+        ("caller", "/apps/notes/x", 403, "api.scope"),
+        ("admin", "/apps/chat/x", 403, "api.scope"),
+        ("porter", "/apps/chat/x", 403, "api.scope"),
+        // T14: what decodes to a name is none.
+        ("caller", "/apps/%63hat/x", 404, "api.not_found"),
+        ("caller", "/apps//chat/x", 404, "api.not_found"),
+        ("caller", "/apps/chat;x/y", 404, "api.not_found"),
+    ] {
+        let name = format!("{name}.internal");
+        let answer = bed.ask(ask("GET", path, &[&name], &[])).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+        match status {
+            200 => assert_eq!(answer.text, text),
+            _ => assert_eq!(answer.code(), text, "{path}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_visitors_assertion_is_no_401_of_the_callers() {
+    let bed = Bed::new().await;
+    for (name, status, code) in [
+        ("porter", 422, "api.assertion"),
+        ("caller", 503, "assertion.keys_unavailable"),
+        ("reader", 403, "api.scope"),
+    ] {
+        for method in ["GET", "POST"] {
+            let name = format!("{name}.internal");
+            let answer = bed.ask(ask(method, "/bridge/chat", &[&name], &[])).await;
+            assert_eq!((answer.status, answer.code().as_str()), (status, code));
         }
     }
 }

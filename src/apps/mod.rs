@@ -1,6 +1,7 @@
-//! Apps: one folder each. An app is three things, and each trait below is one of them: a
-//! **connector** (manages accounts), a **strategy** (opens and ends the app's sessions) and
-//! **rules** (what its requests and answers mean on the road).
+//! Apps: one folder each. An app is four things, and each trait below is one of them: a
+//! **connector** (manages accounts), a **strategy** (opens and ends the app's sessions), **bots**
+//! (for services, which call the app as one) and **rules** (what its requests and answers mean on
+//! the road).
 //!
 //! Nothing here knows the road, the store or another app. Adding an app touches this folder and
 //! one line of the registry in `runtime`.
@@ -14,7 +15,7 @@ use crate::error::{Code, Refusal};
 use crate::types::{AppToken, RemoteId, SecretText};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 /// Manages accounts in an app. Every step can be repeated: a crash or a time-out between two steps
 /// heals by asking again.
@@ -97,6 +98,45 @@ pub trait Strategy: Send + Sync {
     async fn end_session(&self, remote: &RemoteId, id: &str) -> Result<(), AppError>;
 }
 
+/// Finds bots and makes their access tokens, for the services that call the app as one.
+#[async_trait]
+pub trait Bots: Send + Sync {
+    /// The account of this user name, whatever it is.
+    ///
+    /// # Errors
+    /// Whatever the app answers that is not an outcome.
+    async fn find_bot(&self, username: &str) -> Result<Option<BotAccount>, AppError>;
+
+    /// Makes an access token for a bot. Called twice it makes two: `description` finds a lost one
+    /// again.
+    ///
+    /// # Errors
+    /// As above.
+    async fn issue_token(
+        &self,
+        remote: &RemoteId,
+        description: &str,
+    ) -> Result<IssuedToken, AppError>;
+
+    /// The access tokens of a bot, without the tokens themselves.
+    ///
+    /// # Errors
+    /// As above.
+    async fn tokens(&self, remote: &RemoteId) -> Result<Vec<TokenRecord>, AppError>;
+
+    /// Revokes an access token by the app's own id of it; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// As above.
+    async fn revoke_token(&self, id: &str) -> Result<(), AppError>;
+
+    /// Whether the app accepts a token, and as this bot's.
+    ///
+    /// # Errors
+    /// When the app could not be asked.
+    async fn is_accepted(&self, token: &AppToken, remote: &RemoteId) -> Result<bool, AppError>;
+}
+
 /// What an app's requests and answers mean on the road. Pure and cheap: no I/O, called on every
 /// request.
 pub trait Rules: Send + Sync {
@@ -140,4 +180,11 @@ pub trait Rules: Send + Sync {
 
     /// The header that carries CSRF values, browser and app side.
     fn csrf_header(&self) -> &HeaderName;
+
+    /// Whether a request gives power over accounts or the server: a service's bot may make none
+    /// but those that the operator names one by one. Of what is in doubt: true.
+    fn is_powerful(&self, method: &Method, path: &str) -> bool;
+
+    /// The header that carries a bot's token upstream; `None` for a token that none can carry.
+    fn bot_credential(&self, token: &AppToken) -> Option<(HeaderName, HeaderValue)>;
 }

@@ -107,6 +107,41 @@ pub struct OpenSession {
     pub created_at: Timestamp,
 }
 
+/// An account that should be a bot's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BotAccount {
+    /// The app's id.
+    pub remote: RemoteId,
+    /// Its user name.
+    pub username: String,
+    /// Whether it is a bot's, and no person's.
+    pub is_bot: bool,
+    /// Whether it is neither disabled nor deactivated.
+    pub active: bool,
+    /// Whether it has no role beyond everybody's.
+    pub ordinary: bool,
+    /// Whether it is the bridge's own.
+    pub own: bool,
+}
+
+/// An access token that was just made.
+#[derive(Debug, Clone)]
+pub struct IssuedToken {
+    /// The app's own id of it.
+    pub id: String,
+    /// The token: shown this once.
+    pub token: AppToken,
+}
+
+/// An access token as the app lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// The app's own id of it.
+    pub id: String,
+    /// What whoever made it said of it.
+    pub description: String,
+}
+
 /// What became of an app session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {

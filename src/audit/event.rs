@@ -90,6 +90,10 @@ kinds! {
     ConfigStarted = "config.started",
     /// A running bridge took over a configuration.
     ConfigReloaded = "config.reloaded",
+    /// A service called an app as its bot.
+    ServiceCalled = "service.called",
+    /// An operator had a services' bot taken up, its token changed, or its tokens revoked.
+    BotOrdered = "bot.ordered",
     /// A write through the API that is no change of its own in the store.
     ApiWrite = "api.write",
     /// Denials were dropped: more of them than could be counted.

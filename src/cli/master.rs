@@ -112,6 +112,7 @@ pub(super) async fn status(stage: &Stage, as_json: bool) -> anyhow::Result<()> {
         "SIGNING KEYS",
         "SECRETS",
         "SESSIONS",
+        "BOTS",
         "NOTE",
     ]);
     for row in masters {
@@ -125,6 +126,7 @@ pub(super) async fn status(stage: &Stage, as_json: bool) -> anyhow::Result<()> {
             of(SealedKind::SigningKey),
             of(SealedKind::Secret),
             of(SealedKind::Session),
+            of(SealedKind::Bot),
             row.note(),
         ]);
     }

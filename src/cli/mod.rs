@@ -7,6 +7,7 @@
 mod accounts;
 mod audit;
 mod backup;
+mod bots;
 mod check;
 mod clients;
 mod demo;
@@ -88,6 +89,13 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// The bots that services call an app as: made, listed, rotated.
+    Bots {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: bots::Bots,
+    },
     /// Who did what: look, export, and prove that nothing was changed.
     Audit {
         #[command(flatten)]
@@ -128,6 +136,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Bots { file, what } => what.run(&file),
         Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
         Command::Health(health) => health.run(),

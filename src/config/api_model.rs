@@ -48,7 +48,7 @@ pub struct ApiTls {
 }
 
 /// `[[clients]]`: a service, how it proves who it is, and what it may do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
     /// Never change it: tokens and audit records name it.
     pub id: ClientId,

@@ -87,6 +87,8 @@ pub(super) fn app(table: &Table<'_>, only_issuer: Option<&IssuerId>) -> Option<A
         access,
         session,
         machine_routes,
+        // They name clients, which are read later.
+        services: Vec::new(),
         kind,
         response_timeout,
     })
@@ -158,7 +160,7 @@ fn base_path(table: &Table<'_>) -> String {
 }
 
 /// A path segment that no two readers see differently (T14): no escape, no dot segment, no `;`.
-fn plain_segment(segment: &str) -> bool {
+pub(super) fn plain_segment(segment: &str) -> bool {
     !segment.is_empty()
         && segment != "."
         && segment != ".."

@@ -3,7 +3,7 @@
 use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
-use super::{AppConfig, Config, Fingerprint, api, apps, audiences, clients, sections};
+use super::{AppConfig, Config, Fingerprint, api, apps, audiences, clients, sections, services};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -206,12 +206,27 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
             && api_issuers.len() == issuer_tables.len()
             && receivers.len() == audience_tables.len(),
     };
-    let mut services = Vec::new();
+    let mut clients_read = Vec::new();
     let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
-    for table in &root.tables("clients", "id") {
-        services.extend(clients::client(table, &around, &mut taken));
+    let client_tables = root.tables("clients", "id");
+    for table in &client_tables {
+        clients_read.extend(clients::client(table, &around, &mut taken));
         unique(table, "id", &mut ids);
     }
+    let clients = clients_read;
+    let around = services::Around {
+        clients: &clients,
+        complete: clients.len() == client_tables.len(),
+    };
+    for table in &app_tables {
+        let app = (apps.iter_mut()).find(|app| table.text("id") == Some(app.id.as_str()));
+        match app {
+            Some(app) => app.services = services::services(table, app, &around),
+            // Wrong itself: that its services are keys must be known all the same.
+            None => drop(table.entry("services")),
+        }
+    }
+    services::every_scope_has_a_bot(&client_tables, &clients, &apps);
 
     Some(Config {
         proxy: proxy?,
@@ -222,7 +237,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         issuers,
         apps,
         api_issuers,
-        clients: services,
+        clients,
         audiences: receivers,
         portal,
         audit,

@@ -1,7 +1,7 @@
 //! The checked form of the configuration; that of the api listener is in `api_model.rs`.
 
 use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig};
-use crate::types::{AppId, GroupName, HostName, IssuerId, SecretText};
+use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -240,10 +240,22 @@ pub struct AppConfig {
     pub session: SessionConfig,
     /// Routes that leave without identity and never with a session. Empty by default.
     pub machine_routes: Vec<MachineRoute>,
+    /// Which clients of the api listener call it, as which bots.
+    pub services: Vec<ServiceConfig>,
     /// What kind it is, and what only that kind has.
     pub kind: AppKind,
     /// How long the app may take to answer with a head. Default 60 s. Bodies have no limit.
     pub response_timeout: Duration,
+}
+
+impl AppConfig {
+    /// How this client calls it, if it may.
+    #[must_use]
+    pub fn service(&self, client: &ClientId) -> Option<&ServiceConfig> {
+        self.services
+            .iter()
+            .find(|service| service.client == *client)
+    }
 }
 
 /// `[apps.access]`: deny by default, so that one of the two must be said.
@@ -314,6 +326,41 @@ pub struct MachineRoute {
     pub path: String,
     /// Whether `Authorization` passes; dropped by default. Cookies never pass.
     pub keep_authorization: bool,
+}
+
+/// `[[apps.services]]`: a client of the api listener that calls the app as a bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceConfig {
+    /// One of `[[clients]]`, with the scope `proxy:<app>`.
+    pub client: ClientId,
+    /// As whom it calls.
+    pub bot: BotSource,
+    /// What it may call. Routes that give power over accounts or the server are never meant.
+    pub allow: Vec<CallRule>,
+    /// What it may call of those as well: `insecure_allow`, listed at start. Empty by default.
+    pub insecure_allow: Vec<CallRule>,
+    /// Whether the audit trail has its GET and HEAD requests, too. Default true.
+    pub audit_reads: bool,
+}
+
+/// Where a bot's token comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BotSource {
+    /// Made, sealed and rotated by `auth-manager bots`.
+    Managed(BotName),
+    /// The operator's own.
+    Token(SecretSource),
+}
+
+/// Method and path that a service may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRule {
+    /// The method; `GET` means `HEAD` as well.
+    pub method: Method,
+    /// The path's segments; `None` stands for any one.
+    pub(super) segments: Vec<Option<Box<str>>>,
+    /// Whether everything below is meant, and only that.
+    pub(super) below: bool,
 }
 
 /// What only Mattermost has.

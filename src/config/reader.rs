@@ -168,9 +168,14 @@ impl<'a> Table<'a> {
     pub(super) fn insecure(&self, key: &'static str) -> bool {
         let set = self.flag(key, false);
         if set {
-            self.problems.insecure.borrow_mut().push(self.child(key));
+            self.weakens(key);
         }
         set
+    }
+
+    /// Lists a key that weakens the bridge.
+    pub(super) fn weakens(&self, key: &str) {
+        self.problems.insecure.borrow_mut().push(self.child(key));
     }
 
     /// A duration within bounds.

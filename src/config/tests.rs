@@ -225,6 +225,8 @@ fn the_annotated_file_shows_every_key_and_no_other() {
         // The two stores exclude each other; an inline table can't be continued.
         .filter(|line| !line.starts_with("sqlite") && !line.starts_with("jwks.ca"))
         .filter(|line| *line != "address = \"off\"")
+        // A service's bot is managed here or there.
+        .filter(|line| !line.contains("alerts.token"))
         .map(|line| format!("{line}\n"))
         .collect();
     let uncommented = uncommented
@@ -658,7 +660,7 @@ groups = ["staff"]
 [[clients]]
 id = "one"
 certificate_names = ["One.internal", "spiffe://x/one"]
-scopes = ["admin", "proxy:chat"]
+scopes = ["admin", "bridge"]
 hosts = ["chat.example.com"]
 audiences = ["https://reports.internal"]
 [[clients]]
@@ -669,6 +671,14 @@ scopes = ["introspect"]
 id = "hook"
 static_bearer_sha256 = ["2C26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
 scopes = ["hooks"]
+[[clients]]
+id = "caller"
+bearer = { issuer = "services", sub = "caller" }
+scopes = ["proxy:chat"]
+[[apps.services]]
+client = "caller"
+bot = "reports"
+allow = ["POST /api/v4/posts"]
 "#;
 
 impl House {
@@ -858,7 +868,6 @@ fn clients_prove_who_they_are_and_may_do_what_exists() {
         ),
         ("\"admin\"", "\"Admin\"", "clients[one].scopes"),
         ("\"introspect\"", "", "clients[two].scopes"),
-        ("proxy:chat", "proxy:talk", "clients[one].scopes"),
         (
             "[\"chat.example.com\"]\naud",
             "[\"*\"]\naud",
@@ -870,8 +879,8 @@ fn clients_prove_who_they_are_and_may_do_what_exists() {
             "clients[one].audiences",
         ),
         (
-            "issuer = \"services\"",
-            "issuer = \"pomerium\"",
+            "issuer = \"services\", sub = \"two\"",
+            "issuer = \"pomerium\", sub = \"two\"",
             "clients[two].bearer.issuer",
         ),
         (
@@ -888,13 +897,96 @@ fn clients_prove_who_they_are_and_may_do_what_exists() {
         ("[\"hooks\"]", "[\"admin\"]", "clients[hook].scopes"),
         // One credential, two clients.
         (
-            "bearer = {",
-            "certificate_names = [\"ONE.internal\"]\nbearer = {",
+            "bearer = { issuer = \"services\", sub = \"two\" }",
+            "certificate_names = [\"ONE.internal\"]\nbearer = { issuer = \"services\", sub = \"two\" }",
             "clients[two].certificate_names",
         ),
     ] {
         house.service_mistake(from, to, key);
     }
+}
+
+#[test]
+fn services_call_as_a_bot_of_their_own_what_is_listed() {
+    let house = House::new();
+    let config = house.services("\"reports\"", "\"reports\"").unwrap();
+    let service = &config.apps[0].services[0];
+    assert_eq!(
+        (service.client.as_str(), service.audit_reads),
+        ("caller", true)
+    );
+    assert!(config.insecure.is_empty());
+    house.write("etc/service.token", "y");
+    let service = "apps[chat].services[caller]";
+    let token = |file: &str| format!("bot_token = {{ file = \"/etc/auth-manager/{file}\" }}");
+    for (from, to, key) in [
+        ("client = \"caller\"", "client = \"nobody\"", ".client"),
+        ("client = \"caller\"", "client = \"two\"", ".client"),
+        ("bot = \"reports\"\n", "", ".bot"),
+        ("bot = \"reports\"", "bot = \"R\"", ".bot"),
+        (
+            "bot = \"reports\"",
+            &format!("bot = \"reports\"\n{}", token("service.token")),
+            ".bot_token",
+        ),
+        // The bridge's own bot is an administrator.
+        ("bot = \"reports\"", &token("bot.token"), ".bot_token"),
+        ("bot = \"reports\"", "bot_token = \"geheim\"", ".bot_token"),
+        ("[\"POST /api/v4/posts\"]", "[]", ".allow"),
+        ("allow = [\"POST /api/v4/posts\"]\n", "", ".allow"),
+        ("POST /api/v4/posts", "POST /**", ".allow"),
+        ("POST /api/v4/posts", "POST /api/v4/**", ".allow"),
+        ("POST /api/v4/posts", "* /api/v4/posts", ".allow"),
+        ("POST /api/v4/posts", "POST /api/v4//posts", ".allow"),
+        (
+            "POST /api/v4/posts\"",
+            "POST /api/v4/posts\", \"POST /api/v4/posts\"",
+            ".allow",
+        ),
+    ] {
+        let errors = house.services(from, to).expect_err(to).0;
+        // One that names another client leaves the first one without a bot, too.
+        let named = ["nobody", "two"].into_iter().find(|id| to.contains(*id));
+        let wanted = format!("{service}{key}").replace("caller", named.unwrap_or("caller"));
+        let error = errors.iter().find(|error| error.key == wanted);
+        let error = error.unwrap_or_else(|| panic!("{to}: {errors:#?}"));
+        assert!(!error.remedy.is_empty() && error.line.is_some(), "{to}");
+        assert!(
+            errors
+                .iter()
+                .all(|error| !error.to_string().contains("geheim"))
+        );
+    }
+    // A scope without a bot would be good for nothing.
+    house.service_mistake(
+        "scopes = [\"introspect\"]",
+        "scopes = [\"proxy:chat\"]",
+        "clients[two].scopes",
+    );
+    let errors = house.services("proxy:chat", "proxy:talk").unwrap_err().0;
+    let keys: Vec<_> = errors.iter().map(|error| error.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "clients[caller].scopes",
+            "apps[chat].services[caller].client"
+        ]
+    );
+    // What weakens it is listed.
+    let list =
+        "allow = [\"POST /api/v4/posts\"]\ninsecure_allow = [\"PUT /api/v4/users/*/active\"]";
+    let config = house
+        .services("allow = [\"POST /api/v4/posts\"]", list)
+        .unwrap();
+    assert_eq!(config.insecure, [format!("{service}.insecure_allow")]);
+    // The token of a bot of one's own.
+    let config = house
+        .services("bot = \"reports\"", &token("service.token"))
+        .unwrap();
+    assert!(matches!(
+        config.apps[0].services[0].bot,
+        BotSource::Token(_)
+    ));
 }
 
 /// Keys and values near enough to real ones to get past the first check.

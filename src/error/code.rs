@@ -158,6 +158,14 @@ codes! {
     ApiIdempotencyUnderWay = "api.idempotency_under_way", CONFLICT, Info, Plain, "The same request is under way.";
     ApiIdempotencyReused = "api.idempotency_reused", UNPROCESSABLE_ENTITY, Warn, Plain, "The idempotency key stands for another request.";
     ApiConfirmation = "api.confirmation", UNPROCESSABLE_ENTITY, Info, Plain, "This concerns many people and must be confirmed.";
+    ApiHost = "api.host", FORBIDDEN, Warn, Plain, "The caller may not speak for visitors of this app.";
+    ApiAssertion = "api.assertion", UNPROCESSABLE_ENTITY, Warn, Plain, "The visitor's assertion can't be accepted.";
+    // services that call an app
+    ServiceBrowser = "service.browser", FORBIDDEN, Warn, Plain, "Browsers are not served here.";
+    ServiceRoute = "service.route", FORBIDDEN, Warn, Plain, "The caller's bot may not call this.";
+    ServiceBotMissing = "service.bot_missing", SERVICE_UNAVAILABLE, Error, Plain, "The caller's bot has no token here.";
+    ServiceBotRefused = "service.bot_refused", BAD_GATEWAY, Error, Plain, "The app does not accept the caller's bot.";
+    ServiceBotRenewed = "service.bot_renewed", SERVICE_UNAVAILABLE, Info, Plain, "The bot's token was renewed: please try again.";
     // the bridge itself
     StoreUnavailable = "bridge.store_unavailable", SERVICE_UNAVAILABLE, Error, AppUnavailable, "The bridge's store does not answer.";
     RevocationsStale = "bridge.revocations_stale", SERVICE_UNAVAILABLE, Error, AppUnavailable, "The bridge can't tell what was revoked.";
@@ -171,7 +179,9 @@ impl Code {
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::AccountPreparing | Self::SessionRace => Some(Duration::from_secs(2)),
-            Self::SessionRenewed | Self::ApiIdempotencyUnderWay => Some(Duration::from_secs(1)),
+            Self::SessionRenewed | Self::ServiceBotRenewed | Self::ApiIdempotencyUnderWay => {
+                Some(Duration::from_secs(1))
+            }
             Self::AssertionKeysUnavailable
             | Self::StoreUnavailable
             | Self::RevocationsStale

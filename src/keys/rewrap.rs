@@ -118,6 +118,7 @@ fn anew(master: &MasterKey, sealed: &Sealed) -> Result<Option<Vec<u8>>, Refused>
     let app;
     let purpose = match &sealed.at {
         SealedAt::Session(id, app) => Purpose::Session(id, app),
+        SealedAt::Bot(app, name) => Purpose::ServiceBot(app, name),
         SealedAt::SigningKey(kind, id, KeyState::Announced | KeyState::Signing) => {
             Purpose::SigningKey(*kind, id)
         }
@@ -146,6 +147,7 @@ impl fmt::Display for Named<'_> {
             }
             SealedAt::Secret(name) => write!(f, "secret {name}"),
             SealedAt::Session(id, app) => write!(f, "session {id} of {app}"),
+            SealedAt::Bot(app, name) => write!(f, "bot {name} of {app}"),
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::master::{MasterKey, MasterKeyId};
 use super::push_part;
 use crate::store::{KeyKind, SealHead};
-use crate::types::{AppId, KeyId, SessionId};
+use crate::types::{AppId, BotName, KeyId, SessionId};
 use aws_lc_rs::aead::{Aad, Nonce};
 use zeroize::Zeroizing;
 
@@ -27,6 +27,8 @@ pub enum Purpose<'a> {
     AuditSeed,
     /// The token of the bot that provisions an app.
     BotToken(&'a AppId),
+    /// The token of a bot that a service calls an app as.
+    ServiceBot(&'a AppId, &'a BotName),
 }
 
 impl Purpose<'_> {
@@ -55,6 +57,11 @@ impl Purpose<'_> {
             Self::BotToken(app) => {
                 push_part(&mut to, b"bot-token");
                 push_part(&mut to, app.as_str().as_bytes());
+            }
+            Self::ServiceBot(app, name) => {
+                push_part(&mut to, b"service-bot");
+                push_part(&mut to, app.as_str().as_bytes());
+                push_part(&mut to, name.as_str().as_bytes());
             }
         }
         to

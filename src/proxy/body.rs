@@ -2,6 +2,7 @@
 //! stream; neither gathers more than it must.
 
 use super::forward::Lease;
+use crate::api::apps::Streamed;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -10,6 +11,9 @@ use parking_lot::Mutex;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+/// Why a body ended early.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the browser gets: the bridge's own words, or the app's body as it comes.
 #[derive(Debug)]
@@ -114,8 +118,17 @@ pub enum UpstreamBody {
     Empty,
     /// The browser's body, streamed, with a copy of its beginning kept for one replay.
     Kept(Incoming, Arc<Kept>),
+    /// The same of a service, whose body comes through the api's router.
+    Streamed(Streamed, Arc<Kept>),
     /// A body that is at hand: a replay, or one that had to be judged.
     Whole(Option<Bytes>),
+}
+
+impl UpstreamBody {
+    /// A service's body.
+    pub(super) fn streamed(body: Streamed, kept: Arc<Kept>) -> Self {
+        Self::Streamed(body, kept)
+    }
 }
 
 /// A copy of a request body as long as it is small: what a renewed session replays.
@@ -172,29 +185,17 @@ impl Kept {
 
 impl HttpBody for UpstreamBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Self::Kept(body, kept) => {
-                let polled = Pin::new(&mut *body).poll_frame(cx);
-                match &polled {
-                    Poll::Ready(Some(Ok(frame))) => {
-                        kept.take_note(Some(frame));
-                        if body.is_end_stream() {
-                            kept.take_note(None);
-                        }
-                    }
-                    Poll::Ready(None) => kept.take_note(None),
-                    _ => {}
-                }
-                polled
-            }
+            Self::Kept(body, kept) => poll_kept(body, kept, cx),
+            Self::Streamed(body, kept) => poll_kept(body, kept, cx),
         }
     }
 
@@ -203,6 +204,7 @@ impl HttpBody for UpstreamBody {
             Self::Empty => true,
             Self::Whole(bytes) => bytes.is_none(),
             Self::Kept(body, _) => body.is_end_stream(),
+            Self::Streamed(body, _) => body.is_end_stream(),
         }
     }
 
@@ -213,6 +215,30 @@ impl HttpBody for UpstreamBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
             Self::Kept(body, _) => body.size_hint(),
+            Self::Streamed(body, _) => body.size_hint(),
         }
     }
+}
+
+/// Polls a body and keeps what comes.
+fn poll_kept<B>(
+    body: &mut B,
+    kept: &Kept,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    let polled = Pin::new(&mut *body).poll_frame(cx);
+    match &polled {
+        Poll::Ready(Some(Ok(frame))) => {
+            kept.take_note(Some(frame));
+            if body.is_end_stream() {
+                kept.take_note(None);
+            }
+        }
+        Poll::Ready(None) => kept.take_note(None),
+        _ => {}
+    }
+    polled.map(|next| next.map(|frame| frame.map_err(Into::into)))
 }

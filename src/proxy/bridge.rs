@@ -1,12 +1,14 @@
 //! What every station may use: the bridge's shared state, made once by `runtime`.
 
 use super::assertion::ReplayTable;
-use super::forward::Tunnels;
+use super::forward::{Cut, Tunnels};
 use super::route::{Site, Sites};
+use super::service::BotTokens;
 use super::session::Sessions;
 use crate::apps::AppSession;
 use crate::audit::{Audit, Witness};
-use crate::config::{Limits, PortalConfig};
+use crate::bots;
+use crate::config::{BotSource, Limits, PortalConfig};
 use crate::identity;
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
@@ -74,6 +76,8 @@ pub struct Bridge {
     pub traces: Traces,
     /// Live sessions.
     pub sessions: Sessions,
+    /// Tokens of bots that services are.
+    pub bots: BotTokens,
     /// Open sockets.
     pub tunnels: Arc<Tunnels>,
     /// Work beside requests: waited for at the end.
@@ -101,6 +105,7 @@ impl Bridge {
             audit: parts.audit,
             traces: parts.traces,
             sessions: Sessions::default(),
+            bots: BotTokens::default(),
             tunnels: Arc::new(Tunnels::default()),
             tasks: TaskTracker::new(),
             passed_on: super::vouch::passed_on(),
@@ -203,6 +208,28 @@ impl Bridge {
         now.is_some_and(|now| {
             now.config.id == site.config.id && now.config.access == site.config.access
         }) && self.ring.load().key(kid).is_some()
+    }
+
+    /// Reads the tokens of managed bots anew; cuts the sockets of services whose bot has another
+    /// one than before.
+    ///
+    /// # Errors
+    /// When the store does not answer; those at hand stay.
+    pub async fn reload_bots(&self) -> Result<(), StoreError> {
+        let held = bots::held(&*self.store, &self.master.load()).await?;
+        let changed = self.bots.take(held);
+        for site in self.sites.load().iter() {
+            for service in &site.config.services {
+                let BotSource::Managed(name) = &service.bot else {
+                    continue;
+                };
+                let id = &site.config.id;
+                if changed.iter().any(|(app, bot)| app == id && bot == name) {
+                    self.tunnels.cut_service(id, &service.client, Cut::Renewed);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Asks the keeper to look at once.

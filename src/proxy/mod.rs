@@ -12,6 +12,9 @@
 //! | 8 forward | `forward` | → `UpstreamResponse` or a tunnel |
 //! | 9 filter | `filter` | → the browser's response |
 //!
+//! A service's call comes in by `service`, from the api listener: the same hygiene, then its own
+//! proof in place of stations 2 to 6, then the same stations 7 to 9.
+//!
 //! Each type is made by its station alone, so that a skipped check does not compile. Nothing
 //! reaches the forwarder without a permit (`swap::Permit`). Everything fails closed.
 
@@ -36,6 +39,7 @@ pub mod filter;
 mod body;
 mod bridge;
 pub mod refuse;
+pub mod service;
 mod visit;
 mod vouch;
 

@@ -7,6 +7,7 @@ use super::forward::upgrade::{self, Upgrade};
 use super::forward::{self, Answer, UpstreamResponse};
 use super::refuse::{self, Asker, Halt};
 use super::route::{self, ForApp, Site, Way};
+use super::service;
 use super::session;
 use super::session::csrf::{self, Intended};
 use super::session::heal::{self, Healed};
@@ -32,6 +33,9 @@ use std::time::Instant;
 /// Longest body that is gathered because it must be judged; the app takes no more than 300,000
 /// bytes (facts, §6).
 const JUDGED_BODY: usize = 300_000;
+
+/// Where visitors see what the app is to them, as `/bridge/{app}` of the api listener says it.
+const LOOK: &str = "/.auth-manager/bridge";
 
 /// What is known of a visit while its request is consumed: for the log line and for refusals.
 struct Visit {
@@ -212,6 +216,9 @@ async fn road(
         visit.asker.person = Some((verified.name().to_owned(), verified.email().to_owned()));
     }
     if way.outside {
+        if request.path() == LOOK {
+            return Ok(Box::pin(look(bridge, site, &request, verified)).await?);
+        }
         // The app lives below a path, and somebody knows but its host.
         if visit.asker.page && request.path() == "/" {
             return Err(refuse::redirect(&site.home()).into());
@@ -251,6 +258,19 @@ async fn road(
     let intended = csrf::check(site, way.route, &request, bound)?;
     visit.enter(Station::App);
     trip.with_session(&way, request, body, intended).await
+}
+
+/// What the app is to a verified visitor.
+async fn look(
+    bridge: &Arc<Bridge>,
+    site: &Arc<Site>,
+    request: &CleanRequest,
+    verified: Verified<Assertion>,
+) -> Result<Response<Body>, Refusal> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(Refusal::new(Code::RequestMethod, "it is only looked at"));
+    }
+    service::look_by_themselves(bridge, site, verified).await
 }
 
 /// A request that knows its app.
@@ -492,7 +512,7 @@ impl Trip<'_> {
                         metrics.websocket_cut(cut.as_str());
                     }
                 });
-                Ok(filter::release_switch(self.site, live, now, response))
+                Ok(filter::release_switch(self.site, Some(live), now, response))
             }
         }
     }

@@ -5,11 +5,13 @@ use super::certificates::Certificates;
 use super::wire::{StartError, believing, terms_of};
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
 use crate::audit::Witness;
-use crate::config::{ApiListener, ApiTls, Config, JwksSource, jwks_max_age};
+use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
 use crate::identity;
 use crate::jwks::KeySource;
 use crate::proxy::Bridge;
 use crate::proxy::edge::Turn;
+use crate::proxy::forward::{Cut, Tunnels};
+use crate::proxy::service::ServiceRoad;
 use crate::tls::{ClientCertificates, Peer, ServerFiles};
 use crate::types::{AppId, IssuerId};
 use arc_swap::ArcSwap;
@@ -53,6 +55,7 @@ impl ApiServer {
             store: bridge.store.clone(),
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
+            road: Arc::new(ServiceRoad::new(bridge.clone())),
             clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
             audiences: ArcSwap::from_pointee(config.audiences.clone()),
             visitors: Arc::new(bridge.clone()),
@@ -69,7 +72,7 @@ impl ApiServer {
             audit: bridge.audit.clone(),
         });
         let tls = match &listener.tls {
-            Some(tls) => Some(listener_tls(tls, certificates)?),
+            Some(tls) => Some(listener_tls(tls, certificates, &bridge.tunnels)?),
             None => None,
         };
         let server = Arc::new(Server {
@@ -87,6 +90,12 @@ impl ApiServer {
             drain: CancellationToken::new(),
         });
         Ok(Self { api, server })
+    }
+
+    /// The clients of now.
+    pub(super) fn clients(&self) -> Vec<ClientConfig> {
+        let clients = self.api.clients.load();
+        clients.iter().map(|client| client.config.clone()).collect()
     }
 
     /// The keys of those who sign callers' tokens, to be kept fresh.
@@ -138,7 +147,11 @@ fn bearers(
 
 /// Certificates, authorities and revocation lists. When they change, open connections are asked to
 /// end after the request they carry: what let them in may no longer hold.
-fn listener_tls(tls: &ApiTls, certificates: &Certificates) -> Result<ListenerTls, StartError> {
+fn listener_tls(
+    tls: &ApiTls,
+    certificates: &Certificates,
+    tunnels: &Arc<Tunnels>,
+) -> Result<ListenerTls, StartError> {
     let files = ServerFiles {
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
@@ -152,9 +165,11 @@ fn listener_tls(tls: &ApiTls, certificates: &Certificates) -> Result<ListenerTls
         h2: true,
     };
     let over = Arc::new(ArcSwap::from_pointee(CancellationToken::new()));
-    let end = over.clone();
+    let (end, tunnels) = (over.clone(), tunnels.clone());
     let config = certificates.server(TLS, &files, move || {
         end.swap(Arc::new(CancellationToken::new())).cancel();
+        // A socket has left its connection, but came in by it.
+        tunnels.cut_services(Cut::Restart);
     })?;
     Ok(ListenerTls {
         config,

@@ -1,8 +1,9 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
 //! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
 //! (`api`), certificates that follow their files (`certificates`), keys that change by themselves
-//! (`keys`), the ops listener (`ops`), what systemd hands over and is told (`systemd`), what the audit
-//! trail says of the configuration (`account`), reload and drain (`serve`). What does not: deciding
+//! (`keys`), what services need beside their requests (`services`), the ops listener (`ops`), what
+//! systemd hands over and is told (`systemd`), what the audit trail says of the configuration
+//! (`account`), reload and drain (`serve`). What does not: deciding
 //! anything about a request.
 
 mod accept;
@@ -13,6 +14,7 @@ mod keys;
 mod ops;
 mod road;
 mod serve;
+mod services;
 mod systemd;
 mod wire;
 

@@ -6,6 +6,7 @@ use super::api::ApiServer;
 use super::certificates::Certificates;
 use super::keys::{self, KeyKeeper};
 use super::ops;
+use super::services;
 use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
 use crate::apps::Severity;
@@ -112,6 +113,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let keeper = KeyKeeper::new(bridge.clone(), keys::schedule_of(&config));
     background.spawn(keeper.clone().rotate(end.clone()));
     background.spawn(keeper.clone().rewrap(end.clone()));
+    background.spawn(services::settle(bridge.clone(), end.clone()));
     background.spawn(observe(
         bridge.clone(),
         all,
@@ -384,7 +386,10 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
                     .is_none_or(|id| sites.iter().any(|site| site.config.id.as_str() == id))
             });
             if let Some(api) = api {
+                let then = api.clients();
                 api.reload(&config);
+                let now = config.clients.as_slice();
+                services::cut_changed(bridge, (&formers, &sites), (&then, now));
             }
             bridge.portal.store(Arc::new(config.portal));
             tracing::info!(

@@ -1,11 +1,12 @@
 //! From a checked configuration to the shared state. The registry of apps is here: one line a kind.
 
 use super::certificates::Certificates;
+use crate::apps::Rules;
 use crate::apps::mattermost::Mattermost;
 use crate::audit::{self, Audit};
 use crate::config::{
-    AppConfig, AppKind, AuditConfig, Config, IssuerConfig, JwksSource, KeysConfig, LinkPolicy,
-    StoreConfig,
+    AppConfig, AppKind, AuditConfig, BotSource, Config, IssuerConfig, JwksSource, KeysConfig,
+    LinkPolicy, StoreConfig,
 };
 use crate::identity::orders::{Term, Terms};
 use crate::jwks::KeySource;
@@ -22,7 +23,7 @@ use crate::store::{PostgresOptions, PostgresStore, Schema, SqliteStore, Store};
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 use crate::telemetry::traces::{TraceOptions, Traces};
 use crate::tls::{ClientFiles, HttpClient};
-use crate::types::{Clock, IssuerId, SecretText};
+use crate::types::{AppToken, ClientId, Clock, IssuerId, SecretText};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
 use std::collections::HashMap;
@@ -265,6 +266,7 @@ fn driver_with(
 pub(super) struct Issuers {
     pub sources: HashMap<IssuerId, Arc<KeySource>>,
     pub replays: HashMap<IssuerId, Arc<ReplayTable>>,
+    passed_on: HashMap<IssuerId, Arc<ReplayTable>>,
     verifiers: HashMap<IssuerId, Arc<Verifier>>,
 }
 
@@ -276,6 +278,7 @@ pub(super) fn issuers_of(
     let mut all = Issuers {
         sources: HashMap::new(),
         replays: HashMap::new(),
+        passed_on: HashMap::new(),
         verifiers: HashMap::new(),
     };
     for issuer in &config.issuers {
@@ -306,9 +309,16 @@ fn add(
         clock.clone(),
         config.limits.assertion,
     );
-    let replay = ReplayTable::new(issuer.replay, issuer.replay_entries, issuer.leeway);
+    let table = || {
+        Arc::new(ReplayTable::new(
+            issuer.replay,
+            issuer.replay_entries,
+            issuer.leeway,
+        ))
+    };
+    all.passed_on.insert(issuer.id.clone(), table());
     all.sources.insert(issuer.id.clone(), source);
-    all.replays.insert(issuer.id.clone(), Arc::new(replay));
+    all.replays.insert(issuer.id.clone(), table());
     all.verifiers.insert(issuer.id.clone(), Arc::new(verifier));
 }
 
@@ -324,9 +334,10 @@ pub(super) fn sites_of(
     for app in &config.apps {
         let what = format!("app {}", app.id);
         let driver = driver_with(app, certificates, clock.clone())?;
-        let (Some(verifier), Some(replay)) = (
+        let (Some(verifier), Some(replay), Some(passed_on)) = (
             issuers.verifiers.get(&app.issuer),
             issuers.replays.get(&app.issuer),
+            issuers.passed_on.get(&app.issuer),
         ) else {
             return Err(StartError::new(
                 what,
@@ -343,9 +354,12 @@ pub(super) fn sites_of(
         sites.push(Arc::new(Site {
             connector: driver.clone(),
             strategy: driver.clone(),
+            bot_tokens: services_of(app, &*driver)?,
+            bots: driver.clone(),
             rules: driver,
             verifier: verifier.clone(),
             replay: replay.clone(),
+            passed_on: passed_on.clone(),
             pool: pool_of(app, metrics.app(&app.id), certificates)?,
             authority: header(authority)?,
             scheme: header(scheme)?,
@@ -355,6 +369,40 @@ pub(super) fn sites_of(
         }));
     }
     Ok(Sites::new(config.proxy.health_path.clone(), sites))
+}
+
+/// The tokens of an app's services that are not managed bots, by client. Refuses rules that could
+/// never let anything through.
+fn services_of(
+    app: &AppConfig,
+    rules: &dyn Rules,
+) -> Result<HashMap<ClientId, AppToken>, StartError> {
+    let mut tokens = HashMap::new();
+    for service in &app.services {
+        let key = format!("apps[{}].services[{}]", app.id, service.client);
+        for rule in &service.allow {
+            if rules.is_powerful(&rule.method, &rule.example()) {
+                return Err(StartError::new(
+                    format!("{key}.allow"),
+                    format!(
+                        "\"{rule}\" gives power over accounts or the server, which allow never does: \
+                         take it out, or name it in insecure_allow"
+                    ),
+                ));
+            }
+        }
+        let BotSource::Token(source) = &service.bot else {
+            continue;
+        };
+        let what = format!("{key}.bot_token");
+        let token = source.read().map_err(|e| StartError::new(&what, e))?;
+        let token = AppToken::from(token);
+        if rules.bot_credential(&token).is_none() {
+            return Err(StartError::new(what, "it is no token: one line, no blanks"));
+        }
+        tokens.insert(service.client.clone(), token);
+    }
+    Ok(tokens)
 }
 
 fn pool_of(

@@ -48,7 +48,8 @@ pub use trail::{
 };
 
 use crate::types::{
-    AccountId, AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+    AccountId, AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId,
+    UserId,
 };
 use async_trait::async_trait;
 use std::time::Duration;
@@ -273,6 +274,25 @@ pub trait Store: Send + Sync {
     /// meanwhile wins; gives how many were replaced. What they say is the same, so nothing is
     /// appended to the log.
     async fn reseal(&self, records: &[Resealed]) -> Result<u64>;
+
+    // ---- bots of services ---------------------------------------------------------------------
+
+    /// All of them, by app and name.
+    async fn bots(&self) -> Result<Vec<StoredBot>>;
+
+    /// One of them.
+    async fn bot(&self, app: &AppId, name: &BotName) -> Result<Option<StoredBot>>;
+
+    /// Puts a bot on record; gives the record of that name when there is one. A bot of the app that
+    /// is on record under another name is `StoreError::Taken`.
+    async fn begin_bot(&self, bot: &StoredBot) -> Result<StoredBot>;
+
+    /// Writes a bot's token back; `bot.version` must be what was read (`StoreError::Changed`
+    /// otherwise), and comes back raised. Another number appends `Revoked::Bots` to the log.
+    async fn save_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<StoredBot>;
+
+    /// Forgets a bot, as above; appends `Revoked::Bots` to the log.
+    async fn remove_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<()>;
 
     // ---- requests that must not act twice ----------------------------------------------------
 

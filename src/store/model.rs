@@ -1,8 +1,8 @@
 //! The records.
 
 use crate::types::{
-    AccountId, AppId, GroupName, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp,
-    TokenId, UserId,
+    AccountId, AppId, BotName, GroupName, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject,
+    Timestamp, TokenId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -384,6 +384,8 @@ pub enum Revoked {
     All,
     /// The key ring changed.
     Keys,
+    /// The token of a bot changed.
+    Bots,
 }
 
 /// One numbered entry of the revocation log.
@@ -447,4 +449,45 @@ pub struct StoredKey {
     pub created_at: Timestamp,
     /// When it entered its state.
     pub state_since: Timestamp,
+}
+
+/// A bot that services call an app as.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct StoredBot {
+    /// In which app.
+    pub app: AppId,
+    /// What the configuration calls it.
+    pub name: BotName,
+    /// The app's own id of it.
+    pub remote: RemoteId,
+    /// Its user name there.
+    pub username: String,
+    /// The description of its tokens in the app: tells ours from others.
+    pub mark: String,
+    /// The app's own id of the token in use, once there is one.
+    pub token_id: Option<String>,
+    /// The token, sealed; empty before there is one.
+    #[serde(skip)]
+    pub sealed: Vec<u8>,
+    /// Raised by each rotation.
+    pub number: i64,
+    /// Whether no other token of its mark can be left in the app.
+    pub settled: bool,
+    /// Put on record.
+    pub created_at: Timestamp,
+    /// When it got the token in use.
+    pub rotated_at: Option<Timestamp>,
+    /// For optimistic locking.
+    pub version: i64,
+}
+
+impl std::fmt::Debug for StoredBot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredBot")
+            .field("app", &self.app)
+            .field("name", &self.name)
+            .field("number", &self.number)
+            .field("settled", &self.settled)
+            .finish_non_exhaustive()
+    }
 }

@@ -5,12 +5,12 @@
 
 use super::{
     Account, AccountState, EndReason, KeptAnswer, KeyKind, KeyState, MarkKind, Result, Revocation,
-    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, StoreError, StoredKey, Tombstone,
-    TrailHead, TrailMark, TrailRecord, User, UserState, claims, trail,
+    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, StoreError, StoredBot, StoredKey,
+    Tombstone, TrailHead, TrailMark, TrailRecord, User, UserState, claims, trail,
 };
 use crate::types::{
-    AccountId, AppId, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
-    UserId,
+    AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject,
+    Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -128,6 +128,7 @@ pub(super) fn revocation(row: &impl Columns) -> Result<Revocation> {
         ),
         "all" => Revoked::All,
         "keys" => Revoked::Keys,
+        "bots" => Revoked::Bots,
         other => return Err(unknown("revocation", other)),
     };
     Ok(Revocation {
@@ -174,6 +175,7 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
             }
             Revoked::All => "all",
             Revoked::Keys => "keys",
+            Revoked::Bots => "bots",
         };
         entry
     }
@@ -255,6 +257,7 @@ pub(super) const fn sealed_table(kind: SealedKind) -> (&'static str, &'static st
         SealedKind::SigningKey => ("signing_keys", "id", "state, kind"),
         SealedKind::Secret => ("secrets", "name", "name"),
         SealedKind::Session => ("sessions", "id", "app"),
+        SealedKind::Bot => ("bots", "id", "app, name"),
     }
 }
 
@@ -263,6 +266,7 @@ pub(super) const fn sealed_kind(at: &SealedAt) -> SealedKind {
         SealedAt::SigningKey(..) => SealedKind::SigningKey,
         SealedAt::Secret(_) => SealedKind::Secret,
         SealedAt::Session(..) => SealedKind::Session,
+        SealedAt::Bot(..) => SealedKind::Bot,
     }
 }
 
@@ -277,6 +281,10 @@ pub(super) fn sealed(kind: SealedKind, row: &impl Columns) -> Result<Sealed> {
         SealedKind::Session => {
             SealedAt::Session(session_id(row.bytes(0)?)?, id(row.text(2)?, AppId::new)?)
         }
+        SealedKind::Bot => SealedAt::Bot(
+            id(row.text(2)?, AppId::new)?,
+            id(row.text(3)?, BotName::new)?,
+        ),
     };
     Ok(Sealed {
         at,
@@ -290,6 +298,31 @@ pub(super) fn seal_count(kind: SealedKind, row: &impl Columns) -> Result<SealCou
         head: row.bytes(0)?,
         count: u64::try_from(row.int(1)?).unwrap_or_default(),
     })
+}
+
+pub(super) const BOT: &str = "app, name, remote, username, mark, token_id, sealed, number, \
+     settled, created_at, rotated_at, version";
+
+pub(super) fn bot(row: &impl Columns) -> Result<StoredBot> {
+    Ok(StoredBot {
+        app: id(row.text(0)?, AppId::new)?,
+        name: id(row.text(1)?, BotName::new)?,
+        remote: id(row.text(2)?, RemoteId::new)?,
+        username: row.text(3)?,
+        mark: row.text(4)?,
+        token_id: row.text_or_null(5)?,
+        sealed: row.bytes(6)?,
+        number: row.int(7)?,
+        settled: row.flag(8)?,
+        created_at: Timestamp(row.int(9)?),
+        rotated_at: row.int_or_null(10)?.map(Timestamp),
+        version: row.int(11)?,
+    })
+}
+
+/// The key of a bot's row; neither part holds a slash.
+pub(super) fn bot_id(app: &AppId, name: &BotName) -> String {
+    format!("{app}/{name}")
 }
 
 /// A user's state from its word.

@@ -2,7 +2,7 @@
 //! opens nothing: of a sealed text it knows only the beginning, which says who sealed it.
 
 use super::{KeyKind, KeyState};
-use crate::types::{AppId, KeyId, SessionId};
+use crate::types::{AppId, BotName, KeyId, SessionId};
 use serde::Serialize;
 
 /// The beginning of a sealed text: the version of its form and the id of its master key. Two texts
@@ -25,11 +25,13 @@ pub enum SealedKind {
     Secret,
     /// A session, live or ended but not closed in the app yet.
     Session,
+    /// A bot that services call an app as.
+    Bot,
 }
 
 impl SealedKind {
     /// All of them, what everything else hangs on first.
-    pub const ALL: [Self; 3] = [Self::SigningKey, Self::Secret, Self::Session];
+    pub const ALL: [Self; 4] = [Self::SigningKey, Self::Secret, Self::Session, Self::Bot];
 
     /// The word in the log, in labels and in `--json`.
     #[must_use]
@@ -38,6 +40,7 @@ impl SealedKind {
             Self::SigningKey => "signing_key",
             Self::Secret => "secret",
             Self::Session => "session",
+            Self::Bot => "bot",
         }
     }
 }
@@ -51,6 +54,8 @@ pub enum SealedAt {
     Secret(String),
     /// A session, and its app.
     Session(SessionId, AppId),
+    /// A bot, by app and name.
+    Bot(AppId, BotName),
 }
 
 /// Something sealed, as it was read.

@@ -132,6 +132,11 @@ text_id!(
     ClientId, "client id", slug
 );
 text_id!(
+    /// A bot that the bridge manages in an app, for example `reports`: what the configuration calls
+    /// it. Seals are bound to it.
+    BotName, "bot name", slug
+);
+text_id!(
     /// The `sub` of an assertion: immutable, the only key that links a person (with the issuer).
     Subject, "sub", opaque
 );

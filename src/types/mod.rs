@@ -11,8 +11,8 @@ mod time;
 
 pub use host::{HostName, InvalidHost};
 pub use ids::{
-    AccountId, AppId, ClientId, GroupName, InvalidId, IssuerId, KeyId, RemoteId, SessionId, Sid,
-    Subject, TokenId, UserId,
+    AccountId, AppId, BotName, ClientId, GroupName, InvalidId, IssuerId, KeyId, RemoteId,
+    SessionId, Sid, Subject, TokenId, UserId,
 };
 pub use scope::{InvalidScope, Scope};
 pub use secret::{AppToken, SecretText};

@@ -11,6 +11,10 @@ pub enum Scope {
     Introspect,
     /// Trade a person's assertion or session for a token of an audience (RFC 8693).
     Exchange,
+    /// Ask what an app is to the visitor whose assertion it passes on, and prepare their visit.
+    Bridge,
+    /// Get the cookies of that visit, too.
+    BridgeCookies,
     /// Read shadow users and their accounts.
     UsersRead,
     /// Change them.
@@ -30,9 +34,11 @@ pub enum Scope {
 }
 
 /// Those without a parameter.
-const PLAIN: [(&str, Scope); 9] = [
+const PLAIN: [(&str, Scope); 11] = [
     ("introspect", Scope::Introspect),
     ("exchange", Scope::Exchange),
+    ("bridge", Scope::Bridge),
+    ("bridge:cookies", Scope::BridgeCookies),
     ("users:read", Scope::UsersRead),
     ("users:write", Scope::UsersWrite),
     ("sessions", Scope::Sessions),

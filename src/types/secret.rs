@@ -25,6 +25,13 @@ impl AppToken {
     }
 }
 
+/// A token that the operator has written down.
+impl From<SecretText> for AppToken {
+    fn from(token: SecretText) -> Self {
+        Self(token)
+    }
+}
+
 impl fmt::Debug for AppToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[app token]")

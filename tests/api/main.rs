@@ -7,6 +7,7 @@ mod support;
 
 mod accounts;
 mod bearers;
+mod bots;
 mod certificates;
 mod commands;
 mod desk;
@@ -15,9 +16,12 @@ mod resources;
 mod schemathesis;
 mod scopes;
 mod secrets;
+mod service;
+mod service_socket;
 mod sessions;
 mod tokens;
 mod users;
+mod visitors;
 
 /// An endpoint that needs the scope users:read or admin.
 const CLIENTS: &str = "/api/v1/clients";

@@ -1,6 +1,7 @@
 //! No secret of a caller in logs, metrics or what commands print (T34).
 
 use super::CLIENTS;
+use crate::support::eventually;
 use crate::support::services::Services;
 use reqwest::Method;
 use serde_json::json;
@@ -29,11 +30,13 @@ async fn t34_no_bearer_is_logged_at_any_level_good_or_bad() {
     // Each request left a line, with who and why, under the id that its caller was told.
     let answer = nobody.bearing(CLIENTS, &bad).await;
     let id = answer.header("x-request-id").to_owned();
-    let said = services.world.bridge.output();
-    let line = said
-        .lines()
-        .find(|line| line.contains(&id))
-        .expect("a line");
+    let bridge = &services.world.bridge;
+    let line = eventually("its line", async || {
+        let said = bridge.output();
+        let line = said.lines().find(|line| line.contains(&id));
+        line.map(str::to_owned)
+    })
+    .await;
     assert!(
         line.contains("api.unauthenticated") && line.contains("aud is not the api"),
         "{line}"

@@ -6,6 +6,7 @@ mod accounts;
 mod archive;
 mod bed;
 mod births;
+mod bots;
 mod claims;
 mod endings;
 mod keys;
@@ -114,6 +115,11 @@ suite! {
         what_is_sealed_is_counted_by_kind_and_key
         what_is_sealed_otherwise_comes_in_pages
         a_seal_is_replaced_only_while_it_is_what_was_read;
+    bots:
+        a_bot_is_put_on_record_once
+        a_token_is_written_to_what_was_read_and_told
+        one_of_many_new_tokens_stands
+        a_bots_token_is_resealed_like_everything_else;
     tokens:
         what_stands_behind_a_token_is_read_at_once
         nothing_stands_behind_an_invented_token

@@ -2,7 +2,7 @@
 
 use crate::api::bearer::Bearers;
 use crate::api::state::Apps;
-use crate::api::testing::Road;
+use crate::api::testing::{NoRoad, Road};
 use crate::api::{Api, Clients, router};
 use crate::audit::{Audit, Settings};
 use crate::config::{ApiListener, AudienceConfig, ClientConfig, SubjectKind};
@@ -150,6 +150,7 @@ impl Bed {
             store: Arc::new(store),
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
+            road: Arc::new(NoRoad),
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
             bearers: Bearers::new(Vec::new(), listener.audience.clone(), clock.clone()),
             terms: ArcSwap::default(),

@@ -191,7 +191,7 @@ fn header(kind: &str, description: &str) -> Value {
 }
 
 /// The same, for an endpoint that says it itself.
-pub(super) fn refusal(codes: &[Code]) -> (String, RefOr<Response>) {
+pub(in crate::api) fn refusal(codes: &[Code]) -> (String, RefOr<Response>) {
     let response = serde_json::from_value(problem(codes)).unwrap_or_default();
     (status(codes), RefOr::T(response))
 }

@@ -12,13 +12,16 @@ mod complete;
 use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
-use super::{Routes, accounts, clients, keys, metadata, oauth, sessions, signing_keys, users};
+use super::{
+    Routes, accounts, clients, keys, metadata, oauth, sessions, signing_keys, users, visitors,
+};
 use crate::error::Code;
 use axum::Router;
 use axum::body::Bytes;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use complete::{Shared, complete, refusal};
+pub(super) use complete::refusal;
+use complete::{Shared, complete};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -74,7 +77,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 9] {
+fn parts() -> [utoipa::openapi::OpenApi; 10] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -82,6 +85,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 9] {
         sessions::Documented::openapi(),
         signing_keys::Documented::openapi(),
         clients::Documented::openapi(),
+        visitors::Documented::openapi(),
         keys::Documented::openapi(),
         metadata::Documented::openapi(),
         oauth::documented(),

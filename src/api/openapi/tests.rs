@@ -62,6 +62,8 @@ fn every_route_is_in_the_document() {
             }
         }
     }
+    // What lies behind is the app's own API, which the app documents.
+    routed.retain(|path| !path.starts_with("/apps/"));
     let documented = operations(&document());
     let documented: BTreeSet<_> = documented.into_iter().map(|(path, ..)| path).collect();
     assert_eq!(routed, documented);

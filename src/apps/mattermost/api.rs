@@ -7,7 +7,8 @@
 mod shapes;
 
 pub(super) use shapes::{
-    Bot, License, Login, Member, NewUser, Patch, ServerLimits, Session, Team, TeamStats, User,
+    AccessToken, Bot, License, Login, Member, NewUser, Patch, ServerLimits, Session, Team,
+    TeamStats, User,
 };
 
 use super::errors::ApiError;
@@ -291,6 +292,47 @@ impl Api {
     pub(super) async fn bot(&self, id: &str) -> Result<Bot, ApiError> {
         self.get_with(&["bots", checked(id)?], "include_deleted=true")
             .await
+    }
+
+    /// `POST /users/{id}/tokens`: the token is shown this once.
+    pub(super) async fn create_token(
+        &self,
+        id: &str,
+        description: &str,
+    ) -> Result<AccessToken, ApiError> {
+        let body = serde_json::json!({ "description": description });
+        let issued: AccessToken = self.post(&["users", checked(id)?, "tokens"], &body).await?;
+        if is_id(&issued.id) && is_id(&issued.token) {
+            return Ok(issued);
+        }
+        Err(ApiError::Foreign(
+            "a new token is none of Mattermost's".into(),
+        ))
+    }
+
+    /// `GET /users/{id}/tokens`: without the tokens themselves; at most 200, the server's largest
+    /// page.
+    pub(super) async fn tokens(&self, id: &str) -> Result<Vec<AccessToken>, ApiError> {
+        self.get_with(&["users", checked(id)?, "tokens"], "page=0&per_page=200")
+            .await
+    }
+
+    /// `POST /users/tokens/revoke`: ends its session, too (recordings 21).
+    pub(super) async fn revoke_token(&self, id: &str) -> Result<(), ApiError> {
+        let body = serde_json::json!({ "token_id": checked(id)? });
+        self.post::<serde_json::Value>(&["users", "tokens", "revoke"], &body)
+            .await
+            .map(drop)
+    }
+
+    /// `GET /users/me` with a token: whose it is; `None` when it is not accepted.
+    pub(super) async fn whose(&self, token: &AppToken) -> Result<Option<User>, ApiError> {
+        let call = self.call(Method::GET, &["users", "me"], &As::Session(token))?;
+        match self.send(call).await {
+            Ok((_, body)) => parse(&body).map(Some),
+            Err(ApiError::Answer { status: 401, .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
     /// `GET /limits/server`.

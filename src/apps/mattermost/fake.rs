@@ -198,6 +198,7 @@ impl Fake {
                 replay_body: 65536,
             },
             machine_routes: Vec::new(),
+            services: Vec::new(),
             kind: AppKind::Mattermost(mm.clone()),
             response_timeout: Duration::from_secs(60),
         };

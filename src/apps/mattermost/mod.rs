@@ -4,8 +4,8 @@
 //! - `api` is the wire: one method per endpoint, nothing decided. `errors` turns the server's error
 //!   ids into ours, in one table.
 //! - `names` derives what a person is called there.
-//! - `connector`, `strategy` and `rules` are the three traits; `kind` says which accounts must never
-//!   be touched; `facts` reads the settings that bite.
+//! - `connector`, `strategy` and `rules` are three traits, `bots` is the fourth, for services; `kind`
+//!   says which accounts must never be touched; `facts` reads the settings that bite.
 //!
 //! What does not live here: when any of it happens (`identity`, `proxy`), and where it is remembered
 //! (`store`). In particular *that one account belongs to one person only* is the store's promise:
@@ -14,6 +14,7 @@
 //! Contract: recordings of a server 11.2; ids and texts are Mattermost's own.
 
 mod api;
+mod bots;
 mod connector;
 mod errors;
 mod facts;

@@ -6,14 +6,15 @@
 
 mod identity;
 mod message;
+mod power;
 
 use super::Mattermost;
 use crate::apps::{Cookies, Profile, Route, Rules};
 use crate::error::{Code, Refusal};
 use crate::types::{AppToken, RemoteId};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::borrow::Cow;
 
 static COOKIES: Cookies = Cookies {
@@ -70,6 +71,17 @@ impl Rules for Mattermost {
 
     fn csrf_header(&self) -> &HeaderName {
         &CSRF_HEADER
+    }
+
+    fn is_powerful(&self, method: &Method, path: &str) -> bool {
+        power::is_powerful(method, path)
+    }
+
+    fn bot_credential(&self, token: &AppToken) -> Option<(HeaderName, HeaderValue)> {
+        // Cookies go first at the app, so that none may stand beside it (facts §2).
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+        value.set_sensitive(true);
+        Some((AUTHORIZATION, value))
     }
 }
 

@@ -48,6 +48,16 @@ impl StandIn {
 /// `POST /bots`.
 pub(super) async fn create(mut call: Call) -> Answer {
     let body = call.json().await?;
+    // No bot makes a bot, whatever its roles: asked before the setting (tried with a server 11.2).
+    let caller = call.caller()?.user_id.clone();
+    if call
+        .app
+        .state()
+        .user(&caller)
+        .is_some_and(|user| user.is_bot)
+    {
+        return Err(Refusal::permissions());
+    }
     if !call.app.flag("ServiceSettings", "EnableBotAccountCreation") {
         return Err(Refusal::new(
             403,

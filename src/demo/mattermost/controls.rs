@@ -265,6 +265,29 @@ impl StandIn {
         Some((issued.id, issued.token))
     }
 
+    /// The access tokens of a user, oldest first: description and token.
+    pub fn access_tokens_of(&self, user: &str) -> Vec<(String, String)> {
+        let Some(id) = self.id_of(user) else {
+            return Vec::new();
+        };
+        let state = self.state();
+        let own = state
+            .access_tokens
+            .iter()
+            .filter(|token| token.user_id == id);
+        own.map(|token| (token.description.clone(), token.token.clone()))
+            .collect()
+    }
+
+    /// Takes back all access tokens of a user, and the sessions that came of them.
+    pub fn revoke_access_tokens(&self, user: &str) {
+        if let Some(id) = self.id_of(user) {
+            let mut state = self.state();
+            state.access_tokens.retain(|token| token.user_id != id);
+            state.end_sessions(&id);
+        }
+    }
+
     /// The sessions of a user, expired ones included.
     pub fn sessions_of(&self, user: &str) -> Vec<SessionSnapshot> {
         let Some(id) = self.id_of(user) else {

@@ -2,7 +2,7 @@
 
 use crate::store::*;
 use crate::types::{
-    AppId, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+    AppId, BotName, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -47,6 +47,7 @@ fn kind(at: &SealedAt) -> SealedKind {
         SealedAt::SigningKey(..) => SealedKind::SigningKey,
         SealedAt::Secret(_) => SealedKind::Secret,
         SealedAt::Session(..) => SealedKind::Session,
+        SealedAt::Bot(..) => SealedKind::Bot,
     }
 }
 
@@ -69,6 +70,26 @@ impl Store for KeyStore {
             None => keys.push(key.clone()),
         }
         Ok(())
+    }
+
+    async fn bots(&self) -> Result<Vec<StoredBot>> {
+        not_ours()
+    }
+
+    async fn bot(&self, _: &AppId, _: &BotName) -> Result<Option<StoredBot>> {
+        not_ours()
+    }
+
+    async fn begin_bot(&self, _: &StoredBot) -> Result<StoredBot> {
+        not_ours()
+    }
+
+    async fn save_bot(&self, _: &StoredBot, _: Timestamp) -> Result<StoredBot> {
+        not_ours()
+    }
+
+    async fn remove_bot(&self, _: &StoredBot, _: Timestamp) -> Result<()> {
+        not_ours()
     }
 
     async fn secret(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -123,7 +144,7 @@ impl Store for KeyStore {
                     key.map(|key| &mut key.sealed)
                 }
                 SealedAt::Secret(name) => secrets.get_mut(name),
-                SealedAt::Session(..) => not_ours(),
+                SealedAt::Session(..) | SealedAt::Bot(..) => not_ours(),
             };
             if let Some(place) = place.filter(|place| **place == read.bytes) {
                 place.clone_from(anew);

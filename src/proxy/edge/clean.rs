@@ -3,6 +3,7 @@
 use super::cookies::{CookieView, Cookies};
 use super::forwarded;
 use super::strip::Captured;
+use crate::error::{Code, Refusal};
 use crate::proxy::assertion::RawAssertion;
 use crate::types::HostName;
 use http::header::{HeaderName, HeaderValue, ORIGIN};
@@ -75,6 +76,27 @@ impl CleanRequest {
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.target.query()
+    }
+
+    /// The same request below another path: `prefix` is taken away and `base` put in its place.
+    /// Both are canonical, and so is what comes out, since whole segments move.
+    ///
+    /// # Errors
+    /// When the path is not below `prefix`.
+    pub(in crate::proxy) fn mounted(self, prefix: &str, base: &str) -> Result<Self, Refusal> {
+        let below = match self.path().strip_prefix(prefix) {
+            Some("") => "/",
+            Some(below) if below.starts_with('/') => below,
+            _ => return Err(Code::RouteNotFound.into()),
+        };
+        let base = base.trim_end_matches('/');
+        let target = match self.query() {
+            Some(query) => format!("{base}{below}?{query}"),
+            None => format!("{base}{below}"),
+        };
+        let target = PathAndQuery::try_from(target)
+            .map_err(|_| Refusal::new(Code::RequestPath, "the target can't be written again"))?;
+        Ok(Self { target, ..self })
     }
 
     /// Path and query as they may be forwarded.

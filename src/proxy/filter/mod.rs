@@ -44,12 +44,12 @@ pub fn release(
 /// Releases the app's 101, with its own handshake headers.
 pub fn release_switch(
     site: &Site,
-    live: &Live,
+    live: Option<&Live>,
     now: Timestamp,
     answer: Response<()>,
 ) -> Response<Body> {
     let (mut parts, ()) = answer.into_parts();
-    clean(site, Some(live), now, &mut parts.headers);
+    clean(site, live, now, &mut parts.headers);
     parts
         .headers
         .insert(CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -1,6 +1,6 @@
-//! The open sockets, so that they can be cut: by session, by age, all at once.
+//! The open sockets, so that they can be cut: by session, by service, by age, all at once.
 
-use crate::types::{KeyId, SessionId, Timestamp};
+use crate::types::{AppId, ClientId, KeyId, SessionId, Timestamp};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -65,12 +65,19 @@ impl Cut {
     ];
 }
 
+/// Whose a socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Holder {
+    /// A session's, and the key that signed the cookie it was opened with.
+    Session(SessionId, KeyId),
+    /// A service's: the app, and the client of the api listener.
+    Service(AppId, ClientId),
+}
+
 /// The cord of one socket.
 #[derive(Debug)]
 pub struct Cord {
-    session: SessionId,
-    /// The key that signed the cookie it was opened with.
-    key: KeyId,
+    holder: Holder,
     /// When it must come back.
     until: Timestamp,
     /// 0: not cut; else 1 + index into `Cut::ALL`.
@@ -79,6 +86,15 @@ pub struct Cord {
 }
 
 impl Cord {
+    fn new(holder: Holder, until: Timestamp) -> Arc<Self> {
+        Arc::new(Self {
+            holder,
+            until,
+            cut: AtomicU16::new(0),
+            wake: Notify::new(),
+        })
+    }
+
     /// Cuts the socket; the first reason stands.
     pub fn cut(&self, why: Cut) {
         let word = 1 + Cut::ALL.iter().position(|c| *c == why).unwrap_or(0) as u16;
@@ -111,6 +127,8 @@ impl Cord {
 #[derive(Debug, Default)]
 pub struct Tunnels {
     by_session: Mutex<HashMap<SessionId, Vec<Arc<Cord>>>>,
+    /// Few: a service has one or two.
+    of_services: Mutex<Vec<Arc<Cord>>>,
     open: AtomicUsize,
 }
 
@@ -124,11 +142,17 @@ pub struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut all = self.tunnels.by_session.lock();
-        if let Some(cords) = all.get_mut(&self.cord.session) {
-            cords.retain(|c| !Arc::ptr_eq(c, &self.cord));
-            if cords.is_empty() {
-                all.remove(&self.cord.session);
+        let others = |c: &Arc<Cord>| !Arc::ptr_eq(c, &self.cord);
+        match &self.cord.holder {
+            Holder::Service(..) => self.tunnels.of_services.lock().retain(others),
+            Holder::Session(session, _) => {
+                let mut all = self.tunnels.by_session.lock();
+                if let Some(cords) = all.get_mut(session) {
+                    cords.retain(others);
+                    if cords.is_empty() {
+                        all.remove(session);
+                    }
+                }
             }
         }
         self.tunnels.open.fetch_sub(1, Ordering::Relaxed);
@@ -143,23 +167,39 @@ impl Tunnels {
         key: KeyId,
         until: Timestamp,
     ) -> Registration {
-        let cord = Arc::new(Cord {
-            session,
-            key,
-            until,
-            cut: AtomicU16::new(0),
-            wake: Notify::new(),
-        });
+        let cord = Cord::new(Holder::Session(session, key), until);
         self.by_session
             .lock()
             .entry(session)
             .or_default()
             .push(cord.clone());
+        self.registered(cord)
+    }
+
+    /// Registers a service's socket before its first byte is copied.
+    pub fn register_service(
+        self: &Arc<Self>,
+        app: &AppId,
+        client: &ClientId,
+        until: Timestamp,
+    ) -> Registration {
+        let cord = Cord::new(Holder::Service(app.clone(), client.clone()), until);
+        self.of_services.lock().push(cord.clone());
+        self.registered(cord)
+    }
+
+    fn registered(self: &Arc<Self>, cord: Arc<Cord>) -> Registration {
         self.open.fetch_add(1, Ordering::Relaxed);
         Registration {
             tunnels: self.clone(),
             cord,
         }
+    }
+
+    /// Cuts a service's sockets at an app; gives their number.
+    pub fn cut_service(&self, app: &AppId, client: &ClientId, why: Cut) -> usize {
+        let ours = |c: &Cord| matches!(&c.holder, Holder::Service(a, b) if a == app && b == client);
+        cut(self.of_services.lock().iter(), why, ours)
     }
 
     /// Cuts the sockets of a session; gives their number.
@@ -170,6 +210,11 @@ impl Tunnels {
         cords.len()
     }
 
+    /// Cuts the sockets of all services.
+    pub fn cut_services(&self, why: Cut) -> usize {
+        cut(self.of_services.lock().iter(), why, |_| true)
+    }
+
     /// Cuts those whose time has come.
     pub fn cut_aged(&self, now: Timestamp) -> usize {
         self.cut_where(Cut::MaxAge, |c| c.until <= now)
@@ -177,7 +222,10 @@ impl Tunnels {
 
     /// Cuts those whose cookie was signed by a key that is not `known`.
     pub fn cut_unproven(&self, known: impl Fn(&str) -> bool) -> usize {
-        self.cut_where(Cut::KeyRevoked, |c| !known(c.key.as_str()))
+        self.cut_where(Cut::KeyRevoked, |c| match &c.holder {
+            Holder::Session(_, key) => !known(key.as_str()),
+            Holder::Service(..) => false,
+        })
     }
 
     /// Cuts all.
@@ -186,17 +234,8 @@ impl Tunnels {
     }
 
     fn cut_where(&self, why: Cut, which: impl Fn(&Cord) -> bool) -> usize {
-        let all = self.by_session.lock();
-        let mut cut = 0;
-        for cord in all
-            .values()
-            .flatten()
-            .filter(|c| c.reason().is_none() && which(c))
-        {
-            cord.cut(why);
-            cut += 1;
-        }
-        cut
+        cut(self.by_session.lock().values().flatten(), why, &which)
+            + cut(self.of_services.lock().iter(), why, &which)
     }
 
     /// Sessions with open sockets.
@@ -208,6 +247,16 @@ impl Tunnels {
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
+}
+
+/// Cuts those that are not cut yet; gives their number.
+fn cut<'c>(
+    cords: impl Iterator<Item = &'c Arc<Cord>>,
+    why: Cut,
+    which: impl Fn(&Cord) -> bool,
+) -> usize {
+    let due = cords.filter(|c| c.reason().is_none() && which(c));
+    due.map(|cord| cord.cut(why)).count()
 }
 
 #[cfg(test)]
@@ -237,5 +286,30 @@ mod tests {
         drop((a, b));
         assert_eq!(tunnels.open(), 0);
         assert!(tunnels.sessions().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_services_sockets_are_cut_by_app_and_client() {
+        let tunnels = Arc::new(Tunnels::default());
+        let (app, other) = (AppId::new("chat").unwrap(), AppId::new("notes").unwrap());
+        let (client, else_) = (ClientId::new("a").unwrap(), ClientId::new("b").unwrap());
+        let cut = tunnels.register_service(&app, &client, Timestamp(100));
+        let kept = [
+            tunnels.register_service(&app, &else_, Timestamp(100)),
+            tunnels.register_service(&other, &client, Timestamp(100)),
+        ];
+        assert!(
+            tunnels.sessions().is_empty(),
+            "the stale rule is for visitors"
+        );
+        assert_eq!(tunnels.cut_unproven(|_| false), 0, "no cookie opened them");
+        assert_eq!(tunnels.cut_service(&app, &client, Cut::SessionEnded), 1);
+        assert_eq!(cut.cord.wait().await, Cut::SessionEnded);
+        assert!(kept.iter().all(|k| k.cord.reason().is_none()));
+        drop(cut);
+        assert_eq!(tunnels.cut_all(Cut::Restart), 2);
+        drop(kept);
+        assert_eq!(tunnels.open(), 0);
+        assert!(tunnels.of_services.lock().is_empty());
     }
 }

@@ -1,12 +1,12 @@
 //! An app as the road sees it: its configuration, its driver, its connections, and the header
 //! values that are the same for every request, made once.
 
-use crate::apps::{Connector, Rules, Strategy};
+use crate::apps::{Bots, Connector, Rules, Strategy};
 use crate::config::AppConfig;
 use crate::proxy::assertion::{ReplayTable, Verifier};
 use crate::proxy::forward::Pool;
 use crate::telemetry::metrics::AppMetrics;
-use crate::types::HostName;
+use crate::types::{AppToken, ClientId, HostName};
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use std::collections::HashMap;
@@ -26,6 +26,12 @@ pub struct Site {
     pub verifier: Arc<Verifier>,
     /// Assertions used lately.
     pub replay: Arc<ReplayTable>,
+    /// Assertions that services passed on lately: counted apart from those that visitors brought.
+    pub passed_on: Arc<ReplayTable>,
+    /// Makes bots for services.
+    pub bots: Arc<dyn Bots>,
+    /// Tokens of bots that the operator manages, by client.
+    pub bot_tokens: HashMap<ClientId, AppToken>,
     /// Its connections.
     pub pool: Arc<Pool>,
     /// The public host as the app must see it, port included when it is unusual.

@@ -152,6 +152,21 @@ pub(super) fn set(
     request: &CleanRequest,
     now: Timestamp,
 ) -> Result<Response<Body>, Refusal> {
+    let target = request.target().as_str();
+    let mut answer = refuse::redirect(&marked(unmarked(target).unwrap_or(target)));
+    for cookie in texts(bridge, site, live, now)? {
+        push(&mut answer, &cookie);
+    }
+    Ok(answer)
+}
+
+/// All three cookies of a session, as `Set-Cookie` writes them.
+pub(in crate::proxy) fn texts(
+    bridge: &Bridge,
+    site: &Site,
+    live: &Live,
+    now: Timestamp,
+) -> Result<Vec<String>, Refusal> {
     let expires_at = live.standing().expires_at;
     let token = session_token::mint(
         &bridge.ring.load(),
@@ -172,17 +187,15 @@ pub(super) fn set(
     })?;
     let names = site.rules.cookies();
     let age = time::Duration::seconds((expires_at.0 - now.0).max(0));
-    let target = request.target().as_str();
-    let mut answer = refuse::redirect(&marked(unmarked(target).unwrap_or(target)));
     let values = [
         (names.session, token.as_str(), true),
         (names.user_id, live.remote.as_str(), false),
         (names.csrf, live.csrf(), false),
     ];
-    for (name, value, http_only) in values {
-        push(&mut answer, &cookie(site, name, value, http_only, age));
-    }
-    Ok(answer)
+    Ok(values
+        .iter()
+        .map(|(name, value, http_only)| cookie(site, name, value, *http_only, age).to_string())
+        .collect())
 }
 
 /// Clears all three on an answer of the bridge's own.
@@ -195,14 +208,14 @@ pub(super) fn clear(site: &Site, answer: &mut Response<Body>) {
     ] {
         push(
             answer,
-            &cookie(site, name, "", http_only, time::Duration::ZERO),
+            &cookie(site, name, "", http_only, time::Duration::ZERO).to_string(),
         );
     }
 }
 
-fn push(answer: &mut Response<Body>, cookie: &Cookie<'_>) {
+fn push(answer: &mut Response<Body>, cookie: &str) {
     // Our own values are base64url and ids: they always make a header value.
-    if let Ok(mut value) = HeaderValue::from_str(&cookie.to_string()) {
+    if let Ok(mut value) = HeaderValue::from_str(cookie) {
         value.set_sensitive(true);
         answer.headers_mut().append(SET_COOKIE, value);
     }

@@ -32,7 +32,7 @@ use std::sync::atomic::Ordering;
 
 /// Why there is no session.
 #[derive(Debug, Clone)]
-pub(super) enum Denial {
+pub(in crate::proxy) enum Denial {
     /// Refused.
     Refused(Refusal),
     /// The sign-in is tombstoned.
@@ -72,7 +72,6 @@ struct Wish {
     request: RequestId,
 }
 
-/// What an assertion says about a person, for the store.
 /// What an assertion says of its person, for the records.
 pub(in crate::proxy) fn seen(who: &Assertion, now: Timestamp) -> SeenUser {
     SeenUser {
@@ -92,11 +91,28 @@ fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+/// What of a request its session remembers.
+#[derive(Default)]
+pub(super) struct Browser {
+    agent: Option<String>,
+    client: Option<IpAddr>,
+}
+
+impl Browser {
+    pub(super) fn of(request: &CleanRequest) -> Self {
+        let agent = request.headers().get(USER_AGENT);
+        Self {
+            agent: agent.and_then(|v| v.to_str().ok()).map(str::to_owned),
+            client: request.client_ip(),
+        }
+    }
+}
+
 /// Gets the session of a sign-in that is not in memory, waiting as long as the visitor would.
 pub(super) async fn obtain(
     bridge: &Arc<Bridge>,
     site: &Arc<Site>,
-    request: &CleanRequest,
+    browser: Browser,
     admitted: &Admitted,
     proven: Option<SessionId>,
     page: bool,
@@ -108,12 +124,8 @@ pub(super) async fn obtain(
         sid: who.sid().clone(),
         proven,
         create: page,
-        agent: request
-            .headers()
-            .get(USER_AGENT)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned),
-        client: request.client_ip(),
+        agent: browser.agent,
+        client: browser.client,
         request: request_id.clone(),
     };
     let key = format!(

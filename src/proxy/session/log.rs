@@ -92,6 +92,7 @@ async fn begin(bridge: &Bridge) -> Result<(), StoreError> {
         denied.extend(page.into_iter().map(|u| (u.issuer, u.subject)));
     }
     bridge.sessions.denied.replace(denied);
+    bridge.reload_bots().await?;
     bridge.sessions.log.number.store(number, Ordering::Relaxed);
     bridge
         .sessions
@@ -206,6 +207,7 @@ async fn apply(bridge: &Arc<Bridge>, entry: &Revocation) -> Result<(), StoreErro
             }
         }
         Revoked::Keys => bridge.reload_ring().await?,
+        Revoked::Bots => bridge.reload_bots().await?,
     }
     bridge.wake_keeper();
     Ok(())

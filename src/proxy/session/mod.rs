@@ -22,6 +22,7 @@ mod orphans;
 mod table;
 
 pub use cookie::signing_key;
+pub(in crate::proxy) use cookie::texts as cookies;
 pub(in crate::proxy) use end::revoke;
 pub use end::{log_out, look_for_ended};
 pub(in crate::proxy) use establish::seen;
@@ -42,7 +43,8 @@ use crate::store::{EndReason, Tombstone};
 use crate::telemetry::RequestId;
 use crate::types::{AppId, Sid, Subject, Timestamp};
 use cookie::Held;
-use establish::Denial;
+use establish::Browser;
+pub(in crate::proxy) use establish::Denial;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -150,8 +152,15 @@ pub async fn bind(
             if let Some(id) = proven {
                 Box::pin(drop_if_foreign(bridge, site, who, id, now, request_id)).await?;
             }
-            let obtained =
-                establish::obtain(bridge, site, request, &admitted, proven, page, request_id);
+            let obtained = establish::obtain(
+                bridge,
+                site,
+                Browser::of(request),
+                &admitted,
+                proven,
+                page,
+                request_id,
+            );
             match Box::pin(obtained).await {
                 Ok(live) => live,
                 Err(Denial::Refused(refusal)) => return Err(refusal.into()),
@@ -175,6 +184,46 @@ pub async fn bind(
     }
     establish::refresh_attributes(bridge, site, &live, who);
     Ok(Bound { live, admitted })
+}
+
+/// The session of a visitor whom a service introduces, as their own first page would get it: found,
+/// or made under the same single flight. There is no browser, so nothing is carried over and nobody's
+/// agent is remembered.
+pub(in crate::proxy) async fn open(
+    bridge: &Arc<Bridge>,
+    site: &Arc<Site>,
+    admitted: &Admitted,
+    request_id: &RequestId,
+) -> Result<Arc<Live>, Denial> {
+    let now = bridge.clock.now();
+    bridge.sessions.log.must_be_fresh(now)?;
+    let who = admitted.assertion();
+    let found = bridge
+        .sessions
+        .table
+        .find(&site.config.id, who.issuer(), who.subject(), who.sid());
+    let live = match found {
+        Some(live) if live.is_current(site.config.session.idle, now) => live,
+        expired => {
+            if let Some(live) = expired {
+                end::forget(bridge, &live.id, EndReason::Expired);
+            }
+            {
+                let made = establish::obtain(
+                    bridge,
+                    site,
+                    Browser::default(),
+                    admitted,
+                    None,
+                    true,
+                    request_id,
+                );
+                Box::pin(made).await?
+            }
+        }
+    };
+    live.seen(now);
+    Ok(live)
 }
 
 /// The browser changed hands: the session that its cookie names is another person's, and ends

@@ -4,16 +4,18 @@
 //! There are four permits, and this file is the only place that turns one into an
 //! `UpstreamRequest`, the only thing the forwarder accepts:
 //!
-//! - `Visitor`: an admitted person with a session; the only one that carries a credential;
+//! - `Visitor`: an admitted person with a session, whose credential goes in;
 //! - `Static`: a verified visitor asking for a static file: no account, no session, no cookie;
 //! - `Machine`: an explicit machine route: no identity, no session, ever;
-//! - `Service`: a service client of the api listener (not built yet).
+//! - `Service`: a service client of the api listener, with its bot's credential, never a person's
+//!   session.
 
 use super::assertion::{Assertion, Verified};
 use super::body::UpstreamBody;
 use super::edge::CleanRequest;
 use super::forward::upgrade;
 use super::route::Site;
+use super::service::Entitled;
 use super::session::Live;
 use super::session::csrf::Intended;
 use crate::config::MachineRoute;
@@ -35,6 +37,8 @@ pub enum Permit<'a> {
     Static(&'a Verified<Assertion>),
     /// An explicit machine route.
     Machine(&'a MachineRoute),
+    /// A service, and what its bot may call.
+    Service(&'a Entitled),
 }
 
 /// A request that may reach the app. Made only here (T20), from a permit:
@@ -62,6 +66,8 @@ pub struct Head {
     headers: HeaderMap,
     /// The session whose credential goes in with each sending.
     live: Option<Arc<Live>>,
+    /// Or the bot's.
+    bot: Option<(HeaderName, HeaderValue)>,
     csrf_header: HeaderName,
     /// hyper's own: the browser's side of an upgrade.
     extensions: http::Extensions,
@@ -85,9 +91,12 @@ impl Head {
     ) -> Self {
         let names = site.rules.cookies();
         let others = request.forwardable_cookies(&[names.session, names.user_id, names.csrf]);
-        let client = request
-            .client_ip()
-            .and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok());
+        let client = match permit {
+            // Who reaches the api listener is no proxy whose word about the client counts (T12).
+            Permit::Service(_) => None,
+            _ => request.client_ip(),
+        };
+        let client = client.and_then(|ip| HeaderValue::from_str(&ip.to_string()).ok());
         let clean = request.into_parts();
         let (method, mut headers) = (clean.method, clean.headers);
         let uri = http::Uri::from(clean.target);
@@ -97,7 +106,7 @@ impl Head {
                     headers.insert(COOKIE, others);
                 }
             }
-            Permit::Static(_) => {}
+            Permit::Static(_) | Permit::Service(_) => {}
             Permit::Machine(route) => {
                 if route.keep_authorization
                     && let Some(value) = clean.authorization
@@ -120,17 +129,30 @@ impl Head {
             Permit::Visitor(intended) => Some(intended.bound().live().clone()),
             _ => None,
         };
+        let bot = match permit {
+            Permit::Service(entitled) => Some(entitled.credential().clone()),
+            _ => None,
+        };
         Self {
             method,
             uri,
             headers,
             live,
+            bot,
             csrf_header: site.rules.csrf_header().clone(),
             extensions: if upgrading {
                 clean.extensions
             } else {
                 http::Extensions::new()
             },
+        }
+    }
+
+    /// The same with the bot's token of now.
+    pub(in crate::proxy) fn with_bot(self, entitled: &Entitled) -> Self {
+        Self {
+            bot: Some(entitled.credential().clone()),
+            ..self
         }
     }
 
@@ -142,6 +164,7 @@ impl Head {
             uri,
             mut headers,
             live,
+            bot,
             csrf_header,
             ..
         } = self;
@@ -157,6 +180,9 @@ impl Head {
             if let Some(csrf) = &grant.csrf_header {
                 headers.insert(csrf_header, csrf.clone());
             }
+        }
+        if let Some((name, value)) = bot {
+            headers.insert(name, value);
         }
         let mut request = Request::new(body);
         *request.method_mut() = method;

@@ -108,6 +108,7 @@ pub const TABLES: &[Table] = &[
     Table::left_out("revoked_tokens"),
     Table::kept("signing_keys"),
     Table::kept("secrets"),
+    Table::kept("bots"),
     Table::kept("audit_head"),
     Table::kept("audit_records").of_user("user_id").stays(
         "a record of the audit trail never changes; it names people by id (with [audit] email also by address), and goes after [audit] keep",

@@ -34,6 +34,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0005_revoked_tokens",
         sql: include_str!("migrations/0005_revoked_tokens.sql"),
     },
+    Migration {
+        version: 6,
+        name: "0006_bots",
+        sql: include_str!("migrations/0006_bots.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

@@ -9,6 +9,7 @@
 
 mod accounts;
 pub(super) mod archive;
+mod bots;
 mod claims;
 mod error;
 mod keys;
@@ -33,12 +34,12 @@ use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
     LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
-    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
-    TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User,
-    UserFilter, UserState, Which,
+    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredBot,
+    StoredKey, TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark,
+    TrailRecord, User, UserFilter, UserState, Which,
 };
 use crate::types::{
-    AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
 };
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Pool};
@@ -333,6 +334,26 @@ impl Store for PostgresStore {
 
     async fn secret_or_insert(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         bounded(keys::secret_or_insert(&self.pool, name, sealed)).await
+    }
+
+    async fn bots(&self) -> Result<Vec<StoredBot>> {
+        bounded(async { bots::all(&self.client().await?).await }).await
+    }
+
+    async fn bot(&self, app: &AppId, name: &BotName) -> Result<Option<StoredBot>> {
+        bounded(async { bots::of_name(&self.client().await?, app, name).await }).await
+    }
+
+    async fn begin_bot(&self, bot: &StoredBot) -> Result<StoredBot> {
+        bounded(bots::begin(&self.pool, bot)).await
+    }
+
+    async fn save_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<StoredBot> {
+        bounded(bots::save(&self.pool, &self.channel, bot, now)).await
+    }
+
+    async fn remove_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<()> {
+        bounded(bots::remove(&self.pool, &self.channel, bot, now)).await
     }
 
     async fn append_trail(&self, drafts: &[Draft]) -> Result<TrailHead> {

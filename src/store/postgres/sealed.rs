@@ -5,6 +5,7 @@ use crate::store::rows;
 use crate::store::rules::limit;
 use crate::store::{Resealed, Result, SealCount, SealHead, Sealed, SealedAt, SealedKind};
 use deadpool_postgres::Pool;
+use std::borrow::Cow;
 use tokio_postgres::Row;
 
 pub(super) async fn count(pool: &Pool) -> Result<Vec<SealCount>> {
@@ -20,6 +21,7 @@ pub(super) async fn count(pool: &Pool) -> Result<Vec<SealCount>> {
             SealedKind::SigningKey => |row| rows::seal_count(SealedKind::SigningKey, row),
             SealedKind::Secret => |row| rows::seal_count(SealedKind::Secret, row),
             SealedKind::Session => |row| rows::seal_count(SealedKind::Session, row),
+            SealedKind::Bot => |row| rows::seal_count(SealedKind::Bot, row),
         };
         all.extend(many(&client, &sql, &[], read).await?);
     }
@@ -39,7 +41,9 @@ pub(super) async fn otherwise(
     // them equal.
     let order = match kind {
         SealedKind::Session => id.to_owned(),
-        SealedKind::SigningKey | SealedKind::Secret => format!("{id} COLLATE \"C\""),
+        SealedKind::SigningKey | SealedKind::Secret | SealedKind::Bot => {
+            format!("{id} COLLATE \"C\"")
+        }
     };
     let sql = format!(
         "SELECT {id}, sealed, {about} FROM {table}
@@ -53,11 +57,12 @@ pub(super) async fn otherwise(
         Some(SealedAt::Session(id, _)) => &id.0,
         _ => &[],
     };
-    let name = after.map_or("", name);
+    let name = after.map_or(Cow::Borrowed(""), name);
     let (read, after): (fn(&Row) -> Result<Sealed>, Value<'_>) = match kind {
         SealedKind::Session => (|row| rows::sealed(SealedKind::Session, row), &bytes),
         SealedKind::SigningKey => (|row| rows::sealed(SealedKind::SigningKey, row), &name),
         SealedKind::Secret => (|row| rows::sealed(SealedKind::Secret, row), &name),
+        SealedKind::Bot => (|row| rows::sealed(SealedKind::Bot, row), &name),
     };
     many(&client, &sql, &[&head, after], read).await
 }
@@ -79,10 +84,11 @@ pub(super) async fn reseal(pool: &Pool, records: &[Resealed]) -> Result<u64> {
     Ok(written)
 }
 
-fn name(at: &SealedAt) -> &str {
+fn name(at: &SealedAt) -> Cow<'_, str> {
     match at {
-        SealedAt::SigningKey(_, id, _) => id.as_str(),
-        SealedAt::Secret(name) => name,
-        SealedAt::Session(..) => "",
+        SealedAt::SigningKey(_, id, _) => id.as_str().into(),
+        SealedAt::Secret(name) => name.into(),
+        SealedAt::Session(..) => "".into(),
+        SealedAt::Bot(app, name) => rows::bot_id(app, name).into(),
     }
 }

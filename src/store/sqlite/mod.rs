@@ -10,6 +10,7 @@
 
 mod accounts;
 pub(super) mod archive;
+mod bots;
 mod claims;
 mod error;
 mod keys;
@@ -32,12 +33,12 @@ use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
     LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
-    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredKey,
-    TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark, TrailRecord, User,
-    UserFilter, UserState, Which,
+    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredBot,
+    StoredKey, TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark,
+    TrailRecord, User, UserFilter, UserState, Which,
 };
 use crate::types::{
-    AppId, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
 };
 use async_trait::async_trait;
 use lock::Locks;
@@ -391,6 +392,30 @@ impl Store for SqliteStore {
         let (name, sealed) = (name.to_owned(), sealed.to_vec());
         self.write(move |db| keys::secret_or_insert(db, &name, &sealed))
             .await
+    }
+
+    async fn bots(&self) -> Result<Vec<StoredBot>> {
+        self.read(bots::all).await
+    }
+
+    async fn bot(&self, app: &AppId, name: &BotName) -> Result<Option<StoredBot>> {
+        let (app, name) = (app.clone(), name.clone());
+        self.read(move |db| bots::of_name(db, &app, &name)).await
+    }
+
+    async fn begin_bot(&self, bot: &StoredBot) -> Result<StoredBot> {
+        let bot = bot.clone();
+        self.write(move |db| bots::begin(db, &bot)).await
+    }
+
+    async fn save_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<StoredBot> {
+        let bot = bot.clone();
+        self.write_log(move |db| bots::save(db, &bot, now)).await
+    }
+
+    async fn remove_bot(&self, bot: &StoredBot, now: Timestamp) -> Result<()> {
+        let bot = bot.clone();
+        self.write_log(move |db| bots::remove(db, &bot, now)).await
     }
 
     async fn append_trail(&self, drafts: &[Draft]) -> Result<TrailHead> {

@@ -41,6 +41,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0005_revoked_tokens",
         sql: include_str!("migrations/0005_revoked_tokens.sql"),
     },
+    Migration {
+        version: 6,
+        name: "0006_bots",
+        sql: include_str!("migrations/0006_bots.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

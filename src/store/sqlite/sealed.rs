@@ -69,5 +69,6 @@ fn key(at: &SealedAt) -> Value {
         SealedAt::SigningKey(_, id, _) => Value::Text(id.as_str().to_owned()),
         SealedAt::Secret(name) => Value::Text(name.clone()),
         SealedAt::Session(id, _) => Value::Blob(id.0.to_vec()),
+        SealedAt::Bot(app, name) => Value::Text(rows::bot_id(app, name)),
     }
 }

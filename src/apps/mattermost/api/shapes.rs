@@ -150,6 +150,18 @@ pub(in super::super) struct Bot {
     pub(in super::super) owner_id: String,
 }
 
+/// An access token; `token` only where it was just made (recordings 21).
+#[derive(Clone, Deserialize)]
+pub(in super::super) struct AccessToken {
+    pub(in super::super) id: String,
+    #[serde(default)]
+    pub(in super::super) token: String,
+    #[serde(default)]
+    pub(in super::super) user_id: String,
+    #[serde(default)]
+    pub(in super::super) description: String,
+}
+
 /// `GET /limits/server`, read by an administrator (zeros for others).
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
