@@ -259,6 +259,12 @@ const GUARDS: &[Guard] = &[
         &["what_cannot_be_recorded_does_not_happen"],
     ),
     (
+        "a service's call is recorded first",
+        "src/proxy/service/mod.rs",
+        "trip.account(&entitled, &request).await?",
+        &["t11_a_call_that_cannot_be_recorded_does_not_happen"],
+    ),
+    (
         "one chain for all replicas",
         "src/store/postgres/trail.rs",
         "audit_head FOR UPDATE",

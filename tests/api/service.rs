@@ -504,3 +504,51 @@ async fn a_bot_of_the_operators_own_and_rules_that_could_never_hold() {
     );
     served.world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t11_a_call_that_cannot_be_recorded_does_not_happen() {
+    let service = format!("allow = [{ALLOW}]\naudit_reads = false");
+    let served = Served::with(&service, Settings::default())
+        .await
+        .with_bot()
+        .await;
+    let square = served.world.town_square();
+    let post = json!({ "channel_id": square, "message": "on record" });
+    let answer = served.reports.post("/api/v4/posts", &post).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let id = answer.header("x-request-id").unwrap();
+    let trail = served.world.trail().await;
+    let called: Vec<_> = trail
+        .iter()
+        .filter(|r| r.contains("service.called"))
+        .collect();
+    // Reads are not, as the configuration says.
+    let [called] = called.as_slice() else {
+        panic!("{called:?}");
+    };
+    for part in [
+        "\"reports\"",
+        "\"chat\"",
+        "POST /api/v4/posts",
+        "\"path\":\"/api/v4/posts\"",
+        id,
+    ] {
+        assert!(called.contains(part), "{part} in {called}");
+    }
+    let ordered = |r: &&String| r.contains("bot.ordered") && r.contains("\"order\":\"add\"");
+    assert_eq!(trail.iter().filter(ordered).count(), 1, "{trail:?}");
+
+    let store = served.world.bridge.folder().join("auth-manager.db");
+    let change = |sql: &str| {
+        let db = rusqlite::Connection::open(&store).unwrap();
+        db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        db.execute_batch(sql).unwrap();
+    };
+    change("ALTER TABLE audit_records RENAME TO audit_away");
+    let refused = served.reports.post("/api/v4/posts", &post).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(served.world.mattermost.messages(&square), ["on record"]);
+    assert_eq!(served.reports.get("/api/v4/users/me").await.status, 200);
+    change("ALTER TABLE audit_away RENAME TO audit_records");
+    served.world.finish().await;
+}
