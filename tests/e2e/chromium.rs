@@ -51,16 +51,20 @@ async fn a_member_signs_in_sees_a_post_arrive_live_and_logs_out() {
         "not by a reload"
     );
 
-    // Logging out in one window ends at the door's page; the other window's socket is cut, and its
-    // page leads to the door as well.
+    // Logging out in one window takes both to the door. Which of them brings the sign-out there is a
+    // race that the browser decides (README, "Known behaviour"): that one reads that it is signed
+    // out, the other may come later and be asked who it is, or meet the bridge's own page.
     browser.click("#logout").await;
-    browser
-        .wait_until(
-            "the way out",
-            "return location.pathname === '/.pomerium/signed_out'",
-        )
-        .await;
-    assert!(browser.page_text().await.contains("Signed out"));
+    let out = "return document.querySelector('#socket-state')?.innerText !== 'open' \
+        && (location.pathname.startsWith('/.pomerium/sign') \
+            || document.body.innerText.includes('session.signed_out'))";
+    let mut paths = Vec::new();
+    for window in [&second, &first] {
+        browser.switch(window).await;
+        browser.wait_until("the way out", out).await;
+        paths.push(browser.script("return location.pathname").await);
+    }
+    assert!(paths.contains(&"/.pomerium/signed_out".into()), "{paths:?}");
     assert!(
         browser
             .cookies()
@@ -68,12 +72,6 @@ async fn a_member_signs_in_sees_a_post_arrive_live_and_logs_out() {
             .iter()
             .all(|cookie| cookie["name"] != "MMAUTHTOKEN")
     );
-    browser.switch(&first).await;
-    let mute = "const state = document.querySelector('#socket-state'); \
-        return state === null || state.innerText !== 'open'";
-    browser
-        .wait_until("the end of the other window's socket", mute)
-        .await;
     browser.go(&demo.origin).await;
     browser.wait_for_text("Who are you?").await;
 
