@@ -55,6 +55,7 @@ pub mod problem;
 mod rate;
 pub mod registry;
 mod rest;
+pub mod scim;
 mod sessions;
 mod signing_keys;
 pub mod state;
@@ -97,6 +98,7 @@ fn resources() -> Routes {
         .merge(clients::routes())
         .merge(visitors::routes())
         .merge(oauth::routes())
+        .merge(scim::routes())
 }
 
 /// Served to known callers for as long as it takes.

@@ -4,6 +4,7 @@ use super::apps::Road;
 use super::bearer::Bearers;
 use super::caller::Caller;
 use super::registry::Clients;
+use super::scim;
 use crate::audit::{Actor, Audit, Witness};
 use crate::config::{ApiListener, AudienceConfig};
 use crate::identity;
@@ -18,6 +19,7 @@ use crate::types::{AppId, Clock};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// The shared state.
 pub struct Api {
@@ -45,6 +47,12 @@ pub struct Api {
     pub terms: ArcSwap<Terms>,
     /// The apps that are served now.
     pub apps: Arc<dyn Apps>,
+    /// SCIM clients, each with a room of its own; replaced on a reload.
+    pub scim: ArcSwap<scim::Connections>,
+    /// Whoever takes in what SCIM says.
+    pub hearing: Arc<dyn scim::Hearing>,
+    /// Rung when more is due to be told than a request tells.
+    pub scim_behind: Arc<Notify>,
     /// The listener's own settings.
     pub listener: ApiListener,
     /// How long others may keep our public keys: less than a new one is announced.

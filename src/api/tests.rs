@@ -121,7 +121,10 @@ impl Bed {
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
             bearers: Bearers::new(
                 vec![issuer(&minter)],
-                listener.audience.clone(),
+                scim: ArcSwap::default(),
+            hearing: Arc::new(testing::NobodyHears),
+            scim_behind: Arc::default(),
+            listener.audience.clone(),
                 Arc::new(SystemClock),
             ),
             audiences: ArcSwap::default(),

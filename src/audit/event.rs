@@ -94,6 +94,8 @@ kinds! {
     ServiceCalled = "service.called",
     /// An operator had a services' bot taken up, its token changed, or its tokens revoked.
     BotOrdered = "bot.ordered",
+    /// A SCIM client made, changed or deleted a person or a group; the code says which.
+    ScimChanged = "scim.changed",
     /// A write through the API that is no change of its own in the store.
     ApiWrite = "api.write",
     /// Denials were dropped: more of them than could be counted.

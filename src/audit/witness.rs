@@ -127,6 +127,15 @@ impl Scribe for Witness {
             }
             Change::Account(before, after) => self.account(before, after),
             Change::Key(before, after) => Some(self.key(before, after)),
+            Change::Scim(change) => Some(
+                self.event(Kind::ScimChanged)
+                    .code(change.what.as_str())
+                    .detail("connection", change.connection.as_str())
+                    .detail("resource", change.kind.as_str())
+                    .detail("id", change.id)
+                    .detail("joined", change.members.0)
+                    .detail("left", change.members.1),
+            ),
             Change::Pruned(number) => Some(self.event(Kind::AuditPruned).detail("up_to", number)),
         };
         event.iter().map(Event::draft).collect()

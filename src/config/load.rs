@@ -4,7 +4,7 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, sections, services,
+    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, scim, sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
@@ -144,9 +144,11 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         issuers: &issuers,
         complete: issuers.len() == issuer_tables.len(),
     };
+    let issuers_complete = around.complete;
     let mut directories = Vec::new();
     let mut sources = HashSet::new();
-    for table in &root.tables("directories", "id") {
+    let directory_tables = root.tables("directories", "id");
+    for table in &directory_tables {
         directories.extend(directories::directory(table, &around));
         unique(table, "id", &mut sources);
     }
@@ -227,6 +229,21 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         unique(table, "id", &mut ids);
     }
     let clients = clients_read;
+    let around = scim::Around {
+        issuers: &issuers,
+        clients: &clients,
+        directories: &directories,
+        complete: clients.len() == client_tables.len()
+            && directories.len() == directory_tables.len()
+            && issuers_complete,
+    };
+    let mut connections = Vec::new();
+    let mut taken = HashSet::new();
+    for table in &root.tables("scim", "id") {
+        connections.extend(scim::connection(table, &around, &mut taken));
+        // What a source says is kept under its id, whichever kind it is.
+        unique(table, "id", &mut sources);
+    }
     let around = services::Around {
         clients: &clients,
         complete: clients.len() == client_tables.len(),
@@ -249,6 +266,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         keys: keys?,
         issuers,
         directories,
+        scim: connections,
         apps,
         api_issuers,
         clients,

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file (and `apps.d/*.toml` beside it), checked as a whole before
 //! anything is bound. What lives here: the checked form (`model.rs`), the raw form (`reader.rs`,
 //! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`,
-//! `postgres.rs`, `api.rs`, `clients.rs`, `services.rs`, `directories.rs`), loading (`load.rs`), mistakes
+//! `postgres.rs`, `api.rs`, `clients.rs`, `services.rs`, `directories.rs`, `scim.rs`), loading (`load.rs`), mistakes
 //! (`problem.rs`), the file that `init` writes (`init.rs`). What does not: what is in keys and
 //! certificates (`keys/`, `tls/`), asking peers (`cli/check`).
 //!
@@ -22,6 +22,8 @@ mod model;
 mod postgres;
 mod problem;
 mod reader;
+mod scim;
+mod scim_model;
 mod secret;
 mod sections;
 mod services;
@@ -35,5 +37,6 @@ pub use directories_model::*;
 pub use init::{Init, write_default};
 pub use model::*;
 pub use problem::{ConfigError, ConfigErrors};
+pub use scim_model::*;
 pub use secret::SecretError;
 pub use suggest::nearest;

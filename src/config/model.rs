@@ -1,7 +1,7 @@
 //! The checked form of the configuration; that of the api listener is in
 //! `api_model.rs`, that of directories in `directories_model.rs`.
 
-use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig};
+use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, ScimConfig};
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// Who is asked about people and groups; ids are unique.
     pub directories: Vec<DirectoryConfig>,
+    /// SCIM clients that provision people and groups. Empty by default.
+    pub scim: Vec<ScimConfig>,
     /// Apps; never empty; hosts are unique.
     pub apps: Vec<AppConfig>,
     /// Who signs the tokens of services.

@@ -32,6 +32,7 @@ mod jobs;
 pub mod postgres;
 mod rows;
 mod rules;
+mod scim;
 mod sealed;
 mod signal;
 pub mod sqlite;
@@ -47,6 +48,12 @@ pub use jobs::{
 };
 pub use model::*;
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use scim::{
+    SCIM_EXTERNAL_ID, SCIM_NAME, ScimChange, ScimCompare, ScimCondition, ScimCount, ScimDraft,
+    ScimElement, ScimFound, ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimOrder, ScimPlace,
+    ScimResource, ScimScalar, ScimSearch, ScimSort, ScimStore, ScimTime, ScimValue, ScimWhat,
+    ordered,
+};
 pub use sealed::*;
 pub use sqlite::SqliteStore;
 pub use trail::{
@@ -66,7 +73,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: ScimStore + Send + Sync {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

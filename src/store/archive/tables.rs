@@ -109,6 +109,10 @@ pub const TABLES: &[Table] = &[
     Table::kept("signing_keys"),
     Table::kept("secrets"),
     Table::kept("bots"),
+    Table::kept("scim_resources").of_subject().deleted(),
+    // Of the resource, and gone with it.
+    Table::kept("scim_values"),
+    Table::kept("scim_members"),
     Table::kept("audit_head"),
     Table::kept("audit_records").of_user("user_id").stays(
         "a record of the audit trail never changes; it names people by id (with [audit] email also by address), and goes after [audit] keep",

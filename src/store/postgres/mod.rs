@@ -20,6 +20,7 @@ mod pool;
 mod purge;
 mod revocations;
 mod row;
+mod scim;
 mod sealed;
 mod sessions;
 mod tokens;

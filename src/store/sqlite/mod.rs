@@ -19,6 +19,7 @@ mod open;
 mod purge;
 mod revocations;
 mod row;
+mod scim;
 mod sealed;
 mod sessions;
 mod thread;

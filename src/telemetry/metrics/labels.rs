@@ -196,3 +196,9 @@ pub(super) struct AppWord {
     pub(super) app: Arc<str>,
     pub(super) kind: &'static str,
 }
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ScimLabel {
+    /// A configured connection.
+    pub(super) connection: String,
+}
