@@ -94,6 +94,10 @@ kinds! {
     ServiceCalled = "service.called",
     /// An operator had a services' bot taken up, its token changed, or its tokens revoked.
     BotOrdered = "bot.ordered",
+    /// An operator or service made a job due that was dead or waited.
+    JobRetried = "job.retried",
+    /// An operator or service took a job out of the queue.
+    JobCancelled = "job.cancelled",
     /// A SCIM client made, changed or deleted a person or a group; the code says which.
     ScimChanged = "scim.changed",
     /// A write through the API that is no change of its own in the store.

@@ -109,6 +109,8 @@ pub const TABLES: &[Table] = &[
     Table::kept("signing_keys"),
     Table::kept("secrets"),
     Table::kept("bots"),
+    // What runs in a backup waits again once it is restored.
+    Table::kept("jobs").of_user("user_id").deleted(),
     Table::kept("scim_resources").of_subject().deleted(),
     // Of the resource, and gone with it.
     Table::kept("scim_values"),
