@@ -21,6 +21,7 @@ mod out;
 mod person;
 mod person_data;
 mod restore;
+mod scim;
 mod serve;
 mod sessions;
 mod smoke;
@@ -108,6 +109,13 @@ enum Command {
         #[command(subcommand)]
         what: clients::Clients,
     },
+    /// SCIM clients that provision people and groups.
+    Scim {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: scim::Scim,
+    },
     /// Ask the running bridge how it is, for health checks without curl.
     Health(health::Health),
     /// Bring store and sealed keys into one file, while the bridge runs.
@@ -139,6 +147,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Bots { file, what } => what.run(&file),
         Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
+        Command::Scim { file, what } => what.run(&file),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

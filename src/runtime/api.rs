@@ -3,6 +3,8 @@
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::wire::{StartError, believing, terms_of};
+use super::scim::Heard;
+use crate::api::scim::Connections;
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
@@ -65,6 +67,9 @@ impl ApiServer {
             bearers: bearers(config, listener, bridge, certificates)?,
             terms: ArcSwap::from_pointee(terms_of(config)),
             apps: Arc::new(Served(bridge.clone())),
+            scim: ArcSwap::from_pointee(Connections::new(&config.scim)),
+            hearing: Arc::new(Heard(bridge.clone())),
+            scim_behind: Arc::default(),
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
@@ -113,6 +118,7 @@ impl ApiServer {
         let audiences = Arc::new(config.audiences.clone());
         self.api.audiences.store(audiences);
         self.api.terms.store(Arc::new(terms_of(config)));
+        self.api.scim.store(Arc::new(Connections::new(&config.scim)));
     }
 }
 

@@ -6,6 +6,7 @@ use super::api::ApiServer;
 use super::certificates::Certificates;
 use super::keys::{self, KeyKeeper};
 use super::ops;
+use super::scim;
 use super::services;
 use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
@@ -114,6 +115,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(keeper.clone().rotate(end.clone()));
     background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(services::settle(bridge.clone(), end.clone()));
+    if let Some(api) = &api {
+        background.spawn(scim::keep_telling(api.api.clone(), end.clone()));
+    }
     background.spawn(observe(
         bridge.clone(),
         all,

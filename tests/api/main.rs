@@ -14,6 +14,7 @@ mod desk;
 mod limits;
 mod resources;
 mod schemathesis;
+mod scim;
 mod scopes;
 mod secrets;
 mod service;

@@ -26,6 +26,7 @@ pub mod connection;
 mod discovery;
 pub mod error;
 pub mod filter;
+pub mod fuzz;
 mod list;
 pub mod patch;
 mod projection;

@@ -8,7 +8,8 @@ use crate::types::Subject;
 use serde_json::Value;
 
 /// A resource as it is to be stored under this id.
-pub(in crate::api::scim) fn draft(said: &Said, id: &str, connection: &ScimConfig) -> ScimDraft {
+#[must_use]
+pub fn draft(said: &Said, id: &str, connection: &ScimConfig) -> ScimDraft {
     let name = said.text(said.name_attribute()).unwrap_or_default();
     ScimDraft {
         body: Value::Object(said.body.clone()).to_string(),

@@ -5,9 +5,9 @@
 
 mod index;
 mod read;
-pub(super) mod show;
+pub mod show;
 
-pub(super) use index::draft;
+pub use index::draft;
 pub(super) use read::member_ids;
 pub use read::Said;
 pub(super) use read::coerced;

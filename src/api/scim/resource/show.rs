@@ -43,7 +43,8 @@ pub(in crate::api::scim) fn body(resource: &ScimResource) -> Object {
 }
 
 /// A resource in full, its memberships aside.
-pub(in crate::api::scim) fn whole(base: &str, resource: &ScimResource) -> Object {
+#[must_use]
+pub fn whole(base: &str, resource: &ScimResource) -> Object {
     let mut shown = body(resource);
     let urns = schemas(resource.kind, &shown);
     shown.insert("schemas".to_owned(), urns.into());

@@ -1,0 +1,92 @@
+//! What SCIM needs beside its requests: somebody who hears what it says, and that what is due is told
+//! in the end.
+
+use crate::api::scim::{Hearing, tell};
+use crate::api::{Api, scim::Connections};
+use crate::config::ScimConfig;
+use crate::jobs::wish::{self, ToRead};
+use crate::proxy::Bridge;
+use crate::store::{
+    By, DirectoryGroup, Person, Priority, ScimKind, ScimResource, StoreError, UserState,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often it is looked for what is due; none is unless something went wrong.
+const LOOK: Duration = Duration::from_secs(20);
+/// A directory is asked again so long after a change, so that a burst is one question.
+const REREAD: Duration = Duration::from_secs(2);
+
+/// Hears what SCIM says.
+pub(super) struct Heard(pub(super) Arc<Bridge>);
+
+#[async_trait]
+impl Hearing for Heard {
+    async fn person(&self, person: &Person, _: bool, by: &By) -> Result<(), StoreError> {
+        let Some(subject) = &person.subject else {
+            return Ok(());
+        };
+        let (store, now) = (&self.0.store, self.0.clock.now());
+        let Some(user) = store.user_by_subject(&person.issuer, subject).await? else {
+            return Ok(());
+        };
+        let ours = format!("scim/{}", person.source);
+        let state = match (person.active && person.gone_at.is_none(), user.state) {
+            (false, UserState::Active) => UserState::Disabled,
+            // Whoever else disabled them lets them in again.
+            (true, UserState::Disabled) if user.state_reason == ours => UserState::Active,
+            _ => return Ok(()),
+        };
+        store
+            .set_user_state(user.id, state, &ours, now, by)
+            .await?;
+        Ok(())
+    }
+
+    async fn group(&self, _: &DirectoryGroup, _: &By) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn reread(
+        &self,
+        connection: &ScimConfig,
+        changed: &ScimResource,
+    ) -> Result<(), StoreError> {
+        let Some(directory) = &connection.reread else {
+            return Ok(());
+        };
+        let to_read = match (changed.kind, &changed.external_id) {
+            (ScimKind::Group, Some(id)) => ToRead::Group { id: id.clone() },
+            _ => ToRead::Recent,
+        };
+        let now = self.0.clock.now();
+        let why = format!("{} said something by SCIM", connection.id);
+        let wish = wish::read(directory, &to_read, Priority::Deny, now + REREAD, &why);
+        self.0.store.enqueue(&[wish], now).await?;
+        Ok(())
+    }
+}
+
+/// Tells what is due, when it is rung for and every now and then, until told to stop.
+pub(super) async fn keep_telling(api: Arc<Api>, end: CancellationToken) {
+    loop {
+        let connections: Arc<Connections> = api.scim.load_full();
+        for connection in connections.iter() {
+            if let Err(error) = tell::catch_up(&api, connection).await {
+                let connection = connection.id.as_str();
+                tracing::warn!(connection, %error, "what SCIM said could not be told yet");
+            }
+            let since = api.clock.now();
+            if let Ok(count) = api.store.scim_count(&connection.id, since).await {
+                api.metrics.scim_due(connection.id.as_str(), count.due);
+            }
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+            () = api.scim_behind.notified() => {}
+        }
+    }
+}
