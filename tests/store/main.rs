@@ -8,6 +8,7 @@ mod bed;
 mod births;
 mod bots;
 mod claims;
+mod directory;
 mod endings;
 mod keys;
 mod locks;
@@ -138,6 +139,21 @@ suite! {
         a_refused_request_leaves_its_key_free
         answers_are_kept_for_a_time_and_in_number
         one_of_many_claims_is_carried_out;
+    directory:
+        a_word_is_kept_as_said_and_told
+        the_same_word_again_only_moves_its_time
+        an_older_word_never_replaces_a_newer_one
+        a_change_gives_what_was_known
+        another_subject_is_told_of_both
+        a_denial_has_its_date
+        a_person_is_found_by_other_ids
+        people_come_in_pages_by_what_is_asked
+        a_forgotten_word_is_told
+        one_of_many_first_words_is_the_first
+        a_group_is_told_when_it_says_something_else
+        a_sources_times_never_go_back
+        a_person_told_of_is_pending_until_they_come
+        who_denied_decides_who_may_lift;
     purge:
         what_no_longer_matters_is_forgotten
         a_call_removes_a_bounded_number
