@@ -194,9 +194,9 @@ pub struct SourceState {
     pub swept_at: Option<Timestamp>,
     /// When anything was last read successfully.
     pub answered_at: Option<Timestamp>,
-    /// When the last webhook or SCIM request arrived.
+    /// When the last webhook or SCIM request arrived ([`DirectoryStore::heard`]).
     pub heard_at: Option<Timestamp>,
-    /// When the transport test last arrived.
+    /// When the transport test last arrived ([`DirectoryStore::heard`]).
     pub tested_at: Option<Timestamp>,
     /// Where an interrupted sweep goes on; the reader's own text.
     pub cursor: Option<String>,
@@ -207,14 +207,26 @@ pub struct SourceState {
 }
 
 impl SourceState {
-    /// What is kept when this is written over `before`: two who write at once must not take each
-    /// other's times back.
+    /// What is kept when a reader writes this over `before`.
     pub(super) fn after(&self, before: &Self) -> Self {
         Self {
             swept_at: self.swept_at.max(before.swept_at),
             answered_at: self.answered_at.max(before.answered_at),
-            heard_at: self.heard_at.max(before.heard_at),
-            tested_at: self.tested_at.max(before.tested_at),
+            heard_at: before.heard_at,
+            tested_at: before.tested_at,
+            ..self.clone()
+        }
+    }
+
+    /// What is kept once something arrived.
+    pub(super) fn having_heard(&self, at: Timestamp, tested: bool) -> Self {
+        Self {
+            heard_at: self.heard_at.max(Some(at)),
+            tested_at: if tested {
+                self.tested_at.max(Some(at))
+            } else {
+                self.tested_at
+            },
             ..self.clone()
         }
     }
@@ -303,7 +315,11 @@ pub trait DirectoryStore: Send + Sync {
     /// The sources that anything is known of, with how they are doing.
     async fn source_states(&self) -> Result<Vec<(SourceId, SourceState)>>;
 
-    /// Writes it back; its times never go back, whoever wrote last. A later `swept_at` appends
-    /// `Revoked::Groups` to the log: what the source said is fresh again.
+    /// Writes it back, but for `heard_at` and `tested_at`: whoever reads and whoever listens write at
+    /// the same time, and neither undoes the other. Its times never go back. A later `swept_at`
+    /// appends `Revoked::Groups` to the log: what the source said is fresh again.
     async fn put_source_state(&self, source: &SourceId, state: &SourceState) -> Result<()>;
+
+    /// Something arrived from a source, the transport test if `tested`. Never moves back.
+    async fn heard(&self, source: &SourceId, at: Timestamp, tested: bool) -> Result<()>;
 }

@@ -317,35 +317,36 @@ pub(crate) async fn a_sources_times_never_go_back(bed: Bed) {
     let authentik = source("authentik");
     let state = async || bed.b.source_state(&authentik).await.unwrap();
     assert_eq!(state().await, SourceState::default());
-    let put = async |state: SourceState| {
-        bed.a.put_source_state(&authentik, &state).await.unwrap();
-    };
-    let heard = SourceState {
-        heard_at: Some(at(5)),
-        ..SourceState::default()
-    };
-    put(heard.clone()).await;
+    let heard = async |when, tested| bed.a.heard(&authentik, at(when), tested).await.unwrap();
+    heard(5, false).await;
+    heard(4, true).await;
     assert!(log(&bed).await.is_empty());
+    // A reader that began before those arrived.
     let swept = SourceState {
         swept_at: Some(at(9)),
         cursor: Some("page=2".into()),
         error: "a 502".into(),
         ..SourceState::default()
     };
-    put(swept.clone()).await;
-    assert_eq!(
-        log(&bed).await,
-        [Revoked::Groups],
-        "all its words are fresh again"
-    );
+    bed.b.put_source_state(&authentik, &swept).await.unwrap();
+    let fresh = [Revoked::Groups];
+    assert_eq!(log(&bed).await, fresh, "all its words are fresh again");
     let both = SourceState {
         heard_at: Some(at(5)),
+        tested_at: Some(at(4)),
         ..swept
     };
     assert_eq!(state().await, both);
-    put(heard).await;
-    assert_eq!(state().await.swept_at, Some(at(9)));
-    assert_eq!(log(&bed).await.len(), 1);
+    let late = SourceState::default();
+    bed.a.put_source_state(&authentik, &late).await.unwrap();
+    heard(2, true).await;
+    let expected = SourceState {
+        cursor: None,
+        error: String::new(),
+        ..both
+    };
+    assert_eq!(state().await, expected);
+    assert_eq!(log(&bed).await, fresh);
     let all = bed.b.source_states().await.unwrap();
     assert_eq!((all.len(), &all[0].0), (1, &authentik));
 }
@@ -390,9 +391,7 @@ pub(crate) async fn who_denied_decides_who_may_lift(bed: Bed) {
     };
     let operator = async |state| {
         let by = by();
-        let set = bed
-            .a
-            .set_user_state(user.id, state, "ordered", at(2), &by);
+        let set = bed.a.set_user_state(user.id, state, "ordered", at(2), &by);
         set.await.unwrap().unwrap().0
     };
     let suspended = says(&one, Suspended).await;

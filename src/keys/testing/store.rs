@@ -109,6 +109,10 @@ impl DirectoryStore for KeyStore {
     async fn put_source_state(&self, _: &SourceId, _: &SourceState) -> Result<()> {
         not_ours()
     }
+
+    async fn heard(&self, _: &SourceId, _: Timestamp, _: bool) -> Result<()> {
+        not_ours()
+    }
 }
 
 #[async_trait]

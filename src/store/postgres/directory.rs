@@ -77,7 +77,13 @@ impl DirectoryStore for PostgresStore {
     }
 
     async fn put_source_state(&self, source: &SourceId, state: &SourceState) -> Result<()> {
-        bounded(put_state(&self.pool, &self.channel, source, state)).await
+        let after = |before: &SourceState| state.after(before);
+        bounded(put_state(&self.pool, &self.channel, source, after)).await
+    }
+
+    async fn heard(&self, source: &SourceId, at: Timestamp, tested: bool) -> Result<()> {
+        let after = |before: &SourceState| before.having_heard(at, tested);
+        bounded(put_state(&self.pool, &self.channel, source, after)).await
     }
 }
 
@@ -358,7 +364,7 @@ async fn put_state(
     pool: &Pool,
     channel: &str,
     source: &SourceId,
-    said: &SourceState,
+    change: impl Fn(&SourceState) -> SourceState,
 ) -> Result<()> {
     let mut client = pool.get().await?;
     let tx = client.transaction().await?;
@@ -371,7 +377,7 @@ async fn put_state(
     )
     .await?;
     let before = state(&tx, source, "FOR UPDATE").await?;
-    let after = said.after(&before);
+    let after = change(&before);
     let written = run(
         &tx,
         "UPDATE directory_sources SET state = $2 WHERE source = $1",

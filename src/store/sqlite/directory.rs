@@ -88,7 +88,13 @@ impl DirectoryStore for SqliteStore {
 
     async fn put_source_state(&self, source: &SourceId, state: &SourceState) -> Result<()> {
         let (source, state) = (source.clone(), state.clone());
-        self.write_log(move |db| put_state(db, &source, &state))
+        self.write_log(move |db| put_state(db, &source, |before| state.after(before)))
+            .await
+    }
+
+    async fn heard(&self, source: &SourceId, at: Timestamp, tested: bool) -> Result<()> {
+        let source = source.clone();
+        self.write(move |db| put_state(db, &source, |before| before.having_heard(at, tested)))
             .await
     }
 }
@@ -292,9 +298,13 @@ fn state(db: &Connection, source: &SourceId) -> Result<SourceState> {
     Ok(found.map(|(_, state)| state).unwrap_or_default())
 }
 
-fn put_state(db: &Connection, source: &SourceId, said: &SourceState) -> Result<()> {
+fn put_state(
+    db: &Connection,
+    source: &SourceId,
+    change: impl Fn(&SourceState) -> SourceState,
+) -> Result<()> {
     let before = state(db, source)?;
-    let after = said.after(&before);
+    let after = change(&before);
     run(
         db,
         "INSERT INTO directory_sources (source, state) VALUES (?1, ?2)
