@@ -97,6 +97,23 @@ pub struct Word {
     pub person: Person,
     /// Since when it has turned them away without a break, by our clock; `None`: it does not.
     pub denied_since: Option<Timestamp>,
+    /// Raised whenever it says something else.
+    pub number: i64,
+    /// Whether what follows from it was done ([`DirectoryStore::settle`]).
+    pub settled: bool,
+}
+
+/// All that decides about a subject, of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaidOf {
+    /// Who vouches.
+    pub issuer: IssuerId,
+    /// Whom for.
+    pub subject: Subject,
+    /// What directories say, by source and id.
+    pub words: Vec<Word>,
+    /// When an operator last let them in again: what was denied until then is forgiven.
+    pub pardoned_at: Option<Timestamp>,
 }
 
 impl Word {
@@ -107,6 +124,8 @@ impl Word {
             return Next::Says(Self {
                 denied_since: person.denies().then_some(now),
                 person,
+                number: 1,
+                settled: false,
             });
         };
         if person.read_at < before.person.read_at {
@@ -127,6 +146,8 @@ impl Word {
         Next::Says(Self {
             denied_since: person.denies().then(|| since.unwrap_or(now)),
             person,
+            number: before.number + 1,
+            settled: false,
         })
     }
 }
@@ -254,6 +275,8 @@ pub struct PersonFilter {
     pub read_before: Option<Timestamp>,
     /// Whether those who are gone are left out.
     pub present: bool,
+    /// Only words from which not all that follows was done.
+    pub unsettled: bool,
     /// After this (source, id).
     pub after: Option<(SourceId, String)>,
     /// At most so many; 0 means 100.
@@ -274,8 +297,12 @@ pub trait DirectoryStore: Send + Sync {
     /// The same, by another id of theirs; `None` as well when two people have it.
     async fn person_by_alias(&self, source: &SourceId, alias: &str) -> Result<Option<Person>>;
 
-    /// All that is said of a subject, by source and id.
-    async fn words_of(&self, issuer: &IssuerId, subject: &Subject) -> Result<Vec<Word>>;
+    /// All that decides about each of these subjects, in their order.
+    async fn said_of(&self, whom: &[(IssuerId, Subject)]) -> Result<Vec<SaidOf>>;
+
+    /// What followed from these words was done, as far as they still are what was read (their
+    /// numbers).
+    async fn settle(&self, words: &[Word]) -> Result<()>;
 
     /// A page of words.
     async fn words(&self, filter: &PersonFilter) -> Result<Vec<Word>>;
@@ -296,7 +323,7 @@ pub trait DirectoryStore: Send + Sync {
     ) -> Result<()>;
 
     /// Takes in a group; gives what was known when it says something else. Another name, other
-    /// parents or its end append `Revoked::Groups` to the log.
+    /// parents or its end append `Revoked::Groups` to the log, and unsettle the words that name it.
     async fn put_group(
         &self,
         group: &DirectoryGroup,

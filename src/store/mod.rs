@@ -39,7 +39,9 @@ mod trail;
 mod turns;
 
 pub use claims::{Claim, Claimed, KeptAnswer};
-pub use directory::{DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, SourceState, Word};
+pub use directory::{
+    DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, SaidOf, SourceState, Word,
+};
 pub use error::StoreError;
 pub use jobs::{
     Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobKind, JobState, JobStore, NewJob,

@@ -61,7 +61,8 @@ pub(super) fn state_by(text: &str) -> Result<StateBy> {
 }
 
 pub(super) const WORD: &str = "source, id, aliases, issuer, subject, username, name, email, \
-     email_verified, locale, active, human, group_ids, read_at, gone_at, denied_since";
+     email_verified, locale, active, human, group_ids, read_at, gone_at, denied_since, number, \
+     settled";
 
 pub(super) fn word_of(row: &impl Columns) -> Result<Word> {
     Ok(Word {
@@ -86,7 +87,15 @@ pub(super) fn word_of(row: &impl Columns) -> Result<Word> {
             gone_at: row.int_or_null(14)?.map(Timestamp),
         },
         denied_since: row.int_or_null(15)?.map(Timestamp),
+        number: row.int(16)?,
+        settled: row.flag(17)?,
     })
+}
+
+/// What a word is found by, and its number.
+pub(super) fn word_key(word: &Word) -> (String, String, i64) {
+    let person = &word.person;
+    (person.source.to_string(), person.id.clone(), word.number)
 }
 
 /// Whom a change of a word concerns: who it is about now, and who it was about.

@@ -2,7 +2,8 @@
 
 use crate::bed::{Bed, T0, at, by, issuer, seen, subject};
 use auth_manager::store::{
-    DirectoryGroup, Person, PersonFilter, Put, Revoked, SourceState, StateBy, UserState, Word,
+    DirectoryGroup, Person, PersonFilter, Put, Revoked, SaidOf, SourceState, StateBy, UserState,
+    Word,
 };
 use auth_manager::types::{SourceId, Timestamp};
 
@@ -52,8 +53,15 @@ async fn log(bed: &Bed) -> Vec<Revoked> {
     entries.into_iter().map(|entry| entry.what).collect()
 }
 
+async fn words_of(bed: &Bed, name: &str) -> Vec<Word> {
+    let said = bed.b.said_of(&[(issuer(), subject(name))]).await.unwrap();
+    let [said] = <[SaidOf; 1]>::try_from(said).unwrap();
+    assert_eq!(said.subject, subject(name));
+    said.words
+}
+
 async fn word(bed: &Bed, name: &str) -> Word {
-    let words = bed.b.words_of(&issuer(), &subject(name)).await.unwrap();
+    let words = words_of(bed, name).await;
     assert_eq!(words.len(), 1);
     words.into_iter().next().unwrap()
 }
@@ -123,13 +131,7 @@ pub(crate) async fn another_subject_is_told_of_both(bed: Bed) {
         .iter()
         .filter(|w| **w == Revoked::Person(issuer(), subject("alice")));
     assert_eq!(alices.count(), 2);
-    let of = async |name| {
-        bed.b
-            .words_of(&issuer(), &subject(name))
-            .await
-            .unwrap()
-            .len()
-    };
+    let of = async |name| words_of(&bed, name).await.len();
     assert_eq!((of("alice").await, of("bob").await), (0, 1));
     // Nobody: nothing to judge.
     let mut unknown = said("carol");
@@ -243,6 +245,64 @@ pub(crate) async fn people_come_in_pages_by_what_is_asked(bed: Bed) {
         ..all()
     };
     assert_eq!(ids(of(before)).await, ["authentik/pk-a", "authentik/pk-b"]);
+}
+
+pub(crate) async fn all_that_decides_is_read_at_once(bed: Bed) {
+    let alice = bed.person("alice").await;
+    put(&bed, &said("alice")).await;
+    let mut other = said("alice");
+    (other.source, other.active) = (source("a-scim"), false);
+    put(&bed, &other).await;
+    put(&bed, &said("bob")).await;
+    bed.person("carol").await;
+    let set = async |state, when| {
+        let by = by();
+        let set = bed.a.set_user_state(alice.id, state, "", at(when), &by);
+        set.await.unwrap();
+    };
+    set(UserState::Disabled, 3).await;
+    let whom = ["bob", "alice", "carol", "nobody"].map(|name| (issuer(), subject(name)));
+    let counts = async || -> Vec<_> {
+        let said = bed.b.said_of(&whom).await.unwrap();
+        said.iter()
+            .map(|of| (of.words.len(), of.pardoned_at))
+            .collect()
+    };
+    assert_eq!(counts().await, [(1, None), (2, None), (0, None), (0, None)]);
+    set(UserState::Active, 4).await;
+    assert_eq!(
+        counts().await,
+        [(1, None), (2, Some(at(4))), (0, None), (0, None)]
+    );
+    assert!(bed.b.said_of(&[]).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_word_is_settled_as_it_was_read(bed: Bed) {
+    let unsettled = async || {
+        let filter = PersonFilter {
+            unsettled: true,
+            ..PersonFilter::default()
+        };
+        bed.b.words(&filter).await.unwrap().len()
+    };
+    put(&bed, &said("alice")).await;
+    let first = word(&bed, "alice").await;
+    assert!(!first.settled);
+    let mut other = said("alice");
+    other.groups = vec!["g2".into()];
+    put(&bed, &other).await;
+    bed.a.settle(&[first]).await.unwrap();
+    assert_eq!(unsettled().await, 1, "it was another word");
+    bed.a.settle(&[word(&bed, "alice").await]).await.unwrap();
+    assert_eq!(unsettled().await, 0);
+    other.read_at = at(1);
+    assert_eq!(put(&bed, &other).await, Put::Same);
+    assert_eq!(unsettled().await, 0);
+    // A group that they are in says something else.
+    bed.a.put_group(&group("g1", "x", T0), T0).await.unwrap();
+    assert_eq!(unsettled().await, 0, "not theirs");
+    bed.a.put_group(&group("g2", "chat", T0), T0).await.unwrap();
+    assert_eq!(unsettled().await, 1);
 }
 
 pub(crate) async fn a_forgotten_word_is_told(bed: Bed) {

@@ -148,6 +148,8 @@ suite! {
         a_denial_has_its_date
         a_person_is_found_by_other_ids
         people_come_in_pages_by_what_is_asked
+        all_that_decides_is_read_at_once
+        a_word_is_settled_as_it_was_read
         a_forgotten_word_is_told
         one_of_many_first_words_is_the_first
         a_group_is_told_when_it_says_something_else
@@ -177,7 +179,9 @@ suite! {
         an_older_dump_is_brought_up_to_date
         a_dump_is_of_one_moment_while_the_bridge_writes
         a_person_is_shown_whole_and_nobody_else
-        an_erased_person_is_gone_and_a_disabled_one_stays_out;
+        an_erased_person_is_gone_and_a_disabled_one_stays_out
+        what_a_directory_said_is_shown_and_erased_but_for_a_denial
+        a_restore_does_not_undo_what_a_directory_denied;
     schema:
         many_open_it_at_once
         a_newer_schema_is_refused

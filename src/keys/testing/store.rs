@@ -70,7 +70,11 @@ impl DirectoryStore for KeyStore {
         not_ours()
     }
 
-    async fn words_of(&self, _: &IssuerId, _: &Subject) -> Result<Vec<Word>> {
+    async fn said_of(&self, _: &[(IssuerId, Subject)]) -> Result<Vec<SaidOf>> {
+        not_ours()
+    }
+
+    async fn settle(&self, _: &[Word]) -> Result<()> {
         not_ours()
     }
 

@@ -143,8 +143,9 @@ pub(in crate::store) async fn erase(
         raw.place(3, Kind::Text)
     );
     let [issuer, subject] = who.clone();
-    raw.run(&empty, &[(Kind::Flag, Cell::Int(0)), issuer, subject])
-        .await?;
+    let values = [(Kind::Flag, Cell::Int(0)), issuer, subject];
+    let stay = raw.run(&empty, &values).await?;
+    let told = stay > 0 || removed.iter().any(|of| of.table == "directory_people");
     // Whoever remembers something of them drops it.
     let next = "UPDATE counters SET value = value + 1 WHERE name = 'log'";
     raw.run(next, &[]).await?;
@@ -155,16 +156,18 @@ pub(in crate::store) async fn erase(
         raw.place(2, Kind::Uuid)
     );
     raw.run(&log, &[int(now.0), id]).await?;
-    raw.run(next, &[]).await?;
-    let log = format!(
-        "INSERT INTO revocations (number, appended_at, what, issuer, subject)
-         SELECT value, {}, 'person', {}, {} FROM counters WHERE name = 'log'",
-        raw.place(1, Kind::Int),
-        raw.place(2, Kind::Text),
-        raw.place(3, Kind::Text)
-    );
-    let [issuer, subject] = who;
-    raw.run(&log, &[int(now.0), issuer, subject]).await?;
+    if told {
+        raw.run(next, &[]).await?;
+        let log = format!(
+            "INSERT INTO revocations (number, appended_at, what, issuer, subject)
+             SELECT value, {}, 'person', {}, {} FROM counters WHERE name = 'log'",
+            raw.place(1, Kind::Int),
+            raw.place(2, Kind::Text),
+            raw.place(3, Kind::Text)
+        );
+        let [issuer, subject] = who;
+        raw.run(&log, &[int(now.0), issuer, subject]).await?;
+    }
     raw.commit().await?;
     Ok(Some(Erased {
         removed,

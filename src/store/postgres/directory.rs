@@ -8,12 +8,13 @@ use crate::store::directory::Next;
 use crate::store::rows::{self, Columns as _, GROUP, WORD};
 use crate::store::rules::limit;
 use crate::store::{
-    By, Change, DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, Result, Revoked,
+    By, Change, DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, Result, Revoked, SaidOf,
     SourceState, StoreError, Word,
 };
 use crate::types::{IssuerId, SourceId, Subject, Timestamp, UserId};
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Pool, Transaction};
+use std::collections::HashMap;
 
 #[async_trait]
 impl DirectoryStore for PostgresStore {
@@ -30,8 +31,12 @@ impl DirectoryStore for PostgresStore {
         bounded(async { by_alias(&self.client().await?, source, alias).await }).await
     }
 
-    async fn words_of(&self, issuer: &IssuerId, subject: &Subject) -> Result<Vec<Word>> {
-        bounded(async { words_of(&self.client().await?, issuer, subject).await }).await
+    async fn said_of(&self, whom: &[(IssuerId, Subject)]) -> Result<Vec<SaidOf>> {
+        bounded(async { said_of(&self.client().await?, whom).await }).await
+    }
+
+    async fn settle(&self, words: &[Word]) -> Result<()> {
+        bounded(async { settle(&self.client().await?, words).await }).await
     }
 
     async fn words(&self, filter: &PersonFilter) -> Result<Vec<Word>> {
@@ -123,17 +128,63 @@ async fn by_alias(
     }
 }
 
-async fn words_of(
-    db: &impl GenericClient,
-    issuer: &IssuerId,
-    subject: &Subject,
-) -> Result<Vec<Word>> {
-    let sql = format!(
-        "SELECT {WORD} FROM directory_people WHERE issuer = $1 AND subject = $2
-         ORDER BY source, id"
-    );
-    let key: [super::row::Value<'_>; 2] = [&issuer.as_str(), &subject.as_str()];
-    many(db, &sql, &key, rows::word_of).await
+/// In two statements, whoever many are asked about.
+async fn said_of(db: &impl GenericClient, whom: &[(IssuerId, Subject)]) -> Result<Vec<SaidOf>> {
+    let issuers: Vec<_> = whom.iter().map(|(issuer, _)| issuer.as_str()).collect();
+    let subjects: Vec<_> = whom.iter().map(|(_, subject)| subject.as_str()).collect();
+    let words = many(
+        db,
+        &format!(
+            "SELECT {WORD} FROM directory_people
+             WHERE (issuer, subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+             ORDER BY source, id"
+        ),
+        &[&issuers, &subjects],
+        rows::word_of,
+    )
+    .await?;
+    let pardons = many(
+        db,
+        "SELECT issuer, subject, state_since FROM users
+         WHERE (issuer, subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+             AND state = 'active' AND state_by = 'operator'",
+        &[&issuers, &subjects],
+        |row| Ok((row.text(0)?, row.text(1)?, Timestamp(row.int(2)?))),
+    )
+    .await?;
+    let mut all: HashMap<(String, String), (Vec<Word>, Option<Timestamp>)> = HashMap::new();
+    for word in words {
+        let of = word.person.subject.as_ref().map(ToString::to_string);
+        let key = (word.person.issuer.to_string(), of.unwrap_or_default());
+        all.entry(key).or_default().0.push(word);
+    }
+    for (issuer, subject, at) in pardons {
+        all.entry((issuer, subject)).or_default().1 = Some(at);
+    }
+    let said = |(issuer, subject): &(IssuerId, Subject)| {
+        let key = (issuer.to_string(), subject.to_string());
+        let (words, pardoned_at) = all.get(&key).cloned().unwrap_or_default();
+        SaidOf {
+            issuer: issuer.clone(),
+            subject: subject.clone(),
+            words,
+            pardoned_at,
+        }
+    };
+    Ok(whom.iter().map(said).collect())
+}
+
+async fn settle(db: &impl GenericClient, words: &[Word]) -> Result<()> {
+    for (source, id, number) in words.iter().map(rows::word_key) {
+        run(
+            db,
+            "UPDATE directory_people SET settled = true
+             WHERE source = $1 AND id = $2 AND number = $3",
+            &[&source, &id, &number],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 async fn page(pool: &Pool, filter: &PersonFilter) -> Result<Vec<Word>> {
@@ -149,6 +200,9 @@ async fn page(pool: &Pool, filter: &PersonFilter) -> Result<Vec<Word>> {
     }
     if filter.present {
         conditions.plain("gone_at IS NULL");
+    }
+    if filter.unsettled {
+        conditions.plain("NOT settled");
     }
     if let Some((source, id)) = &filter.after {
         let (source, id) = (source.as_str().to_owned(), id.clone());
@@ -199,21 +253,20 @@ async fn put(pool: &Pool, channel: &str, said: &Person, now: Timestamp, by: &By)
 }
 
 async fn write(tx: &Transaction<'_>, word: &Word) -> Result<()> {
-    let Word {
-        person: p,
-        denied_since,
-    } = word;
+    let (p, denied_since) = (&word.person, word.denied_since);
     let subject = p.subject.as_ref().map(Subject::as_str);
     let sql = format!(
         "INSERT INTO directory_people ({WORD})
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+             $18)
          ON CONFLICT (source, id) DO UPDATE SET
              aliases = excluded.aliases, issuer = excluded.issuer, subject = excluded.subject,
              username = excluded.username, name = excluded.name, email = excluded.email,
              email_verified = excluded.email_verified, locale = excluded.locale,
              active = excluded.active, human = excluded.human, group_ids = excluded.group_ids,
              read_at = excluded.read_at, gone_at = excluded.gone_at,
-             denied_since = excluded.denied_since"
+             denied_since = excluded.denied_since, number = excluded.number,
+             settled = excluded.settled"
     );
     run(
         tx,
@@ -235,6 +288,8 @@ async fn write(tx: &Transaction<'_>, word: &Word) -> Result<()> {
             &p.read_at.0,
             &p.gone_at.map(|at| at.0),
             &denied_since.map(|at| at.0),
+            &word.number,
+            &word.settled,
         ],
     )
     .await?;
@@ -348,6 +403,13 @@ async fn put_group(
         .await?;
     }
     if !nothing_new {
+        run(
+            &tx,
+            "UPDATE directory_people SET settled = false, number = number + 1
+             WHERE source = $1 AND strpos(group_ids, $2) > 0",
+            &[&group.source.as_str(), &rows::json_text(&group.id)],
+        )
+        .await?;
         revocations::append(&tx, channel, &[Revoked::Groups], None, now).await?;
     }
     tx.commit().await?;

@@ -6,7 +6,7 @@ use crate::store::directory::Next;
 use crate::store::rows::{self, Columns as _, GROUP, WORD};
 use crate::store::rules::limit;
 use crate::store::{
-    By, Change, DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, Result, Revoked,
+    By, Change, DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, Result, Revoked, SaidOf,
     SourceState, Word,
 };
 use crate::types::{IssuerId, SourceId, Subject, Timestamp, UserId};
@@ -31,9 +31,26 @@ impl DirectoryStore for SqliteStore {
         self.read(move |db| by_alias(db, &source, &alias)).await
     }
 
-    async fn words_of(&self, issuer: &IssuerId, subject: &Subject) -> Result<Vec<Word>> {
-        let (issuer, subject) = (issuer.clone(), subject.clone());
-        self.read(move |db| words_of(db, &issuer, &subject)).await
+    async fn said_of(&self, whom: &[(IssuerId, Subject)]) -> Result<Vec<SaidOf>> {
+        let whom = whom.to_vec();
+        self.read(move |db| whom.into_iter().map(|(i, s)| said_of(db, i, s)).collect())
+            .await
+    }
+
+    async fn settle(&self, words: &[Word]) -> Result<()> {
+        let keys: Vec<_> = words.iter().map(rows::word_key).collect();
+        self.write(move |db| {
+            for (source, id, number) in keys {
+                run(
+                    db,
+                    "UPDATE directory_people SET settled = 1
+                     WHERE source = ?1 AND id = ?2 AND number = ?3",
+                    params![source, id, number],
+                )?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn words(&self, filter: &PersonFilter) -> Result<Vec<Word>> {
@@ -113,13 +130,21 @@ fn by_alias(db: &Connection, source: &SourceId, alias: &str) -> Result<Option<Pe
     }
 }
 
-fn words_of(db: &Connection, issuer: &IssuerId, subject: &Subject) -> Result<Vec<Word>> {
+fn said_of(db: &Connection, issuer: IssuerId, subject: Subject) -> Result<SaidOf> {
+    let key = [issuer.as_str(), subject.as_str()];
     let sql = format!(
         "SELECT {WORD} FROM directory_people WHERE issuer = ?1 AND subject = ?2
          ORDER BY source, id"
     );
-    many(db, &sql, [issuer.as_str(), subject.as_str()], |row| {
-        rows::word_of(row)
+    let words = many(db, &sql, key, |row| rows::word_of(row))?;
+    let sql = "SELECT state_since FROM users WHERE issuer = ?1 AND subject = ?2
+               AND state = 'active' AND state_by = 'operator'";
+    let pardoned_at = one(db, sql, key, |row| row.int(0).map(Timestamp))?;
+    Ok(SaidOf {
+        words,
+        pardoned_at,
+        issuer,
+        subject,
     })
 }
 
@@ -136,6 +161,9 @@ fn page(db: &Connection, filter: &PersonFilter) -> Result<Vec<Word>> {
     }
     if filter.present {
         conditions.plain("gone_at IS NULL");
+    }
+    if filter.unsettled {
+        conditions.plain("NOT settled");
     }
     if let Some((source, id)) = &filter.after {
         let (source, id) = (source.as_str().to_owned(), id.clone());
@@ -171,14 +199,12 @@ fn put(db: &Connection, said: &Person, now: Timestamp, by: &By) -> Result<Put> {
 }
 
 fn write(db: &Connection, word: &Word) -> Result<()> {
-    let Word {
-        person: p,
-        denied_since,
-    } = word;
+    let (p, denied_since) = (&word.person, word.denied_since);
     let subject = p.subject.as_ref().map(Subject::as_str);
     let sql = format!(
         "INSERT OR REPLACE INTO directory_people ({WORD})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+             ?18)"
     );
     run(
         db,
@@ -200,6 +226,8 @@ fn write(db: &Connection, word: &Word) -> Result<()> {
             p.read_at.0,
             p.gone_at.map(|at| at.0),
             denied_since.map(|at| at.0),
+            word.number,
+            word.settled,
         ],
     )?;
     forget_aliases(db, &p.source, &p.id)?;
@@ -288,6 +316,12 @@ fn put_group(
     if nothing_new {
         return Ok(None);
     }
+    run(
+        db,
+        "UPDATE directory_people SET settled = 0, number = number + 1
+         WHERE source = ?1 AND instr(group_ids, ?2) > 0",
+        params![group.source.as_str(), rows::json_text(&group.id)],
+    )?;
     revocations::append(db, &Revoked::Groups, None, now)?;
     Ok(Some(before))
 }

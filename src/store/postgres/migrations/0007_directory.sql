@@ -35,10 +35,13 @@ CREATE TABLE directory_people (
     read_at        BIGINT NOT NULL,
     gone_at        BIGINT,
     denied_since   BIGINT, -- by our clock
+    number         BIGINT NOT NULL, -- raised by each change
+    settled        BOOLEAN NOT NULL, -- whether what follows from it was done
     PRIMARY KEY (source, id),
     CHECK ((denied_since IS NULL) = (active AND gone_at IS NULL))
 );
 CREATE INDEX directory_people_subject ON directory_people (issuer, subject);
+CREATE INDEX directory_people_unsettled ON directory_people (source, id) WHERE NOT settled;
 CREATE INDEX directory_people_read ON directory_people (source, read_at);
 
 -- Other ids that a source has for a person, to be found by.

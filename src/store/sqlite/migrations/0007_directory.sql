@@ -35,10 +35,13 @@ CREATE TABLE directory_people (
     read_at        INTEGER NOT NULL,
     gone_at        INTEGER,
     denied_since   INTEGER, -- by our clock
+    number         INTEGER NOT NULL, -- raised by each change
+    settled        INTEGER NOT NULL, -- whether what follows from it was done
     PRIMARY KEY (source, id),
     CHECK ((denied_since IS NULL) = (active AND gone_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX directory_people_subject ON directory_people (issuer, subject);
+CREATE INDEX directory_people_unsettled ON directory_people (source, id) WHERE NOT settled;
 CREATE INDEX directory_people_read ON directory_people (source, read_at);
 
 -- Other ids that a source has for a person, to be found by.
