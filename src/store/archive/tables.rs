@@ -109,6 +109,8 @@ pub const TABLES: &[Table] = &[
     Table::kept("signing_keys"),
     Table::kept("secrets"),
     Table::kept("bots"),
+    // What runs in a backup waits again once it is restored.
+    Table::kept("jobs").of_user("user_id").deleted(),
     Table::kept("directory_sources"),
     Table::kept("directory_groups"),
     // A word that turns somebody away stays, emptied: without it they would be let in as a stranger.

@@ -14,6 +14,7 @@ mod bots;
 mod claims;
 mod directory;
 mod error;
+mod jobs;
 mod keys;
 mod lock;
 mod open;
@@ -60,6 +61,7 @@ pub struct SqliteStore {
     readers: Option<Workers>,
     locks: Locks,
     appended: Arc<Signal>,
+    wished: Arc<Signal>,
 }
 
 impl SqliteStore {
@@ -89,6 +91,7 @@ impl SqliteStore {
             readers: Some(Workers::start("store-reader", readers)?),
             locks: Locks::beside(path),
             appended: Arc::new(Signal::new()),
+            wished: Arc::new(Signal::new()),
         })
     }
 
@@ -122,6 +125,7 @@ impl SqliteStore {
             readers: None,
             locks: Locks::in_process(),
             appended: Arc::new(Signal::new()),
+            wished: Arc::new(Signal::new()),
         })
     }
 
