@@ -42,6 +42,7 @@ pub mod identity;
 pub mod jobs;
 pub mod portal;
 pub mod proxy;
+pub mod reconcile;
 
 // What runs it.
 pub mod cli;
