@@ -16,6 +16,7 @@ mod error;
 mod keys;
 mod lock;
 mod open;
+mod plans;
 mod purge;
 mod revocations;
 mod row;
