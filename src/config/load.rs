@@ -3,7 +3,9 @@
 use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
-use super::{AppConfig, Config, Fingerprint, api, apps, audiences, clients, sections, services};
+use super::{
+    AppConfig, Config, Fingerprint, api, apps, audiences, clients, mail, sections, services,
+};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -124,6 +126,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let audit = sections::audit(&root.table("audit"));
     let instance = proxy.as_ref().map(|proxy| proxy.address);
     let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
+    let mail = mail::mail(&root.table("mail"));
     let limits = sections::limits(&root.table("limits"));
 
     let issuer_tables = root.tables("issuers", "id");
@@ -242,6 +245,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         portal,
         audit,
         traces,
+        mail,
         limits,
         fingerprint: fingerprint(main, more),
         insecure: problems.insecure(),

@@ -16,6 +16,7 @@ mod files;
 mod findings;
 mod init;
 mod load;
+mod mail;
 mod model;
 mod postgres;
 mod problem;
@@ -30,6 +31,7 @@ pub mod units;
 
 pub use api_model::*;
 pub use init::{Init, write_default};
+pub use mail::MailConfig;
 pub use model::*;
 pub use problem::{ConfigError, ConfigErrors};
 pub use secret::SecretError;
