@@ -2,7 +2,7 @@
 
 use super::SecretSource;
 use super::reader::{Table, shown};
-use super::sections::{is_loopback, seconds};
+use super::sections::seconds;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -48,7 +48,7 @@ pub(super) fn mail(table: &Table<'_>) -> Option<MailConfig> {
     table.require("server", "Write server = \"smtps://mail.example.com\".");
     table.require("from", "Write from = \"Chat <chat@example.com>\".");
     let server = server?;
-    let plain = server.scheme() == "smtp" && (insecure || is_loopback(&server));
+    let plain = server.scheme() == "smtp" && (insecure || is_near(&server));
     if username.is_some() != password.is_some() {
         table.complain(
             if username.is_some() {
@@ -68,6 +68,16 @@ pub(super) fn mail(table: &Table<'_>) -> Option<MailConfig> {
         from: from?,
         timeout,
     })
+}
+
+/// Whether it is on this machine. Of these schemes the host is a text, whatever it spells.
+fn is_near(server: &Url) -> bool {
+    let host = server.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn server(text: &str) -> Result<Url, String> {

@@ -3,29 +3,7 @@
 //! house of ten are no alarm and neither are fifty leaving one of ten thousand; or more than a number
 //! that is too many in any house.
 
-use serde::{Deserialize, Serialize};
-
-/// When a plan is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Brake {
-    /// Held when more people than this would lose access, and more than the share.
-    pub number: u64,
-    /// In percent of those who are present.
-    pub share: u64,
-    /// Held when more people than this would lose access, whatever the share.
-    pub most: u64,
-}
-
-impl Default for Brake {
-    /// More than 5 and more than 10 %, or more than 100.
-    fn default() -> Self {
-        Self {
-            number: 5,
-            share: 10,
-            most: 100,
-        }
-    }
-}
+use crate::config::Brake;
 
 impl Brake {
     /// Why a plan that takes access from `losing` of `present` people is held; `None`: it is not.

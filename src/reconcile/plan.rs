@@ -2,8 +2,8 @@
 //! kept, and carried out later exactly as it was shown: each step knows what the record was and what
 //! the directory said, as digests, so that it holds nobody's name or address.
 
-use super::brake::Brake;
 use super::world::World;
+use crate::config::Brake;
 use crate::store::{DirectoryGroup, Person};
 use crate::types::{AppId, SourceId, Timestamp};
 use aws_lc_rs::digest::{SHA256, digest};
