@@ -109,6 +109,8 @@ pub const TABLES: &[Table] = &[
     Table::kept("signing_keys"),
     Table::kept("secrets"),
     Table::kept("bots"),
+    // What runs in a backup waits again once it is restored.
+    Table::kept("jobs").of_user("user_id").deleted(),
     // What waited in a store of another day is planned anew; they name people by the directory's ids.
     Table::left_out("plans"),
     Table::kept("audit_head"),
