@@ -172,6 +172,29 @@ impl JobStore for KeyStore {
 }
 
 #[async_trait]
+impl PlanStore for KeyStore {
+    async fn hold_plan(&self, _: &StoredPlan) -> Result<StoredPlan> {
+        not_ours()
+    }
+
+    async fn supersede_plans(&self, _: &SourceId, _: Timestamp) -> Result<()> {
+        not_ours()
+    }
+
+    async fn plan(&self, _: Uuid) -> Result<Option<StoredPlan>> {
+        not_ours()
+    }
+
+    async fn plans(&self, _: &PlanFilter) -> Result<Vec<StoredPlan>> {
+        not_ours()
+    }
+
+    async fn end_plan(&self, _: Uuid, _: PlanState, _: &str, _: Timestamp) -> Result<bool> {
+        not_ours()
+    }
+}
+
+#[async_trait]
 impl Store for KeyStore {
     async fn told_of_user(&self, _: &SeenUser, _: bool) -> Result<Option<User>> {
         not_ours()
