@@ -111,6 +111,13 @@ pub const TABLES: &[Table] = &[
     Table::kept("bots"),
     // What runs in a backup waits again once it is restored.
     Table::kept("jobs").of_user("user_id").deleted(),
+    // What waited in a store of another day is planned anew; they name people by the directory's ids.
+    Table::left_out("plans"),
+    Table::kept("directory_sources"),
+    Table::kept("directory_groups"),
+    // A word that turns somebody away stays, emptied: without it they would be let in as a stranger.
+    Table::kept("directory_people").of_subject().deleted(),
+    Table::kept("directory_aliases").of_subject().deleted(),
     Table::kept("scim_resources").of_subject().deleted(),
     // Of the resource, and gone with it.
     Table::kept("scim_values"),
