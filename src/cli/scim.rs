@@ -30,16 +30,18 @@ async fn list(stage: &Stage, as_json: bool) -> anyhow::Result<()> {
     for connection in &stage.config.scim {
         let since = stage.now - connection.brake.window;
         let count = stage.store.scim_count(&connection.id, since).await?;
-        all.push((connection, count));
+        let state = stage.store.source_state(&connection.id).await?;
+        all.push((connection, count, state.heard_at));
     }
     if as_json {
-        let shown = all.iter().map(|(connection, count)| {
+        let shown = all.iter().map(|(connection, count, heard_at)| {
             json!({
                 "id": connection.id,
                 "clients": connection.clients,
                 "issuer": connection.issuer,
                 "strict": connection.strict,
                 "reread": connection.reread,
+                "heard_at": heard_at,
                 "active": count.active,
                 "inactive": count.inactive,
                 "groups": count.groups,
@@ -50,8 +52,16 @@ async fn list(stage: &Stage, as_json: bool) -> anyhow::Result<()> {
         });
         return json(&shown.collect::<Vec<_>>());
     }
-    let mut table = Table::new(&["ID", "CLIENTS", "ACTIVE", "INACTIVE", "GROUPS", "STATE"]);
-    for (connection, count) in &all {
+    let mut table = Table::new(&[
+        "ID",
+        "CLIENTS",
+        "ACTIVE",
+        "INACTIVE",
+        "GROUPS",
+        "LAST HEARD",
+        "STATE",
+    ]);
+    for (connection, count, heard_at) in &all {
         let clients: Vec<_> = connection.clients.iter().map(ToString::to_string).collect();
         let braked = connection.brake.holds(count.ended, count.active);
         table.row([
@@ -60,6 +70,7 @@ async fn list(stage: &Stage, as_json: bool) -> anyhow::Result<()> {
             count.active.to_string(),
             count.inactive.to_string(),
             count.groups.to_string(),
+            heard_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
             state(count, braked),
         ]);
     }

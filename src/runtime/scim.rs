@@ -25,18 +25,30 @@ pub(super) struct Heard(pub(super) Arc<Bridge>);
 #[async_trait]
 impl Hearing for Heard {
     async fn person(&self, person: &Person, _: bool, by: &By) -> Result<(), StoreError> {
+        let (store, now) = (&self.0.store, self.0.clock.now());
+        store.put_person(person, now, by).await?;
         let Some(subject) = &person.subject else {
             return Ok(());
         };
-        let (store, now) = (&self.0.store, self.0.clock.now());
+        if !person.denies() {
+            // Deleted there and put there again, under another id: the former word is over.
+            let whom = [(person.issuer.clone(), subject.clone())];
+            for said in store.said_of(&whom).await? {
+                let former = said.words.iter().map(|word| &word.person);
+                let former = former.filter(|f| f.source == person.source && f.id != person.id);
+                for gone in former.filter(|former| former.gone_at.is_some()) {
+                    store.forget_person(&gone.source, &gone.id, now, by).await?;
+                }
+            }
+        }
         let Some(user) = store.user_by_subject(&person.issuer, subject).await? else {
             return Ok(());
         };
         let ours = format!("scim/{}", person.source);
-        let state = match (person.active && person.gone_at.is_none(), user.state) {
-            (false, UserState::Active) => UserState::Disabled,
+        let state = match (person.denies(), user.state) {
+            (true, UserState::Active) => UserState::Disabled,
             // Whoever else disabled them lets them in again.
-            (true, UserState::Disabled) if user.state_reason == ours => UserState::Active,
+            (false, UserState::Disabled) if user.state_reason == ours => UserState::Active,
             _ => return Ok(()),
         };
         store
@@ -45,7 +57,9 @@ impl Hearing for Heard {
         Ok(())
     }
 
-    async fn group(&self, _: &DirectoryGroup, _: &By) -> Result<(), StoreError> {
+    async fn group(&self, group: &DirectoryGroup, _: &By) -> Result<(), StoreError> {
+        let now = self.0.clock.now();
+        self.0.store.put_group(group, now).await?;
         Ok(())
     }
 

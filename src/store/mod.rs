@@ -77,7 +77,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: DirectoryStore + JobStore + PlanStore {
+pub trait Store: DirectoryStore + JobStore + PlanStore + ScimStore {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

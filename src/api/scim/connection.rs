@@ -12,13 +12,33 @@ use crate::types::ClientId;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// That a client was heard of is put on record so often at most, in seconds.
+const HEARD: i64 = 10;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Room {
+    config: ScimConfig,
+    /// When it was last put on record that its client was heard of.
+    heard: AtomicI64,
+}
+
+impl Deref for Room {
+    type Target = ScimConfig;
+    fn deref(&self) -> &ScimConfig {
+        &self.config
+    }
+}
 
 /// The connections, by their clients; replaced on a reload.
 #[derive(Debug, Default)]
 pub struct Connections {
-    all: Vec<Arc<ScimConfig>>,
-    by_client: HashMap<ClientId, Arc<ScimConfig>>,
+    all: Vec<Arc<Room>>,
+    by_client: HashMap<ClientId, Arc<Room>>,
 }
 
 impl Connections {
@@ -27,17 +47,20 @@ impl Connections {
     pub fn new(configs: &[ScimConfig]) -> Self {
         let mut connections = Self::default();
         for config in configs {
-            let config = Arc::new(config.clone());
+            let room = Arc::new(Room {
+                config: config.clone(),
+                heard: AtomicI64::new(i64::MIN),
+            });
             for client in &config.clients {
-                connections.by_client.insert(client.clone(), config.clone());
+                connections.by_client.insert(client.clone(), room.clone());
             }
-            connections.all.push(config);
+            connections.all.push(room);
         }
         connections
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<ScimConfig>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Room>> {
         self.all.iter()
     }
 }
@@ -45,7 +68,7 @@ impl Connections {
 /// A request of a connection's client.
 pub(super) struct Connected {
     /// The connection.
-    pub(super) connection: Arc<ScimConfig>,
+    pub(super) connection: Arc<Room>,
     caller: Granted<Scim>,
 }
 
@@ -67,10 +90,23 @@ impl FromRequestParts<Arc<Api>> for Connected {
             let detail = "The client has no connection: name it in the clients of one of [[scim]].";
             return Err(ScimError::new(Code::ApiScope, None, detail));
         };
-        Ok(Self {
-            connection: connection.clone(),
-            caller,
-        })
+        let connection = connection.clone();
+        drop(connections);
+        heard(api, &connection).await;
+        Ok(Self { connection, caller })
+    }
+}
+
+/// Puts on record that a client was heard of, for whoever wonders why nothing arrives.
+async fn heard(api: &Api, room: &Room) {
+    let now = api.clock.now();
+    let last = room.heard.load(Ordering::Relaxed);
+    if now.0.saturating_sub(last) < HEARD {
+        return;
+    }
+    room.heard.store(now.0, Ordering::Relaxed);
+    if let Err(error) = api.store.heard(&room.id, now, false).await {
+        tracing::warn!(connection = room.id.as_str(), %error, "it is not on record that a client was heard of");
     }
 }
 

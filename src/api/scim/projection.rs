@@ -11,7 +11,7 @@ const MOST: usize = 100;
 
 /// Which attributes are shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Projection {
+pub(super) struct Projection {
     /// Only these, when there are any.
     only: Vec<String>,
     /// All but these.
@@ -21,7 +21,7 @@ pub struct Projection {
 impl Projection {
     /// By lists of names; `only` counts when both are there.
     #[must_use]
-    pub fn new(only: Vec<String>, without: Vec<String>) -> Self {
+    pub(super) fn new(only: Vec<String>, without: Vec<String>) -> Self {
         let tidy = |names: Vec<String>| -> Vec<String> {
             let names = names.into_iter().map(|name| name.trim().to_owned());
             names.filter(|name| !name.is_empty()).take(MOST).collect()
@@ -34,13 +34,13 @@ impl Projection {
 
     /// Whether attributes were asked for by name.
     #[must_use]
-    pub fn is_asked(&self) -> bool {
+    pub(super) fn is_asked(&self) -> bool {
         !self.only.is_empty() || !self.without.is_empty()
     }
 
     /// Whether an attribute that is costly to find is shown at all.
     #[must_use]
-    pub fn shows(&self, kind: ScimKind, name: &str) -> bool {
+    pub(super) fn shows(&self, kind: ScimKind, name: &str) -> bool {
         let named = |path: &String| {
             let attribute = core(kind, path).split('.').next();
             attribute.is_some_and(|attribute| attribute.eq_ignore_ascii_case(name))
@@ -56,7 +56,7 @@ impl Projection {
 
     /// What is left of a resource.
     #[must_use]
-    pub fn of(&self, kind: ScimKind, mut shown: Object) -> Object {
+    pub(super) fn of(&self, kind: ScimKind, mut shown: Object) -> Object {
         if self.only.is_empty() {
             for path in &self.without {
                 leave_out(&mut shown, core(kind, path));

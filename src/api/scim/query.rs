@@ -11,14 +11,14 @@ use url::form_urlencoded;
 
 /// What is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query {
+pub(super) struct Query {
     filter: Option<String>,
     sort_by: Option<String>,
     descending: bool,
     start: i64,
     count: Option<i64>,
     /// Which attributes are shown.
-    pub projection: Projection,
+    pub(super) projection: Projection,
 }
 
 impl Query {
@@ -26,7 +26,7 @@ impl Query {
     ///
     /// # Errors
     /// `invalidValue` when a number is none.
-    pub fn of_parameters(text: Option<&str>) -> Result<Self, ScimError> {
+    pub(super) fn of_parameters(text: Option<&str>) -> Result<Self, ScimError> {
         let mut query = Self::default();
         let (mut only, mut without) = (Vec::new(), Vec::new());
         let list = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
@@ -51,7 +51,7 @@ impl Query {
     ///
     /// # Errors
     /// `invalidSyntax` or `invalidValue` when it is none.
-    pub fn of_body(body: &Object) -> Result<Self, ScimError> {
+    pub(super) fn of_body(body: &Object) -> Result<Self, ScimError> {
         let schemas = member(body, "schemas").and_then(Value::as_array);
         let named = |urn: &Value| urn.as_str().is_some_and(|u| u.eq_ignore_ascii_case(REQUEST));
         if schemas.is_some_and(|schemas| !schemas.iter().any(named)) {
@@ -93,7 +93,7 @@ impl Query {
 
     /// Whether a filter was given.
     #[must_use]
-    pub fn has_filter(&self) -> bool {
+    pub(super) fn has_filter(&self) -> bool {
         self.filter.is_some()
     }
 
@@ -101,7 +101,7 @@ impl Query {
     ///
     /// # Errors
     /// `invalidFilter` or `invalidPath`.
-    pub fn search(&self, kinds: &[ScimKind], page: u32) -> Result<ScimSearch, ScimError> {
+    pub(super) fn search(&self, kinds: &[ScimKind], page: u32) -> Result<ScimSearch, ScimError> {
         let condition = match self.filter.as_deref().map(str::trim) {
             None | Some("") => None,
             Some(text) => Some(filter::compile::condition(&filter::parse(text)?, kinds)?),
@@ -123,7 +123,7 @@ impl Query {
 
     /// The number of the first resource, from 1.
     #[must_use]
-    pub fn start(&self) -> i64 {
+    pub(super) fn start(&self) -> i64 {
         self.start.max(1)
     }
 }

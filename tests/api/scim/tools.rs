@@ -23,7 +23,7 @@ fn home() -> PathBuf {
 }
 
 /// Python with the tools, that finds the bridge under its certificate's name and believes it.
-fn python(bed: &Bed, files: &Path) -> Command {
+fn python(files: &Path) -> Command {
     let hosts = format!(
         "import socket\n\
          _ask = socket.getaddrinfo\n\
@@ -65,7 +65,7 @@ async fn scim2_tester_finds_nothing_wrong() {
     let files = tempfile::tempdir().unwrap();
     let script = files.path().join("check.py");
     std::fs::write(&script, SCIM2_TESTER).unwrap();
-    let mut command = python(&bed, files.path());
+    let mut command = python(files.path());
     command
         .arg(&script)
         .arg(url(&bed))
@@ -106,7 +106,7 @@ print(json.dumps({"right": len(results) - len(said), "other": said}))
 async fn scim_sanity_finds_nothing_wrong() {
     let bed = Bed::start().await;
     let files = tempfile::tempdir().unwrap();
-    let mut command = python(&bed, files.path());
+    let mut command = python(files.path());
     command
         .args(["-m", "scim_sanity.cli", "probe"])
         .arg(url(&bed))
