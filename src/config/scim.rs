@@ -87,26 +87,33 @@ fn issuer(table: &Table<'_>, around: &Around<'_>) -> Option<IssuerId> {
         return Some(only.id.clone());
     }
     if around.complete {
-        table.require("issuer", &format!("Say whose subjects its users are. {remedy}"));
+        table.require(
+            "issuer",
+            &format!("Say whose subjects its users are. {remedy}"),
+        );
     }
     let issuer = table.parsed("issuer", IssuerId::new, &remedy)?;
     if around.complete && around.issuers.iter().all(|known| known.id != issuer) {
-        table.complain("issuer", format!("There is no issuer \"{issuer}\"."), remedy);
+        table.complain(
+            "issuer",
+            format!("There is no issuer \"{issuer}\"."),
+            remedy,
+        );
     }
     Some(issuer)
 }
 
-fn clients(
-    table: &Table<'_>,
-    around: &Around<'_>,
-    taken: &mut HashSet<ClientId>,
-) -> Vec<ClientId> {
+fn clients(table: &Table<'_>, around: &Around<'_>, taken: &mut HashSet<ClientId>) -> Vec<ClientId> {
     let remedy = "List ids of [[clients]] with the scope scim, for example \
                   clients = [\"authentik\"].";
     table.require("clients", remedy);
     let mut clients = Vec::new();
     for text in table.texts("clients") {
-        let Some(client) = around.clients.iter().find(|known| known.id.as_str() == text) else {
+        let Some(client) = around
+            .clients
+            .iter()
+            .find(|known| known.id.as_str() == text)
+        else {
             if around.complete {
                 let problem = format!("There is no client {}.", shown(text));
                 table.complain("clients", problem, remedy);

@@ -2,8 +2,8 @@
 
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
-use super::wire::{StartError, believing, terms_of};
 use super::scim::Heard;
+use super::wire::{StartError, believing, terms_of};
 use crate::api::scim::Connections;
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
 use crate::audit::Witness;
@@ -118,7 +118,9 @@ impl ApiServer {
         let audiences = Arc::new(config.audiences.clone());
         self.api.audiences.store(audiences);
         self.api.terms.store(Arc::new(terms_of(config)));
-        self.api.scim.store(Arc::new(Connections::new(&config.scim)));
+        self.api
+            .scim
+            .store(Arc::new(Connections::new(&config.scim)));
     }
 }
 

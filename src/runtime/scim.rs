@@ -51,9 +51,7 @@ impl Hearing for Heard {
             (false, UserState::Disabled) if user.state_reason == ours => UserState::Active,
             _ => return Ok(()),
         };
-        store
-            .set_user_state(user.id, state, &ours, now, by)
-            .await?;
+        store.set_user_state(user.id, state, &ours, now, by).await?;
         Ok(())
     }
 

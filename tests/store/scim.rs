@@ -77,10 +77,7 @@ async fn tell(store: &Arc<dyn Store>) -> BTreeSet<String> {
     let due = store.scim_due(&idp(), 1000).await.unwrap();
     for resource in &due {
         assert!(resource.is_due());
-        store
-            .scim_told(&resource.id, resource.word)
-            .await
-            .unwrap();
+        store.scim_told(&resource.id, resource.word).await.unwrap();
     }
     assert_eq!(store.scim_due(&idp(), 1000).await.unwrap(), Vec::new());
     due.into_iter().map(|resource| resource.id).collect()
@@ -93,7 +90,11 @@ fn ids(all: &[&ScimResource]) -> BTreeSet<String> {
 pub(crate) async fn one_of_many_same_users_is_made(bed: Bed) {
     let mut tries = Vec::new();
     for n in 0..12 {
-        let store = if n % 2 == 0 { bed.a.clone() } else { bed.b.clone() };
+        let store = if n % 2 == 0 {
+            bed.a.clone()
+        } else {
+            bed.b.clone()
+        };
         let body = json!({ "userName": if n % 3 == 0 { "Alice" } else { "alice" } });
         tries.push(tokio::spawn(async move {
             make(&store, "idp", ScimKind::User, body, &[]).await
@@ -112,15 +113,23 @@ pub(crate) async fn one_of_many_same_users_is_made(bed: Bed) {
 
 pub(crate) async fn an_external_id_is_one_resource_of_its_kind(bed: Bed) {
     let body = |name: &str| json!({ "userName": name, "externalId": "x" });
-    make(&bed.a, "idp", ScimKind::User, body("a"), &[]).await.unwrap();
+    make(&bed.a, "idp", ScimKind::User, body("a"), &[])
+        .await
+        .unwrap();
     let second = make(&bed.a, "idp", ScimKind::User, body("b"), &[]).await;
     assert!(matches!(second, Err(StoreError::Taken(what)) if what == SCIM_EXTERNAL_ID));
     // Case counts, the kind and the connection too.
     let other = json!({ "userName": "c", "externalId": "X" });
-    make(&bed.a, "idp", ScimKind::User, other, &[]).await.unwrap();
+    make(&bed.a, "idp", ScimKind::User, other, &[])
+        .await
+        .unwrap();
     let group = json!({ "displayName": "a", "externalId": "x" });
-    make(&bed.a, "idp", ScimKind::Group, group, &[]).await.unwrap();
-    make(&bed.a, "other", ScimKind::User, body("a"), &[]).await.unwrap();
+    make(&bed.a, "idp", ScimKind::Group, group, &[])
+        .await
+        .unwrap();
+    make(&bed.a, "other", ScimKind::User, body("a"), &[])
+        .await
+        .unwrap();
 }
 
 pub(crate) async fn a_resource_is_written_as_it_was_read_or_not_at_all(bed: Bed) {
@@ -135,12 +144,18 @@ pub(crate) async fn a_resource_is_written_as_it_was_read_or_not_at_all(bed: Bed)
         .unwrap();
     assert_eq!((written.version, written.active), (2, false));
     assert_eq!((written.created_at, written.updated_at), (T0, at(5)));
-    let again = bed.b.scim_update(&read, &draft, &nobody, at(6), &by()).await;
+    let again = bed
+        .b
+        .scim_update(&read, &draft, &nobody, at(6), &by())
+        .await;
     assert!(matches!(again, Err(StoreError::Changed)));
     let gone = bed.b.scim_delete(&read, at(6), &by()).await;
     assert!(matches!(gone, Err(StoreError::Changed)));
     assert_eq!(
-        bed.b.scim_resource(&idp(), ScimKind::User, &read.id).await.unwrap(),
+        bed.b
+            .scim_resource(&idp(), ScimKind::User, &read.id)
+            .await
+            .unwrap(),
         Some(written)
     );
     // The other kind has no such resource.
@@ -155,7 +170,11 @@ pub(crate) async fn what_is_deleted_is_gone_but_for_its_last_word(bed: Bed) {
     bed.a.scim_delete(&alice, at(9), &by()).await.unwrap();
     let found = bed.b.scim_resource(&idp(), ScimKind::User, &alice.id).await;
     assert_eq!(found.unwrap(), None);
-    let members = bed.b.scim_members(&idp(), &[staff.id.clone()]).await.unwrap();
+    let members = bed
+        .b
+        .scim_members(&idp(), &[staff.id.clone()])
+        .await
+        .unwrap();
     assert_eq!(members, Vec::new());
     let search = ScimSearch {
         kinds: vec![ScimKind::User],
@@ -170,7 +189,12 @@ pub(crate) async fn what_is_deleted_is_gone_but_for_its_last_word(bed: Bed) {
     assert_eq!(due[0].deleted_at, Some(at(9)));
     assert!(due[0].body.contains("ext-alice"));
     tell(&bed.a).await;
-    let kept = bed.b.scim_to_tell(&idp(), &alice.id).await.unwrap().unwrap();
+    let kept = bed
+        .b
+        .scim_to_tell(&idp(), &alice.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(kept.body, "{}", "what it said is forgotten once it is told");
 }
 
@@ -195,7 +219,10 @@ pub(crate) async fn t31_no_connection_finds_anothers_resources(bed: Bed) {
     let theirs = make(&bed.a, "other", ScimKind::Group, body, &members)
         .await
         .unwrap();
-    assert_eq!(bed.a.scim_groups_of(&idp(), &members).await.unwrap(), Vec::new());
+    assert_eq!(
+        bed.a.scim_groups_of(&idp(), &members).await.unwrap(),
+        Vec::new()
+    );
     assert!(tell(&bed.a).await.is_empty(), "nobody of ours is due");
     let edges = bed.a.scim_members(&other, &[theirs.id]).await.unwrap();
     assert_eq!((edges.len(), edges[0].kind), (1, None));
@@ -210,8 +237,15 @@ pub(crate) async fn whoever_a_membership_concerns_is_due(bed: Bed) {
     // Who is below a group that joins another is in that one too.
     let top = group(&bed.a, "top", &[&outer]).await;
     assert_eq!(tell(&bed.a).await, ids(&[&alice, &inner, &outer, &top]));
-    let of = bed.b.scim_groups_of(&idp(), &[alice.id.clone()]).await.unwrap();
-    let mut of: Vec<_> = of.iter().map(|edge| (edge.group.clone(), edge.direct)).collect();
+    let of = bed
+        .b
+        .scim_groups_of(&idp(), &[alice.id.clone()])
+        .await
+        .unwrap();
+    let mut of: Vec<_> = of
+        .iter()
+        .map(|edge| (edge.group.clone(), edge.direct))
+        .collect();
     of.sort();
     let mut wanted = vec![
         (inner.id.clone(), true),
@@ -222,9 +256,16 @@ pub(crate) async fn whoever_a_membership_concerns_is_due(bed: Bed) {
     assert_eq!(of, wanted);
 
     // A circle ends.
-    let read = bed.a.scim_resource(&idp(), ScimKind::Group, &inner.id).await;
+    let read = bed
+        .a
+        .scim_resource(&idp(), ScimKind::Group, &inner.id)
+        .await;
     let read = read.unwrap().unwrap();
-    let draft = prepared(ScimKind::Group, &inner.id, json!({ "displayName": "inner" }));
+    let draft = prepared(
+        ScimKind::Group,
+        &inner.id,
+        json!({ "displayName": "inner" }),
+    );
     let change = ScimMembers {
         add: vec![top.id.clone(), bob.id.clone()],
         remove: vec![alice.id.clone()],
@@ -237,16 +278,27 @@ pub(crate) async fn whoever_a_membership_concerns_is_due(bed: Bed) {
         tell(&bed.a).await,
         ids(&[&alice, &bob, &inner, &outer, &top])
     );
-    let of = bed.b.scim_groups_of(&idp(), &[alice.id.clone()]).await.unwrap();
+    let of = bed
+        .b
+        .scim_groups_of(&idp(), &[alice.id.clone()])
+        .await
+        .unwrap();
     assert_eq!(of, Vec::new());
 
     // A group that goes takes its memberships with it.
-    let outer = bed.a.scim_resource(&idp(), ScimKind::Group, &outer.id).await;
+    let outer = bed
+        .a
+        .scim_resource(&idp(), ScimKind::Group, &outer.id)
+        .await;
     let outer = outer.unwrap().unwrap();
     bed.a.scim_delete(&outer, at(2), &by()).await.unwrap();
     let told = tell(&bed.a).await;
     assert!(told.contains(&bob.id) && told.contains(&inner.id));
-    let of = bed.b.scim_groups_of(&idp(), &[bob.id.clone()]).await.unwrap();
+    let of = bed
+        .b
+        .scim_groups_of(&idp(), &[bob.id.clone()])
+        .await
+        .unwrap();
     assert_eq!(of.len(), 1, "inner alone");
 }
 
@@ -296,7 +348,12 @@ pub(crate) async fn who_went_lately_is_counted(bed: Bed) {
     };
     let counted = count(at(0)).await;
     assert_eq!(
-        (counted.active, counted.inactive, counted.groups, counted.ended),
+        (
+            counted.active,
+            counted.inactive,
+            counted.groups,
+            counted.ended
+        ),
         (2, 1, 1, 2)
     );
     assert_eq!(count(at(150)).await.ended, 1);

@@ -17,8 +17,29 @@ const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:
 
 /// Texts that are alike in what could be confused.
 const TEXTS: &[&str] = &[
-    "", "a", "A", "ab", "Ab", "b", "é", "É", "a%b", "a_b", "a'b", "a\"b", "\\", "work", "home", "x ",
-    "ß", "10", "9", "true", "null", "日本", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+    "",
+    "a",
+    "A",
+    "ab",
+    "Ab",
+    "b",
+    "é",
+    "É",
+    "a%b",
+    "a_b",
+    "a'b",
+    "a\"b",
+    "\\",
+    "work",
+    "home",
+    "x ",
+    "ß",
+    "10",
+    "9",
+    "true",
+    "null",
+    "日本",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac",
 ];
 
@@ -28,7 +49,14 @@ fn text() -> impl Strategy<Value = String> {
 
 fn number() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![
-        json!(0), json!(-0.0), json!(1), json!(-1), json!(1.5), json!(10), json!(9), json!(1e300),
+        json!(0),
+        json!(-0.0),
+        json!(1),
+        json!(-1),
+        json!(1.5),
+        json!(10),
+        json!(9),
+        json!(1e300),
     ])
 }
 
@@ -41,8 +69,12 @@ fn simple() -> impl Strategy<Value = Value> {
 }
 
 fn email() -> impl Strategy<Value = Value> {
-    (text(), prop::option::of(text()), prop::option::of(any::<bool>())).prop_map(
-        |(value, kind, primary)| {
+    (
+        text(),
+        prop::option::of(text()),
+        prop::option::of(any::<bool>()),
+    )
+        .prop_map(|(value, kind, primary)| {
             let mut one = json!({ "value": value });
             if let Some(kind) = kind {
                 one["type"] = kind.into();
@@ -51,8 +83,7 @@ fn email() -> impl Strategy<Value = Value> {
                 one["primary"] = primary.into();
             }
             one
-        },
-    )
+        })
 }
 
 fn user() -> impl Strategy<Value = Value> {
@@ -91,9 +122,28 @@ fn user() -> impl Strategy<Value = Value> {
 
 fn path() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
-        "title", "TITLE", "userName", "active", "name.familyName", "name", "emails", "emails.value",
-        "emails.type", "emails.primary", "extra", "list", "list.value", "id", "externalId", "nothing",
-        "nothing.at", "groups", "groups.value", "schemas", "meta.created", "meta.resourceType",
+        "title",
+        "TITLE",
+        "userName",
+        "active",
+        "name.familyName",
+        "name",
+        "emails",
+        "emails.value",
+        "emails.type",
+        "emails.primary",
+        "extra",
+        "list",
+        "list.value",
+        "id",
+        "externalId",
+        "nothing",
+        "nothing.at",
+        "groups",
+        "groups.value",
+        "schemas",
+        "meta.created",
+        "meta.resourceType",
         "urn:ietf:params:scim:schemas:core:2.0:User:title",
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:Department",
@@ -112,7 +162,9 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn op() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "EQ"])
+    prop::sample::select(vec![
+        "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "EQ",
+    ])
 }
 
 fn comparison(path: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
@@ -171,11 +223,21 @@ pub(crate) async fn the_store_finds_what_passes_and_nothing_else(bed: Bed) {
         if n % 3 == 0 {
             body["externalId"] = format!("X{n}").into();
         }
-        users.push(make(&bed.a, "idp", ScimKind::User, body, &[]).await.unwrap());
+        users.push(
+            make(&bed.a, "idp", ScimKind::User, body, &[])
+                .await
+                .unwrap(),
+        );
     }
-    let some: Vec<_> = users.iter().step_by(4).map(|user| user.id.clone()).collect();
+    let some: Vec<_> = users
+        .iter()
+        .step_by(4)
+        .map(|user| user.id.clone())
+        .collect();
     let body = json!({ "displayName": "some" });
-    make(&bed.a, "idp", ScimKind::Group, body, &some).await.unwrap();
+    make(&bed.a, "idp", ScimKind::Group, body, &some)
+        .await
+        .unwrap();
     let mut all = Vec::new();
     for user in &users {
         all.push((user.id.clone(), shown(&bed, user).await));
@@ -214,13 +276,18 @@ pub(crate) async fn the_store_finds_what_passes_and_nothing_else(bed: Bed) {
         asked += 1;
         found_some += usize::from(!ids.is_empty() && ids.len() < users.len());
     }
-    assert!(asked > 700 && found_some > 250, "{asked} asked, {found_some} found some");
+    assert!(
+        asked > 700 && found_some > 250,
+        "{asked} asked, {found_some} found some"
+    );
 }
 
 pub(crate) async fn t31_what_a_client_says_is_never_sql(bed: Bed) {
     let idp = SourceId::new("idp").unwrap();
     let body = json!({ "userName": "alice", "title": "x' OR 'a' = 'a" });
-    make(&bed.a, "idp", ScimKind::User, body, &[]).await.unwrap();
+    make(&bed.a, "idp", ScimKind::User, body, &[])
+        .await
+        .unwrap();
     let count = |text: String| {
         let (store, idp) = (bed.a.clone(), idp.clone());
         async move {
@@ -255,7 +322,11 @@ pub(crate) async fn t31_what_a_client_says_is_never_sql(bed: Bed) {
 pub(crate) async fn pages_come_in_the_order_that_is_asked_for(bed: Bed) {
     let idp = SourceId::new("idp").unwrap();
     for (name, title, mails) in [
-        ("c", Some("B"), json!([{ "value": "z@x" }, { "value": "a@x", "primary": true }])),
+        (
+            "c",
+            Some("B"),
+            json!([{ "value": "z@x" }, { "value": "a@x", "primary": true }]),
+        ),
         ("a", None, json!([])),
         ("b", Some("a"), json!([{ "value": "b@x" }])),
         ("d", Some("c"), json!([{ "value": "0@x" }])),
@@ -264,7 +335,9 @@ pub(crate) async fn pages_come_in_the_order_that_is_asked_for(bed: Bed) {
         if let Some(title) = title {
             body["title"] = title.into();
         }
-        make(&bed.a, "idp", ScimKind::User, body, &[]).await.unwrap();
+        make(&bed.a, "idp", ScimKind::User, body, &[])
+            .await
+            .unwrap();
     }
     let names = |by: &'static str, descending: bool, offset: i64, limit: u32| {
         let (store, idp) = (bed.b.clone(), idp.clone());
@@ -283,7 +356,12 @@ pub(crate) async fn pages_come_in_the_order_that_is_asked_for(bed: Bed) {
                 let body: Value = serde_json::from_str(&resource.body).unwrap();
                 body["userName"].as_str().unwrap().to_owned()
             };
-            found.resources.iter().map(name).collect::<Vec<_>>().concat()
+            found
+                .resources
+                .iter()
+                .map(name)
+                .collect::<Vec<_>>()
+                .concat()
         }
     };
     assert_eq!(names("userName", false, 0, 10).await, "abcd");

@@ -80,13 +80,12 @@ pub(super) async fn bulk(
     Ok(answer(StatusCode::OK, &answers))
 }
 
-fn read(
-    body: &Object,
-    most: usize,
-    strict: bool,
-) -> Result<(Vec<Step>, Option<usize>), ScimError> {
+fn read(body: &Object, most: usize, strict: bool) -> Result<(Vec<Step>, Option<usize>), ScimError> {
     let schemas = member(body, "schemas").and_then(Value::as_array);
-    let named = |urn: &Value| urn.as_str().is_some_and(|u| u.eq_ignore_ascii_case(REQUEST));
+    let named = |urn: &Value| {
+        urn.as_str()
+            .is_some_and(|u| u.eq_ignore_ascii_case(REQUEST))
+    };
     let missing = schemas.is_none() && strict;
     if missing || schemas.is_some_and(|schemas| !schemas.iter().any(named)) {
         return Err(syntax(format!("schemas must name {REQUEST}.")));
@@ -94,7 +93,9 @@ fn read(
     let most_errors = match member(body, "failOnErrors") {
         None | Some(Value::Null) => None,
         Some(value) => {
-            let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+            let number = value
+                .as_u64()
+                .and_then(|number| usize::try_from(number).ok());
             let number = number.filter(|number| *number > 0);
             Some(number.ok_or_else(|| syntax("failOnErrors must be a whole number above 0."))?)
         }
@@ -124,7 +125,10 @@ fn step(value: &Value) -> Result<Step, ScimError> {
     let path = text("path").unwrap_or_default();
     let mut parts = path.trim_start_matches('/').splitn(2, '/');
     let name = parts.next().unwrap_or_default();
-    let kind = ScimKind::ALL.iter().copied().find(|kind| endpoint(*kind) == name);
+    let kind = ScimKind::ALL
+        .iter()
+        .copied()
+        .find(|kind| endpoint(*kind) == name);
     let bulk_id = text("bulkId").map(str::to_owned);
     if method == Method::Post && bulk_id.is_none() {
         return Err(syntax("A POST has a bulkId."));
@@ -257,7 +261,10 @@ impl Run<'_> {
                     return Err(syntax("data must be an object."));
                 };
                 let patch = Patch::read(&data, self.patch_operations, self.strict)?;
-                self.desk.modify(kind, &id, &matches, &patch).await.map(Some)
+                self.desk
+                    .modify(kind, &id, &matches, &patch)
+                    .await
+                    .map(Some)
             }
             Method::Delete => {
                 let id = id.ok_or_else(needed)?;

@@ -112,5 +112,9 @@ async fn heard(api: &Api, room: &Room) {
 
 /// Where the SCIM service is, as clients see it.
 pub(super) fn base(api: &Api) -> String {
-    format!("{}{}", api.listener.issuer.trim_end_matches('/'), super::PATH)
+    format!(
+        "{}{}",
+        api.listener.issuer.trim_end_matches('/'),
+        super::PATH
+    )
 }

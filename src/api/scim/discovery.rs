@@ -85,7 +85,9 @@ pub(super) async fn schemas(
 ) -> Result<Response, ScimError> {
     unfiltered(query.as_deref())?;
     let base = base(&api);
-    let all = documents::ALL.iter().map(|schema| documents::document(schema, &base));
+    let all = documents::ALL
+        .iter()
+        .map(|schema| documents::document(schema, &base));
     Ok(answer(StatusCode::OK, &complete(all.collect())))
 }
 
@@ -100,13 +102,20 @@ pub(super) async fn one_schema(
     let mut all = documents::ALL.iter();
     let found = all.find(|schema| schema.urn.eq_ignore_ascii_case(&urn));
     let schema = found.ok_or_else(|| ScimError::not_found("schema"))?;
-    Ok(answer(StatusCode::OK, &documents::document(schema, &base(&api))))
+    Ok(answer(
+        StatusCode::OK,
+        &documents::document(schema, &base(&api)),
+    ))
 }
 
 /// RFC 7644 §4: a filter here is refused, so that nobody takes a part for the whole.
 fn unfiltered(query: Option<&str>) -> Result<(), ScimError> {
     match Query::of_parameters(query)?.has_filter() {
-        true => Err(ScimError::new(Code::ScimForbidden, None, "This is not filtered.")),
+        true => Err(ScimError::new(
+            Code::ScimForbidden,
+            None,
+            "This is not filtered.",
+        )),
         false => Ok(()),
     }
 }

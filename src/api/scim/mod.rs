@@ -82,7 +82,10 @@ pub(super) fn routes() -> Routes {
             get(discovery::service_provider_config),
         )
         .route(&at("/ResourceTypes"), get(discovery::resource_types))
-        .route(&at("/ResourceTypes/{id}"), get(discovery::one_resource_type))
+        .route(
+            &at("/ResourceTypes/{id}"),
+            get(discovery::one_resource_type),
+        )
         .route(&at("/Schemas"), get(discovery::schemas))
         .route(&at("/Schemas/{urn}"), get(discovery::one_schema))
         .route(&at("/Bulk"), post(bulk::bulk))
@@ -91,7 +94,11 @@ pub(super) fn routes() -> Routes {
 
 /// A client is nobody's user (RFC 7644 §3.11).
 async fn me(_: Connected) -> ScimError {
-    ScimError::new(Code::ScimNotImplemented, None, "A client is no user: there is no /Me.")
+    ScimError::new(
+        Code::ScimNotImplemented,
+        None,
+        "A client is no user: there is no /Me.",
+    )
 }
 
 /// Whether a request is answered in SCIM's words, even before it is known whose it is.
@@ -111,4 +118,3 @@ fn answer(status: StatusCode, body: &Value) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, MEDIA_TYPE);
     response
 }
-

@@ -103,14 +103,18 @@ fn keep(kept: &mut Object, shown: &Object, path: &str) {
     let Some((name, rest)) = step(shown, path) else {
         return;
     };
-    let Some(value) = shown.get(&name) else { return };
+    let Some(value) = shown.get(&name) else {
+        return;
+    };
     if rest.is_empty() {
         kept.insert(name, value.clone());
         return;
     }
     match value {
         Value::Object(members) => {
-            let inner = kept.entry(name).or_insert_with(|| Value::Object(Object::new()));
+            let inner = kept
+                .entry(name)
+                .or_insert_with(|| Value::Object(Object::new()));
             if let Value::Object(inner) = inner {
                 keep(inner, members, rest);
             }
@@ -228,6 +232,9 @@ mod tests {
         assert!(members(&["members.value"], &[]));
         assert!(!members(&[], &["Members"]));
         assert!(members(&[], &["members.display"]));
-        assert!(!members(&[], &["urn:ietf:params:scim:schemas:core:2.0:Group:members"]));
+        assert!(!members(
+            &[],
+            &["urn:ietf:params:scim:schemas:core:2.0:Group:members"]
+        ));
     }
 }

@@ -53,7 +53,10 @@ impl Query {
     /// `invalidSyntax` or `invalidValue` when it is none.
     pub(super) fn of_body(body: &Object) -> Result<Self, ScimError> {
         let schemas = member(body, "schemas").and_then(Value::as_array);
-        let named = |urn: &Value| urn.as_str().is_some_and(|u| u.eq_ignore_ascii_case(REQUEST));
+        let named = |urn: &Value| {
+            urn.as_str()
+                .is_some_and(|u| u.eq_ignore_ascii_case(REQUEST))
+        };
         if schemas.is_some_and(|schemas| !schemas.iter().any(named)) {
             let detail = format!("schemas must name {REQUEST}.");
             return Err(ScimError::bad(ScimType::InvalidSyntax, detail));
@@ -74,7 +77,9 @@ impl Query {
             Some(Value::String(text)) => Ok(text.split(',').map(str::to_owned).collect()),
             Some(Value::Array(all)) => {
                 let texts = all.iter().map(|one| one.as_str().map(str::to_owned));
-                texts.collect::<Option<Vec<_>>>().ok_or_else(|| wrong(name, "a list of texts"))
+                texts
+                    .collect::<Option<Vec<_>>>()
+                    .ok_or_else(|| wrong(name, "a list of texts"))
             }
             Some(_) => Err(wrong(name, "a list of texts")),
         };
@@ -188,7 +193,10 @@ mod tests {
             json!({ "filter": 1 }),
             json!({ "attributes": [1] }),
         ] {
-            assert!(Query::of_body(wrong.as_object().unwrap()).is_err(), "{wrong}");
+            assert!(
+                Query::of_body(wrong.as_object().unwrap()).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

@@ -29,7 +29,9 @@ pub(super) async fn object(
     let most = connection.body;
     let bytes = axum::body::to_bytes(body, most).await;
     let bytes = bytes.map_err(|_| {
-        ScimError::too_large(format!("The body has more than {most} bytes, or broke off."))
+        ScimError::too_large(format!(
+            "The body has more than {most} bytes, or broke off."
+        ))
     })?;
     // serde_json nests no deeper than 128.
     match serde_json::from_slice(&bytes) {
@@ -66,7 +68,9 @@ pub(super) fn matches(headers: &HeaderMap) -> Matches {
 pub(super) fn has_already(headers: &HeaderMap, tag: &str) -> bool {
     let bare = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
     let known = tags(headers, &IF_NONE_MATCH).unwrap_or_default();
-    known.iter().any(|known| known == "*" || bare(known) == bare(tag))
+    known
+        .iter()
+        .any(|known| known == "*" || bare(known) == bare(tag))
 }
 
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<String>> {
@@ -91,7 +95,11 @@ mod tests {
     #[test]
     fn json_comes_under_three_names_or_none() {
         assert!(is_json(&HeaderMap::new()));
-        for good in ["application/scim+json", "Application/JSON; charset=utf-8", "text/json"] {
+        for good in [
+            "application/scim+json",
+            "Application/JSON; charset=utf-8",
+            "text/json",
+        ] {
             assert!(is_json(&with(CONTENT_TYPE, good)), "{good}");
         }
         for bad in ["text/html", "application/xml", "multipart/form-data", ""] {
@@ -106,7 +114,10 @@ mod tests {
         let several = Matches::Versions(vec!["W/\"1\"".into(), "\"2\"".into()]);
         assert_eq!(matches(&with(IF_MATCH, "W/\"1\", \"2\"")), several);
         // Not a condition that always holds.
-        assert_eq!(matches(&with(IF_MATCH, "")), Matches::Versions(vec![String::new()]));
+        assert_eq!(
+            matches(&with(IF_MATCH, "")),
+            Matches::Versions(vec![String::new()])
+        );
         assert!(has_already(&with(IF_NONE_MATCH, "\"3\""), "W/\"3\""));
         assert!(!has_already(&with(IF_NONE_MATCH, "\"3\""), "W/\"4\""));
     }

@@ -35,12 +35,16 @@ pub(super) fn routes(kind: ScimKind) -> Routes {
     Router::new()
         .route(
             &all,
-            get(move |connected: Connected, api: Shared, RawQuery(query): RawQuery| {
-                find(kind, connected, api, query)
-            })
-            .post(move |connected: Connected, api: Shared, query: RawQuery, headers, body| {
-                create(kind, connected, api, query.0, headers, body)
-            }),
+            get(
+                move |connected: Connected, api: Shared, RawQuery(query): RawQuery| {
+                    find(kind, connected, api, query)
+                },
+            )
+            .post(
+                move |connected: Connected, api: Shared, query: RawQuery, headers, body| {
+                    create(kind, connected, api, query.0, headers, body)
+                },
+            ),
         )
         .route(
             &search,
@@ -50,15 +54,21 @@ pub(super) fn routes(kind: ScimKind) -> Routes {
         )
         .route(
             &one,
-            get(move |connected: Connected, api: Shared, id, query: RawQuery, headers| {
-                read(kind, connected, api, id, query.0, headers)
-            })
-            .put(move |connected: Connected, api: Shared, id, query: RawQuery, headers, body| {
-                replace(kind, connected, api, id, query.0, (headers, body))
-            })
-            .patch(move |connected: Connected, api: Shared, id, query: RawQuery, headers, body| {
-                modify(kind, connected, api, id, query.0, (headers, body))
-            })
+            get(
+                move |connected: Connected, api: Shared, id, query: RawQuery, headers| {
+                    read(kind, connected, api, id, query.0, headers)
+                },
+            )
+            .put(
+                move |connected: Connected, api: Shared, id, query: RawQuery, headers, body| {
+                    replace(kind, connected, api, id, query.0, (headers, body))
+                },
+            )
+            .patch(
+                move |connected: Connected, api: Shared, id, query: RawQuery, headers, body| {
+                    modify(kind, connected, api, id, query.0, (headers, body))
+                },
+            )
             .delete(move |connected: Connected, api: Shared, id, headers| {
                 delete(kind, connected, api, id, headers)
             }),

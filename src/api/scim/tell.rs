@@ -130,8 +130,14 @@ async fn tell(
     }
     let mut held = None;
     let mut done = HashSet::new();
-    for resource in due.iter().filter(|resource| done.insert(resource.id.clone())) {
-        let of = groups.get(&resource.id).map(Vec::as_slice).unwrap_or_default();
+    for resource in due
+        .iter()
+        .filter(|resource| done.insert(resource.id.clone()))
+    {
+        let of = groups
+            .get(&resource.id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         match resource.kind {
             ScimKind::User => {
                 let person = word::person(connection, resource, of, now);

@@ -24,7 +24,11 @@ pub(super) fn person(
     now: Timestamp,
 ) -> Person {
     let body = show::body(resource);
-    let text = |name: &str| member(&body, name).and_then(Value::as_str).unwrap_or_default();
+    let text = |name: &str| {
+        member(&body, name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let formatted = member(&body, "name")
         .and_then(Value::as_object)
         .and_then(|name| member(name, "formatted"))
@@ -97,7 +101,9 @@ fn group_id_of(edge: &ScimGroupOf) -> String {
 fn external_id(resource: &ScimResource) -> Option<String> {
     let said = || {
         let body = show::body(resource);
-        member(&body, "externalId").and_then(Value::as_str).map(str::to_owned)
+        member(&body, "externalId")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
     };
     resource.external_id.clone().or_else(said)
 }
@@ -120,7 +126,9 @@ fn email(body: &Object) -> &str {
         let parts = one.as_object();
         parts.and_then(|parts| member(parts, name)) == Some(wanted)
     };
-    let primary = all.iter().find(|one| is(one, "primary", &Value::Bool(true)));
+    let primary = all
+        .iter()
+        .find(|one| is(one, "primary", &Value::Bool(true)));
     let work = all.iter().find(|one| is(one, "type", &Value::from("work")));
     let found = primary.or(work).or(all.first());
     found.and_then(address).unwrap_or_default()

@@ -73,7 +73,9 @@ impl<'a> Desk<'a> {
     /// 404.
     pub(super) async fn read(&self, kind: ScimKind, id: &str) -> Result<ScimResource, ScimError> {
         let found = self.api.store.scim_resource(&self.connection.id, kind, id);
-        found.await?.ok_or_else(|| ScimError::not_found(kind.as_str()))
+        found
+            .await?
+            .ok_or_else(|| ScimError::not_found(kind.as_str()))
     }
 
     /// Where a resource is.
@@ -124,7 +126,9 @@ impl<'a> Desk<'a> {
             let mut said = said.clone();
             if kind == ScimKind::User {
                 // Nobody comes back by being left unmentioned.
-                said.body.entry("active").or_insert(Value::Bool(read.active));
+                said.body
+                    .entry("active")
+                    .or_insert(Value::Bool(read.active));
             }
             // What was left out is cleared (RFC 7644 §3.5.1).
             said.members.get_or_insert_default();
@@ -171,7 +175,11 @@ impl<'a> Desk<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ScimError::new(Code::Busy, None, "Too many change it at once."))
+        Err(ScimError::new(
+            Code::Busy,
+            None,
+            "Too many change it at once.",
+        ))
     }
 
     async fn change(
@@ -196,7 +204,10 @@ impl<'a> Desk<'a> {
             }
             let now = self.api.clock.now();
             let store = &self.api.store;
-            match store.scim_update(&read, &draft, &members, now, &self.by).await {
+            match store
+                .scim_update(&read, &draft, &members, now, &self.by)
+                .await
+            {
                 Ok(written) => {
                     self.tell(&written).await?;
                     return Ok(written);
@@ -205,7 +216,11 @@ impl<'a> Desk<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ScimError::new(Code::Busy, None, "Too many change it at once."))
+        Err(ScimError::new(
+            Code::Busy,
+            None,
+            "Too many change it at once.",
+        ))
     }
 
     async fn members(&self, resource: &ScimResource) -> Result<Vec<String>, ScimError> {
@@ -247,8 +262,16 @@ fn difference(before: &[String], after: Option<&[String]>) -> ScimMembers {
     };
     let (were, are): (HashSet<_>, HashSet<_>) = (before.iter().collect(), after.iter().collect());
     ScimMembers {
-        add: after.iter().filter(|id| !were.contains(id)).cloned().collect(),
-        remove: before.iter().filter(|id| !are.contains(id)).cloned().collect(),
+        add: after
+            .iter()
+            .filter(|id| !were.contains(id))
+            .cloned()
+            .collect(),
+        remove: before
+            .iter()
+            .filter(|id| !are.contains(id))
+            .cloned()
+            .collect(),
     }
 }
 

@@ -225,7 +225,8 @@ async fn create(
     now: Timestamp,
     by: &By,
 ) -> Result<ScimResource> {
-    let sql = "INSERT INTO scim_resources (id, connection, kind, name, external_id, issuer, subject,
+    let sql =
+        "INSERT INTO scim_resources (id, connection, kind, name, external_id, issuer, subject,
              body, active, ended_at, version, word, told, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, 1, 0, $11, $11)";
     let made = run(
@@ -316,12 +317,7 @@ async fn update(
     written.ok_or_else(gone)
 }
 
-async fn delete(
-    tx: &Transaction<'_>,
-    read: &ScimResource,
-    now: Timestamp,
-    by: &By,
-) -> Result<()> {
+async fn delete(tx: &Transaction<'_>, read: &ScimResource, now: Timestamp, by: &By) -> Result<()> {
     let sql = "UPDATE scim_resources SET name = NULL, external_id = NULL, active = false,
              ended_at = CASE WHEN active THEN $3 ELSE ended_at END,
              version = version + 1, word = word + 1, updated_at = greatest(updated_at, $3),
@@ -397,7 +393,9 @@ async fn write_members(
         return Ok((0, 0));
     }
     let plain_all = |all: &[String]| -> Vec<String> {
-        all.iter().map(|member| plain(member).into_owned()).collect()
+        all.iter()
+            .map(|member| plain(member).into_owned())
+            .collect()
     };
     let id = |row: &Row| row.text(0);
     let sql = "DELETE FROM scim_members WHERE group_id = $1 AND member = ANY ($2) RETURNING member";

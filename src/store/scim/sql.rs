@@ -2,9 +2,7 @@
 //! that stand in this file and of numbers of places: what a client said reaches the database as
 //! values alone (T31).
 
-use super::{
-    ScimCompare, ScimCondition, ScimElement, ScimKind, ScimPlace, ScimSearch, ScimSort,
-};
+use super::{ScimCompare, ScimCondition, ScimElement, ScimKind, ScimPlace, ScimSearch, ScimSort};
 use crate::store::rules::plain;
 use crate::types::SourceId;
 
@@ -241,7 +239,9 @@ impl Asked {
             }
             ScimCompare::Number(order, number) => {
                 let (order, number) = (order.sql(), self.place_of(Bound::Int(*number)));
-                self.add(&format!("{alias}.kind = 'n' AND {alias}.number {order} {number}"));
+                self.add(&format!(
+                    "{alias}.kind = 'n' AND {alias}.number {order} {number}"
+                ));
             }
             text => {
                 self.add(&format!("{alias}.kind = 's' AND "));

@@ -211,7 +211,8 @@ fn create(
     now: Timestamp,
     by: &By,
 ) -> Result<ScimResource> {
-    let sql = "INSERT INTO scim_resources (id, connection, kind, name, external_id, issuer, subject,
+    let sql =
+        "INSERT INTO scim_resources (id, connection, kind, name, external_id, issuer, subject,
              body, active, ended_at, version, word, told, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, 1, 0, ?11, ?11)";
     let made = run(
@@ -280,7 +281,11 @@ fn update(
     if written.map_err(taken)? == 0 {
         return Err(StoreError::Changed);
     }
-    run(db, "DELETE FROM scim_values WHERE resource = ?1", [&read.id])?;
+    run(
+        db,
+        "DELETE FROM scim_values WHERE resource = ?1",
+        [&read.id],
+    )?;
     write_values(db, &read.id, draft)?;
     let changed = write_members(db, &read.connection, &read.id, members)?;
     if read.kind == ScimKind::Group && read.external_id != draft.external_id {
@@ -308,7 +313,11 @@ fn delete(db: &Connection, read: &ScimResource, now: Timestamp, by: &By) -> Resu
     if run(db, sql, params![read.id, read.version, now.0])? == 0 {
         return Err(StoreError::Changed);
     }
-    run(db, "DELETE FROM scim_values WHERE resource = ?1", [&read.id])?;
+    run(
+        db,
+        "DELETE FROM scim_values WHERE resource = ?1",
+        [&read.id],
+    )?;
     let sql = "DELETE FROM scim_members WHERE connection = ?1 AND (group_id = ?2 OR member = ?2)";
     run(db, sql, params![read.connection.as_str(), read.id])?;
     let change = ScimChange {

@@ -67,13 +67,22 @@ async fn t31_the_token_of_one_connection_finds_nothing_of_another() {
     for path in [format!("/Users/{user}"), format!("/Groups/{group}")] {
         for (method, body) in [
             ("GET", Value::Null),
-            ("PUT", json!({ "schemas": [USER], "userName": "x", "displayName": "x" })),
-            ("PATCH", patch(json!([{ "op": "remove", "path": "externalId" }]))),
+            (
+                "PUT",
+                json!({ "schemas": [USER], "userName": "x", "displayName": "x" }),
+            ),
+            (
+                "PATCH",
+                patch(json!([{ "op": "remove", "path": "externalId" }])),
+            ),
             ("DELETE", Value::Null),
         ] {
             let reply = as_other(method, path.clone(), body).await;
             let wrong_shape = method == "PUT" && reply.status == 400;
-            assert!(reply.status == 404 || wrong_shape, "{method} {path}: {reply:?}");
+            assert!(
+                reply.status == 404 || wrong_shape,
+                "{method} {path}: {reply:?}"
+            );
         }
     }
     for path in ["/Users", "/Groups"] {
@@ -93,7 +102,10 @@ async fn t31_the_token_of_one_connection_finds_nothing_of_another() {
     assert_eq!(roomless.get("/scim/v2/Users").await.status, 403);
     let asker = bed.services.named(&["asker.internal"]);
     let reply = asker.get("/scim/v2/Users").await;
-    assert_eq!((reply.status, reply.header("content-type")), (403, "application/scim+json"));
+    assert_eq!(
+        (reply.status, reply.header("content-type")),
+        (403, "application/scim+json")
+    );
     let nobody = bed.services.nobody().get("/scim/v2/Users").await;
     assert_eq!(nobody.status, 401);
     assert_eq!(nobody.json()["status"], "401");

@@ -53,10 +53,18 @@ async fn t31_bodies_nesting_and_operations_are_bounded() {
     assert_eq!(bed.ask("POST", "/Bulk", steps).await.status, 413);
     let long = json!({ "userName": "b", "title": "x".repeat(70_000) });
     assert_eq!(bed.ask("POST", "/Users", long).await.status, 413);
-    let deep = format!("{{\"userName\":\"b\",\"x\":{}1{}}}", "[".repeat(100), "]".repeat(100));
+    let deep = format!(
+        "{{\"userName\":\"b\",\"x\":{}1{}}}",
+        "[".repeat(100),
+        "]".repeat(100)
+    );
     let reply = bed.ask("POST", "/Users", Value::String(deep)).await;
     assert_eq!(refused(&reply), (400, "invalidValue".into()));
-    let deeper = format!("{{\"userName\":\"b\",\"x\":{}1{}}}", "[".repeat(9000), "]".repeat(9000));
+    let deeper = format!(
+        "{{\"userName\":\"b\",\"x\":{}1{}}}",
+        "[".repeat(9000),
+        "]".repeat(9000)
+    );
     let reply = bed.ask("POST", "/Users", Value::String(deeper)).await;
     assert_eq!(refused(&reply), (400, "invalidSyntax".into()));
     let wide = json!({ "userName": "b", "x": vec![1; 6000] });
@@ -79,9 +87,21 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         (json!({ "userName": "" }), 400, "invalidValue"),
         (json!({ "userName": 1 }), 400, "invalidValue"),
         (json!({ "userName": "x".repeat(300) }), 400, "invalidValue"),
-        (json!({ "userName": "b", "active": "perhaps" }), 400, "invalidValue"),
-        (json!({ "userName": "b", "externalId": 7 }), 400, "invalidValue"),
-        (json!({ "userName": "b", "externalId": "x-alice" }), 409, "uniqueness"),
+        (
+            json!({ "userName": "b", "active": "perhaps" }),
+            400,
+            "invalidValue",
+        ),
+        (
+            json!({ "userName": "b", "externalId": 7 }),
+            400,
+            "invalidValue",
+        ),
+        (
+            json!({ "userName": "b", "externalId": "x-alice" }),
+            409,
+            "uniqueness",
+        ),
         (Value::String("{".into()), 400, "invalidSyntax"),
         (json!([1]), 400, "invalidSyntax"),
     ] {
@@ -89,17 +109,34 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         assert_eq!(refused(&reply), (status, kind.into()), "{body}");
     }
     let html = [("content-type", "text/html")];
-    let reply = bed.ask_with("POST", "/Users", &html, json!({ "userName": "b" })).await;
+    let reply = bed
+        .ask_with("POST", "/Users", &html, json!({ "userName": "b" }))
+        .await;
     assert_eq!(reply.status, 415);
     for (operation, kind) in [
         (json!({ "op": "remove" }), "noTarget"),
-        (json!({ "op": "move", "path": "title", "value": "x" }), "invalidSyntax"),
+        (
+            json!({ "op": "move", "path": "title", "value": "x" }),
+            "invalidSyntax",
+        ),
         (json!({ "op": "add", "path": "title" }), "invalidValue"),
-        (json!({ "op": "add", "path": "emails[type eq", "value": "x" }), "invalidPath"),
-        (json!({ "op": "replace", "path": "id", "value": "x" }), "mutability"),
-        (json!({ "op": "replace", "path": "groups", "value": [] }), "mutability"),
+        (
+            json!({ "op": "add", "path": "emails[type eq", "value": "x" }),
+            "invalidPath",
+        ),
+        (
+            json!({ "op": "replace", "path": "id", "value": "x" }),
+            "mutability",
+        ),
+        (
+            json!({ "op": "replace", "path": "groups", "value": [] }),
+            "mutability",
+        ),
         (json!({ "op": "remove", "path": "userName" }), "mutability"),
-        (json!({ "op": "replace", "path": "userName", "value": "" }), "invalidValue"),
+        (
+            json!({ "op": "replace", "path": "userName", "value": "" }),
+            "invalidValue",
+        ),
         (json!({ "op": "replace", "value": "x" }), "invalidValue"),
     ] {
         // What came before it is undone with it.

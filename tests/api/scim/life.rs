@@ -34,7 +34,14 @@ async fn story(bed: Bed) {
     assert_eq!(reply.header("etag"), "W/\"1\"");
     assert_eq!(made["meta"]["version"], "W/\"1\"");
     // What was said is said back, to the letter.
-    for name in ["userName", "externalId", "name", "emails", "photos", "active"] {
+    for name in [
+        "userName",
+        "externalId",
+        "name",
+        "emails",
+        "photos",
+        "active",
+    ] {
         assert_eq!(made[name], sent[name], "{name}");
     }
     assert_eq!(made["customThing"], json!({ "a": [1, 2.5] }));
@@ -46,7 +53,12 @@ async fn story(bed: Bed) {
     // Read, and not again what is known.
     let groupless = format!("{path}?excludedAttributes=groups");
     let same = bed
-        .ask_with("GET", &groupless, &[("if-none-match", "W/\"1\"")], Value::Null)
+        .ask_with(
+            "GET",
+            &groupless,
+            &[("if-none-match", "W/\"1\"")],
+            Value::Null,
+        )
         .await;
     assert_eq!((same.status, same.text.as_str()), (304, ""));
     let read = bed.must(200, "GET", &path, Value::Null).await;
@@ -55,30 +67,63 @@ async fn story(bed: Bed) {
     // Written as a whole: what is left out is gone, but nobody comes back by being left out.
     let off = json!({ "userName": "alice", "active": "False" });
     let off = bed.must(200, "PUT", &path, off).await;
-    assert_eq!((&off["active"], &off["meta"]["version"]), (&json!(false), &json!("W/\"2\"")));
+    assert_eq!(
+        (&off["active"], &off["meta"]["version"]),
+        (&json!(false), &json!("W/\"2\""))
+    );
     assert_eq!(off.get("name"), None);
-    let still = bed.must(200, "PUT", &path, json!({ "userName": "alice", "title": "t" })).await;
+    let still = bed
+        .must(
+            200,
+            "PUT",
+            &path,
+            json!({ "userName": "alice", "title": "t" }),
+        )
+        .await;
     assert_eq!(still["active"], false);
     // The same again is no new version.
-    let again = bed.must(200, "PUT", &path, json!({ "userName": "alice", "title": "t" })).await;
+    let again = bed
+        .must(
+            200,
+            "PUT",
+            &path,
+            json!({ "userName": "alice", "title": "t" }),
+        )
+        .await;
     assert_eq!(again["meta"], still["meta"]);
-    let others = bed.ask("PUT", &path, json!({ "userName": "alice", "id": "other" })).await;
+    let others = bed
+        .ask("PUT", &path, json!({ "userName": "alice", "id": "other" }))
+        .await;
     assert_eq!(refused(&others), (400, "mutability".into()));
 
     // On what was read, or not at all.
     let stale = bed
-        .ask_with("PUT", &path, &[("if-match", "W/\"2\"")], json!({ "userName": "alice" }))
+        .ask_with(
+            "PUT",
+            &path,
+            &[("if-match", "W/\"2\"")],
+            json!({ "userName": "alice" }),
+        )
         .await;
     assert_eq!(stale.status, 412);
-    let stale = bed.ask_with("DELETE", &path, &[("if-match", "\"2\"")], Value::Null).await;
+    let stale = bed
+        .ask_with("DELETE", &path, &[("if-match", "\"2\"")], Value::Null)
+        .await;
     assert_eq!(stale.status, 412);
     let fresh = bed
-        .ask_with("PUT", &path, &[("if-match", "\"3\"")], json!({ "userName": "alice" }))
+        .ask_with(
+            "PUT",
+            &path,
+            &[("if-match", "\"3\"")],
+            json!({ "userName": "alice" }),
+        )
         .await;
     assert_eq!(fresh.status, 200);
 
     // Names are unique whatever their case; the id is never given again.
-    let taken = bed.ask("POST", "/Users", json!({ "userName": "ALICE" })).await;
+    let taken = bed
+        .ask("POST", "/Users", json!({ "userName": "ALICE" }))
+        .await;
     assert_eq!(refused(&taken), (409, "uniqueness".into()));
     assert_eq!(bed.ask("DELETE", &path, Value::Null).await.status, 204);
     for method in ["GET", "PUT", "PATCH", "DELETE"] {
@@ -89,7 +134,9 @@ async fn story(bed: Bed) {
         };
         assert_eq!(bed.ask(method, &path, body).await.status, 404, "{method}");
     }
-    let anew = bed.must(201, "POST", "/Users", json!({ "userName": "alice" })).await;
+    let anew = bed
+        .must(201, "POST", "/Users", json!({ "userName": "alice" }))
+        .await;
     assert_ne!(id(&anew), alice);
     bed.finish().await;
 }
@@ -98,7 +145,8 @@ async fn story(bed: Bed) {
 async fn two_same_requests_at_once_make_one_user() {
     let bed = Bed::start().await;
     for n in 0..8 {
-        let body = json!({ "schemas": [USER], "userName": format!("u{n}"), "externalId": format!("{n}") });
+        let body =
+            json!({ "schemas": [USER], "userName": format!("u{n}"), "externalId": format!("{n}") });
         let (a, b) = tokio::join!(
             bed.ask("POST", "/Users", body.clone()),
             bed.ask("POST", "/Users", body.clone())
@@ -126,7 +174,8 @@ async fn members_added_at_once_are_all_there() {
     let add = |user: String| {
         let (bed, path) = (&bed, &path);
         async move {
-            let operation = json!([{ "op": "add", "path": "members", "value": [{ "value": user }] }]);
+            let operation =
+                json!([{ "op": "add", "path": "members", "value": [{ "value": user }] }]);
             bed.ask("PATCH", path, patch(operation)).await.status
         }
     };
@@ -135,7 +184,9 @@ async fn members_added_at_once_are_all_there() {
     users.sort();
     assert_eq!(bed.members(&group).await, users);
     // Each sees the group; by filter, too.
-    let one = bed.must(200, "GET", &format!("/Users/{}", users[0]), Value::Null).await;
+    let one = bed
+        .must(200, "GET", &format!("/Users/{}", users[0]), Value::Null)
+        .await;
     assert_eq!(one["groups"][0]["value"], group.as_str());
     assert_eq!(one["groups"][0]["display"], "staff");
     let query = format!(
@@ -151,12 +202,19 @@ async fn members_added_at_once_are_all_there() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_come_and_go_by_every_way_that_is_used() {
     let bed = Bed::start().await;
-    let (a, b, c) = (bed.user("a").await, bed.user("b").await, bed.user("c").await);
+    let (a, b, c) = (
+        bed.user("a").await,
+        bed.user("b").await,
+        bed.user("c").await,
+    );
     let group = bed.group("g", &[&a, &b, &c]).await;
     let path = format!("/Groups/{group}");
     let change = |operation: Value| {
         let (bed, path) = (&bed, &path);
-        async move { bed.must(200, "PATCH", path, patch(json!([operation]))).await }
+        async move {
+            bed.must(200, "PATCH", path, patch(json!([operation])))
+                .await
+        }
     };
     let sorted = |ids: &[&String]| {
         let mut ids: Vec<_> = ids.iter().map(|id| (*id).clone()).collect();
@@ -191,7 +249,12 @@ async fn members_come_and_go_by_every_way_that_is_used() {
     assert_eq!(bed.members(&group).await, ["nobody"]);
     // Who is deleted is no member.
     change(json!({ "op": "add", "path": "members", "value": [{ "value": a }] })).await;
-    assert_eq!(bed.ask("DELETE", &format!("/Users/{a}"), Value::Null).await.status, 204);
+    assert_eq!(
+        bed.ask("DELETE", &format!("/Users/{a}"), Value::Null)
+            .await
+            .status,
+        204
+    );
     assert_eq!(bed.members(&group).await, ["nobody"]);
     bed.finish().await;
 }
@@ -205,14 +268,25 @@ async fn searches_page_sort_and_show_what_is_asked_for() {
     bed.group("echo", &[]).await;
     let names = |found: &Value| -> String {
         let all = found["Resources"].as_array().unwrap();
-        all.iter().map(|one| &one["userName"].as_str().unwrap()[..1]).collect()
+        all.iter()
+            .map(|one| &one["userName"].as_str().unwrap()[..1])
+            .collect()
     };
     let page = bed
-        .must(200, "GET", "/Users?sortBy=userName&startIndex=2&count=2", Value::Null)
+        .must(
+            200,
+            "GET",
+            "/Users?sortBy=userName&startIndex=2&count=2",
+            Value::Null,
+        )
         .await;
     assert_eq!(names(&page), "bc");
     assert_eq!(
-        (&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]),
+        (
+            &page["totalResults"],
+            &page["startIndex"],
+            &page["itemsPerPage"]
+        ),
         (&json!(4), &json!(2), &json!(2))
     );
     // Page by page until all were seen, as Authentik does.
@@ -225,11 +299,22 @@ async fn searches_page_sort_and_show_what_is_asked_for() {
     }
     assert_eq!(seen, "dacb");
     let none = bed.must(200, "GET", "/Users?count=0", Value::Null).await;
-    assert_eq!((&none["totalResults"], &none["Resources"]), (&json!(4), &json!([])));
+    assert_eq!(
+        (&none["totalResults"], &none["Resources"]),
+        (&json!(4), &json!([]))
+    );
     let nobody = bed
-        .must(200, "GET", "/Users?filter=userName+eq+%22nobody%22", Value::Null)
+        .must(
+            200,
+            "GET",
+            "/Users?filter=userName+eq+%22nobody%22",
+            Value::Null,
+        )
         .await;
-    assert_eq!((&nobody["totalResults"], &nobody["Resources"]), (&json!(0), &json!([])));
+    assert_eq!(
+        (&nobody["totalResults"], &nobody["Resources"]),
+        (&json!(0), &json!([]))
+    );
 
     // By a body: of one kind, and of all.
     let search = json!({
@@ -237,7 +322,9 @@ async fn searches_page_sort_and_show_what_is_asked_for() {
         "filter": "userName sw \"b\" or displayName eq \"ECHO\"",
         "attributes": ["displayName", "userName"], "sortBy": "id", "sortOrder": "descending",
     });
-    let users = bed.must(200, "POST", "/Users/.search", search.clone()).await;
+    let users = bed
+        .must(200, "POST", "/Users/.search", search.clone())
+        .await;
     assert_eq!(names(&users), "b");
     let all = bed.must(200, "POST", "/.search", search).await;
     let shown = &all["Resources"];
@@ -284,23 +371,45 @@ async fn bulk_does_many_things_and_knows_what_it_made() {
         )
         .await;
     let answers = done["Operations"].as_array().unwrap();
-    let mut statuses: Vec<_> = answers.iter().map(|one| one["status"].as_str().unwrap()).collect();
+    let mut statuses: Vec<_> = answers
+        .iter()
+        .map(|one| one["status"].as_str().unwrap())
+        .collect();
     statuses.sort_unstable();
     assert_eq!(statuses, ["200", "200", "201", "201", "404"], "{done}");
     let of = |id: &str| answers.iter().find(|one| one["bulkId"] == id).unwrap();
-    let group = of("g")["location"].as_str().unwrap().rsplit('/').next().unwrap();
-    let user = of("u")["location"].as_str().unwrap().rsplit('/').next().unwrap();
+    let group = of("g")["location"]
+        .as_str()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap();
+    let user = of("u")["location"]
+        .as_str()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap();
     let mut wanted = vec![there.clone(), user.to_owned()];
     wanted.sort();
     assert_eq!(bed.members(group).await, wanted);
-    let read = bed.must(200, "GET", &format!("/Users/{user}"), Value::Null).await;
+    let read = bed
+        .must(200, "GET", &format!("/Users/{user}"), Value::Null)
+        .await;
     assert_eq!(read["title"], "t");
 
     // It stops at so many errors.
-    let bad = json!({ "method": "POST", "path": "/Users", "bulkId": "b", "data": { "userName": "new" } });
-    let good = json!({ "method": "POST", "path": "/Users", "bulkId": "c", "data": { "userName": "c" } });
+    let bad =
+        json!({ "method": "POST", "path": "/Users", "bulkId": "b", "data": { "userName": "new" } });
+    let good =
+        json!({ "method": "POST", "path": "/Users", "bulkId": "c", "data": { "userName": "c" } });
     let done = bed
-        .must(200, "POST", "/Bulk", bulk(json!([bad, bad, good]), json!({ "failOnErrors": 2 })))
+        .must(
+            200,
+            "POST",
+            "/Bulk",
+            bulk(json!([bad, bad, good]), json!({ "failOnErrors": 2 })),
+        )
         .await;
     let answers = done["Operations"].as_array().unwrap();
     assert_eq!(answers.len(), 2, "{done}");
@@ -313,7 +422,9 @@ async fn bulk_does_many_things_and_knows_what_it_made() {
             "data": { "displayName": id, "members": [{ "value": format!("bulkId:{other}") }] } })
     };
     let circle = json!([of("p", "q"), of("q", "p"), of("r", "nowhere")]);
-    let done = bed.must(200, "POST", "/Bulk", bulk(circle, json!({}))).await;
+    let done = bed
+        .must(200, "POST", "/Bulk", bulk(circle, json!({})))
+        .await;
     for one in done["Operations"].as_array().unwrap() {
         assert_eq!(one["status"], "409", "{done}");
     }
@@ -323,7 +434,9 @@ async fn bulk_does_many_things_and_knows_what_it_made() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_there_is_can_be_read_and_nothing_else() {
     let bed = Bed::start().await;
-    let config = bed.must(200, "GET", "/ServiceProviderConfig", Value::Null).await;
+    let config = bed
+        .must(200, "GET", "/ServiceProviderConfig", Value::Null)
+        .await;
     // What Authentik's client reads, of exactly these types.
     assert_eq!(config["patch"]["supported"], true);
     assert_eq!(config["filter"]["supported"], true);
@@ -336,7 +449,8 @@ async fn what_there_is_can_be_read_and_nothing_else() {
     assert_eq!(scheme["type"], "oauthbearertoken");
     assert!(scheme["name"].is_string() && scheme["description"].is_string());
     assert_eq!(
-        bed.must(200, "GET", "/ServiceProviderConfigs", Value::Null).await,
+        bed.must(200, "GET", "/ServiceProviderConfigs", Value::Null)
+            .await,
         config
     );
 
@@ -348,7 +462,12 @@ async fn what_there_is_can_be_read_and_nothing_else() {
             let path = format!("{list}/{}", one["id"].as_str().unwrap());
             assert_eq!(&bed.must(200, "GET", &path, Value::Null).await, one);
         }
-        assert_eq!(bed.ask("GET", &format!("{list}/none"), Value::Null).await.status, 404);
+        assert_eq!(
+            bed.ask("GET", &format!("{list}/none"), Value::Null)
+                .await
+                .status,
+            404
+        );
     }
     for path in ["/ServiceProviderConfig", "/Schemas", "/ResourceTypes"] {
         let filtered = format!("{path}?filter=id+pr");
@@ -361,6 +480,7 @@ async fn what_there_is_can_be_read_and_nothing_else() {
     assert_eq!(bed.ask("GET", "/Me", Value::Null).await.status, 501);
     assert_eq!(bed.ask("GET", "/Nothing", Value::Null).await.status, 404);
     // Marks in the query lead nobody astray.
-    bed.must(200, "GET", "/Users?aadOptscim062020", Value::Null).await;
+    bed.must(200, "GET", "/Users?aadOptscim062020", Value::Null)
+        .await;
     bed.finish().await;
 }

@@ -135,7 +135,8 @@ impl Bed {
 
     /// A new user; their id.
     pub(crate) async fn user(&self, name: &str) -> String {
-        let body = json!({ "schemas": [USER], "userName": name, "externalId": format!("x-{name}") });
+        let body =
+            json!({ "schemas": [USER], "userName": name, "externalId": format!("x-{name}") });
         id(&self.must(201, "POST", "/Users", body).await)
     }
 
@@ -148,7 +149,9 @@ impl Bed {
 
     /// Ids of a group's members.
     pub(crate) async fn members(&self, group: &str) -> Vec<String> {
-        let group = self.must(200, "GET", &format!("/Groups/{group}"), Value::Null).await;
+        let group = self
+            .must(200, "GET", &format!("/Groups/{group}"), Value::Null)
+            .await;
         let members = group["members"].as_array().expect("a list, always");
         let mut ids: Vec<_> = (members.iter())
             .map(|one| one["value"].as_str().unwrap().to_owned())
@@ -173,6 +176,9 @@ pub(crate) fn patch(operations: Value) -> Value {
 
 /// What an error says: status and scimType.
 pub(crate) fn refused(reply: &Reply) -> (u16, String) {
-    let kind = reply.json()["scimType"].as_str().unwrap_or_default().to_owned();
+    let kind = reply.json()["scimType"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     (reply.status, kind)
 }

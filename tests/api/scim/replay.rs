@@ -57,7 +57,9 @@ async fn replay(bed: &Bed, name: &str, held: Held) {
         let about = format!("{name}: {}: {method} {}", exchange["step"], request["path"]);
         let swapped = |text: &str| {
             let pairs = ours.iter();
-            pairs.fold(text.to_owned(), |text, (theirs, our)| text.replace(theirs, our))
+            pairs.fold(text.to_owned(), |text, (theirs, our)| {
+                text.replace(theirs, our)
+            })
         };
         // /scim/<peer>/Users/… is our /scim/v2/Users/…
         let path = request["path"].as_str().unwrap();
@@ -108,13 +110,19 @@ async fn replay(bed: &Bed, name: &str, held: Held) {
             }
         }
     }
-    assert!(replayed >= 20, "{name}: {replayed} requests could be replayed");
+    assert!(
+        replayed >= 20,
+        "{name}: {replayed} requests could be replayed"
+    );
 }
 
 /// Authentik compares what it sent with what came back, and sends again what is missing.
 fn echoed(about: &str, sent: &str, answer: &Value) {
     let sent: Value = serde_json::from_str(sent).unwrap();
-    assert!(answer["id"].as_str().is_some_and(|id| !id.is_empty()), "{about}");
+    assert!(
+        answer["id"].as_str().is_some_and(|id| !id.is_empty()),
+        "{about}"
+    );
     for (name, value) in sent.as_object().unwrap() {
         match name.as_str() {
             "id" => {}
@@ -127,13 +135,18 @@ fn echoed(about: &str, sent: &str, answer: &Value) {
 /// A name, without which its client fails, and the members that the recorded peer had.
 fn same_group(about: &str, recorded: &Value, answer: &Value, ours: &HashMap<String, String>) {
     assert!(answer["displayName"].is_string(), "{about}");
-    assert!(answer["members"].is_array(), "{about}: members are said, always");
+    assert!(
+        answer["members"].is_array(),
+        "{about}: members are said, always"
+    );
     let Some(theirs) = recorded["members"].as_array() else {
         return;
     };
     let ids = |all: &Value| -> Vec<String> {
         let all = all.as_array().unwrap().iter();
-        let mut ids: Vec<_> = all.map(|one| one["value"].as_str().unwrap().to_owned()).collect();
+        let mut ids: Vec<_> = all
+            .map(|one| one["value"].as_str().unwrap().to_owned())
+            .collect();
         ids.sort();
         ids
     };

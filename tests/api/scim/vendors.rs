@@ -8,11 +8,16 @@ use serde_json::{Value, json};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn okta_as_documented() {
     let bed = Bed::start().await;
-    let page = bed.must(200, "GET", "/Users?startIndex=1&count=2", Value::Null).await;
+    let page = bed
+        .must(200, "GET", "/Users?startIndex=1&count=2", Value::Null)
+        .await;
     assert!(page["totalResults"].is_u64() && page["startIndex"].is_u64());
     let find = "/Users?filter=userName%20eq%20%22test.user%40okta.local%22&startIndex=1&count=100";
     let none = bed.must(200, "GET", find, Value::Null).await;
-    assert_eq!((&none["totalResults"], &none["Resources"]), (&json!(0), &json!([])));
+    assert_eq!(
+        (&none["totalResults"], &none["Resources"]),
+        (&json!(0), &json!([]))
+    );
     let user = json!({
         "schemas": [USER], "userName": "test.user@okta.local",
         "name": { "givenName": "Test", "familyName": "User" },
@@ -31,7 +36,10 @@ async fn okta_as_documented() {
     let off = patch(json!([{ "op": "replace", "value": { "active": false } }]));
     assert_eq!(bed.must(200, "PATCH", &path, off).await["active"], false);
     // Deactivated people are found still.
-    assert_eq!(bed.must(200, "GET", find, Value::Null).await["totalResults"], 1);
+    assert_eq!(
+        bed.must(200, "GET", find, Value::Null).await["totalResults"],
+        1
+    );
     let on = patch(json!([{ "op": "replace", "value": { "active": true } }]));
     assert_eq!(bed.must(200, "PATCH", &path, on).await["active"], true);
 
@@ -66,7 +74,10 @@ async fn entra_as_documented() {
     let bed = Bed::start().await;
     // "Test connection" asks for somebody who can't be there: an empty list, no 404.
     let probe = "/Users?filter=userName+eq+%22non-existent%22";
-    assert_eq!(bed.must(200, "GET", probe, Value::Null).await["totalResults"], 0);
+    assert_eq!(
+        bed.must(200, "GET", probe, Value::Null).await["totalResults"],
+        0
+    );
     let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     let user = json!({
         "schemas": [USER, enterprise], "externalId": "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef",
@@ -84,8 +95,13 @@ async fn entra_as_documented() {
         "externalId+eq+%220a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef%22",
         "emails%5Btype+eq+%22work%22%5D.value+eq+%22x%22",
     ] {
-        let reply = bed.ask("GET", &format!("/Users?filter={filter}"), Value::Null).await;
-        assert!(reply.status == 200 || filter.starts_with("emails"), "{filter}: {reply:?}");
+        let reply = bed
+            .ask("GET", &format!("/Users?filter={filter}"), Value::Null)
+            .await;
+        assert!(
+            reply.status == 200 || filter.starts_with("emails"),
+            "{filter}: {reply:?}"
+        );
     }
     let changed = bed
         .must(
@@ -105,10 +121,16 @@ async fn entra_as_documented() {
     assert_eq!(changed["emails"][0]["value"], "updatedEmail@microsoft.com");
     assert_eq!(changed["name"]["familyName"], "updatedFamilyName");
     // Made so, since it was not there.
-    assert_eq!(changed["phoneNumbers"], json!([{ "type": "mobile", "value": "+1 555" }]));
+    assert_eq!(
+        changed["phoneNumbers"],
+        json!([{ "type": "mobile", "value": "+1 555" }])
+    );
     assert_eq!(changed[enterprise]["department"], "Sales");
     assert_eq!(changed["active"], false);
-    assert_eq!(bed.must(200, "GET", &path, Value::Null).await["active"], false);
+    assert_eq!(
+        bed.must(200, "GET", &path, Value::Null).await["active"],
+        false
+    );
 
     let unknown = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group";
     let group = json!({
@@ -119,14 +141,27 @@ async fn entra_as_documented() {
     assert_eq!(made["schemas"], json!([GROUP]));
     let (group, at) = (id(&made), format!("/Groups/{}", id(&made)));
     let find = "/Groups?excludedAttributes=members&filter=displayName+eq+%22displayName%22";
-    assert_eq!(bed.must(200, "GET", find, Value::Null).await["totalResults"], 1);
+    assert_eq!(
+        bed.must(200, "GET", find, Value::Null).await["totalResults"],
+        1
+    );
     let bare = format!("{at}?excludedAttributes=members");
-    assert_eq!(bed.must(200, "GET", &bare, Value::Null).await.get("members"), None);
-    let add = json!([{ "op": "Add", "path": "members", "value": [{ "$ref": null, "value": user }] }]);
+    assert_eq!(
+        bed.must(200, "GET", &bare, Value::Null)
+            .await
+            .get("members"),
+        None
+    );
+    let add =
+        json!([{ "op": "Add", "path": "members", "value": [{ "$ref": null, "value": user }] }]);
     bed.must(200, "PATCH", &at, patch(add)).await;
     let is_in = format!("/Groups?filter=id+eq+%22{group}%22+and+members+eq+%22{user}%22");
-    assert_eq!(bed.must(200, "GET", &is_in, Value::Null).await["totalResults"], 1);
-    let remove = json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": user }] }]);
+    assert_eq!(
+        bed.must(200, "GET", &is_in, Value::Null).await["totalResults"],
+        1
+    );
+    let remove =
+        json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": user }] }]);
     bed.must(200, "PATCH", &at, patch(remove)).await;
     assert_eq!(bed.members(&group).await, Vec::<String>::new());
     assert_eq!(bed.ask("DELETE", &path, Value::Null).await.status, 204);
@@ -139,7 +174,12 @@ async fn entra_with_its_flag_as_documented() {
     let bed = Bed::start().await;
     let flag = "?aadOptscim062020";
     let made = bed
-        .must(201, "POST", &format!("/Users{flag}"), json!({ "schemas": [USER], "userName": "a" }))
+        .must(
+            201,
+            "POST",
+            &format!("/Users{flag}"),
+            json!({ "schemas": [USER], "userName": "a" }),
+        )
         .await;
     let path = format!("/Users/{}{flag}", id(&made));
     let department = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department";
@@ -162,7 +202,13 @@ async fn entra_with_its_flag_as_documented() {
     );
     let enterprise = department.strip_suffix(":department").unwrap();
     assert_eq!(changed[enterprise], json!({ "department": "Bhfe" }));
-    assert_eq!(changed["emails"], json!([{ "type": "work", "value": "a@example.com" }]));
-    assert_eq!((&changed["displayName"], &changed["active"]), (&json!("Pvlo"), &json!(false)));
+    assert_eq!(
+        changed["emails"],
+        json!([{ "type": "work", "value": "a@example.com" }])
+    );
+    assert_eq!(
+        (&changed["displayName"], &changed["active"]),
+        (&json!("Pvlo"), &json!(false))
+    );
     bed.finish().await;
 }

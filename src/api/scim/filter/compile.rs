@@ -49,7 +49,9 @@ pub fn condition(filter: &Filter, kinds: &[ScimKind]) -> Result<ScimCondition, S
         Filter::Not(inner) => Ok(not(condition(inner, kinds)?)),
         Filter::ValuePath(path) => {
             if path.attr.sub_attr.is_some() {
-                return Err(wrong("Brackets stand behind an attribute, not a sub-attribute."));
+                return Err(wrong(
+                    "Brackets stand behind an attribute, not a sub-attribute.",
+                ));
             }
             match place(&path.attr, kinds)? {
                 Place::Values(place) => {
@@ -85,7 +87,10 @@ pub fn condition(filter: &Filter, kinds: &[ScimKind]) -> Result<ScimCondition, S
 /// `invalidPath` when it can't be sorted by.
 pub fn sort(by: &str, descending: bool, kinds: &[ScimKind]) -> Result<ScimSort, ScimError> {
     let invalid = |_: ScimError| {
-        ScimError::bad(ScimType::InvalidPath, "sortBy names nothing that can be sorted by.")
+        ScimError::bad(
+            ScimType::InvalidPath,
+            "sortBy names nothing that can be sorted by.",
+        )
     };
     let path = super::parse_path(by).map_err(invalid)?;
     let scim_v2::filter::PatchPath::Attr(path) = path else {
@@ -124,9 +129,7 @@ fn place(path: &AttrPath, kinds: &[ScimKind]) -> Result<Place, ScimError> {
     match (name.as_str(), sub.as_deref()) {
         ("meta", Some("created")) => Ok(Place::Time(ScimTime::Created)),
         ("meta", Some("lastmodified")) => Ok(Place::Time(ScimTime::Modified)),
-        ("meta", Some("resourcetype")) => {
-            Ok(Place::Values(ScimPlace::Index("meta".into(), sub)))
-        }
+        ("meta", Some("resourcetype")) => Ok(Place::Values(ScimPlace::Index("meta".into(), sub))),
         ("meta", _) => Err(wrong(
             "Of meta only created, lastModified and resourceType can be asked for.",
         )),
@@ -199,7 +202,9 @@ fn comparison(
         CompValue::True => Some(true),
         CompValue::False => Some(false),
         // Some send a flag as a text.
-        CompValue::Str(text) if schema::is_flag(attr, sub) => text.to_ascii_lowercase().parse().ok(),
+        CompValue::Str(text) if schema::is_flag(attr, sub) => {
+            text.to_ascii_lowercase().parse().ok()
+        }
         _ => None,
     };
     if let Some(flag) = flag {
@@ -252,11 +257,7 @@ fn order(op: &CompareOp) -> Option<ScimOrder> {
     }
 }
 
-fn on_time(
-    time: ScimTime,
-    op: &CompareOp,
-    value: &CompValue,
-) -> Result<ScimCondition, ScimError> {
+fn on_time(time: ScimTime, op: &CompareOp, value: &CompValue) -> Result<ScimCondition, ScimError> {
     let CompValue::Str(text) = value else {
         return Err(wrong("A time compares with a time."));
     };

@@ -77,9 +77,7 @@ fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
 
 fn attribute<'v>(shown: &'v Value, path: &AttrPath, kind: ScimKind) -> Option<&'v Value> {
     match &path.uri {
-        Some(uri) if !schema::is_core(kind, uri) => {
-            member(member(shown, uri)?, &path.name)
-        }
+        Some(uri) if !schema::is_core(kind, uri) => member(member(shown, uri)?, &path.name),
         _ => member(shown, &path.name),
     }
 }
@@ -124,15 +122,17 @@ fn holds(expression: &AttrExp, attr: &str, sub: &str, found: &[&Value]) -> bool 
         return found.iter().any(|value| value.as_str() != Some(""));
     };
     match op {
-        CompareOp::Ne => !found
-            .iter()
-            .any(|value| same(value, wanted, attr, sub)) && *wanted != CompValue::Null
-            || *wanted == CompValue::Null && found.iter().any(|v| v.as_str() != Some("")),
+        CompareOp::Ne => {
+            !found.iter().any(|value| same(value, wanted, attr, sub)) && *wanted != CompValue::Null
+                || *wanted == CompValue::Null && found.iter().any(|v| v.as_str() != Some(""))
+        }
         CompareOp::Eq if *wanted == CompValue::Null => {
             !found.iter().any(|value| value.as_str() != Some(""))
         }
         CompareOp::Eq => found.iter().any(|value| same(value, wanted, attr, sub)),
-        _ => found.iter().any(|value| ordered(value, op, wanted, attr, sub)),
+        _ => found
+            .iter()
+            .any(|value| ordered(value, op, wanted, attr, sub)),
     }
 }
 

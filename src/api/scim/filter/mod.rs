@@ -52,7 +52,9 @@ pub fn parse_path(text: &str) -> Result<PatchPath, ScimError> {
     }
     let path: PatchPath = spaced(text).parse().map_err(|_| {
         let start: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
-        wrong(format!("The path {start:?} can't be read (RFC 7644 §3.5.2)."))
+        wrong(format!(
+            "The path {start:?} can't be read (RFC 7644 §3.5.2)."
+        ))
     })?;
     let many = match &path {
         PatchPath::Value(value) => val_terms(&value.filter) > MOST,
@@ -88,7 +90,10 @@ fn spaced(text: &str) -> String {
 }
 
 fn ends_in_not(text: &str) -> bool {
-    let Some((before, word)) = text.len().checked_sub(3).and_then(|at| text.split_at_checked(at))
+    let Some((before, word)) = text
+        .len()
+        .checked_sub(3)
+        .and_then(|at| text.split_at_checked(at))
     else {
         return false;
     };
@@ -153,7 +158,15 @@ mod tests {
 
     #[test]
     fn what_is_no_filter_is_refused() {
-        for text in ["", "userName", "userName eq", "eq \"x\"", "userName eq x", "a == 1", "a pr)"] {
+        for text in [
+            "",
+            "userName",
+            "userName eq",
+            "eq \"x\"",
+            "userName eq x",
+            "a == 1",
+            "a pr)",
+        ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }

@@ -29,7 +29,8 @@ pub fn apply(patch: &Patch, said: Said, strict: bool) -> Result<Said, ScimError>
     };
     if said.kind == ScimKind::Group {
         let members = said.members.unwrap_or_default().into_iter();
-        let members = members.map(|id| Value::Object(Object::from_iter([("value".into(), id.into())])));
+        let members =
+            members.map(|id| Value::Object(Object::from_iter([("value".into(), id.into())])));
         work.body.insert("members".to_owned(), members.collect());
     }
     for operation in &patch.0 {
@@ -71,7 +72,9 @@ impl Work {
                     }
                     Ok(())
                 }
-                _ => Err(invalid("An operation without a path has an object as its value.")),
+                _ => Err(invalid(
+                    "An operation without a path has an object as its value.",
+                )),
             };
         };
         self.at_path(*act, path, value.as_ref(), false)
@@ -94,7 +97,10 @@ impl Work {
             Target::Ignored => Ok(()),
             Target::Id => match value.and_then(Value::as_str) == self.id.as_deref() {
                 true if act != Act::Remove => Ok(()),
-                _ => Err(ScimError::bad(ScimType::Mutability, "The id never changes.")),
+                _ => Err(ScimError::bad(
+                    ScimType::Mutability,
+                    "The id never changes.",
+                )),
             },
             Target::Extension(urn) => self.extension(act, &urn, value),
             Target::Attribute(at) => self.attribute(act, &at, value),
@@ -215,7 +221,9 @@ impl Work {
         };
         if self.strict {
             // Taken by the letter this empties the list, which nobody who sends a value means.
-            return Err(invalid("remove has no value: name the values in the path's brackets."));
+            return Err(invalid(
+                "remove has no value: name the values in the path's brackets.",
+            ));
         }
         let gone = match value {
             Value::Array(all) => all.as_slice(),
@@ -267,7 +275,11 @@ impl Work {
             }
             return Ok(());
         }
-        let value = coerced(at.known_sub(), value.cloned().unwrap_or_default(), self.strict)?;
+        let value = coerced(
+            at.known_sub(),
+            value.cloned().unwrap_or_default(),
+            self.strict,
+        )?;
         let Some(value) = value else { return Ok(()) };
         match object.get_mut(name) {
             Some(Value::Object(there)) => {
@@ -284,7 +296,11 @@ impl Work {
             _ => {
                 let one = Value::Object(Object::from_iter([(sub.to_owned(), value)]));
                 let several = at.known.is_some_and(|known| known.multi);
-                let made = if several { Value::Array(vec![one]) } else { one };
+                let made = if several {
+                    Value::Array(vec![one])
+                } else {
+                    one
+                };
                 object.insert(name.to_owned(), made);
             }
         }

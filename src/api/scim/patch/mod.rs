@@ -61,7 +61,10 @@ impl Patch {
             let detail = format!("There are more than {most} operations.");
             return Err(ScimError::too_large(detail));
         }
-        let all: Result<_, _> = operations.iter().map(|one| Operation::read(one, strict)).collect();
+        let all: Result<_, _> = operations
+            .iter()
+            .map(|one| Operation::read(one, strict))
+            .collect();
         Ok(Self(all?))
     }
 }
@@ -71,7 +74,9 @@ impl Operation {
         let Value::Object(members) = value else {
             return Err(syntax("An operation is an object."));
         };
-        let word = member(members, "op").and_then(Value::as_str).unwrap_or_default();
+        let word = member(members, "op")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let is = |name: &str| word == name || (!strict && word.eq_ignore_ascii_case(name));
         let acts = [
             ("add", Act::Add),

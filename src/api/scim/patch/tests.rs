@@ -43,7 +43,10 @@ fn paths_of_every_form_lead_where_they_say() {
         (work("displayName", json!("x")), "displayName", json!("x")),
         (work("DISPLAYNAME", json!("x")), "displayName", json!("x")),
         (
-            work("urn:ietf:params:scim:schemas:core:2.0:User:title", json!("x")),
+            work(
+                "urn:ietf:params:scim:schemas:core:2.0:User:title",
+                json!("x"),
+            ),
             "title",
             json!("x"),
         ),
@@ -87,7 +90,11 @@ fn paths_of_every_form_lead_where_they_say() {
             ENTERPRISE,
             json!({ "department": "d", "division": "v", "manager": { "value": "m" } }),
         ),
-        (json!({ "op": "remove", "path": ENTERPRISE }), ENTERPRISE, Value::Null),
+        (
+            json!({ "op": "remove", "path": ENTERPRISE }),
+            ENTERPRISE,
+            Value::Null,
+        ),
         (
             json!({ "op": "remove", "path": format!("{ENTERPRISE}:manager") }),
             ENTERPRISE,
@@ -113,7 +120,11 @@ fn paths_of_every_form_lead_where_they_say() {
             "emails",
             json!([{ "value": "h@x", "type": "home" }]),
         ),
-        (json!({ "op": "remove", "path": "emails[type eq \"other\"]" }), "title", Value::Null),
+        (
+            json!({ "op": "remove", "path": "emails[type eq \"other\"]" }),
+            "title",
+            Value::Null,
+        ),
         (
             json!({ "op": "add", "path": "own", "value": ["a", "b"] }),
             "own",
@@ -143,9 +154,13 @@ fn one_value_is_primary() {
     let emails = changed(add, "emails");
     assert_eq!(emails[0]["primary"], false);
     assert_eq!(emails[2]["primary"], true);
-    let set = json!({ "op": "replace", "path": "emails[type eq \"home\"].primary", "value": "True" });
+    let set =
+        json!({ "op": "replace", "path": "emails[type eq \"home\"].primary", "value": "True" });
     let emails = changed(set, "emails");
-    assert_eq!((&emails[0]["primary"], &emails[1]["primary"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&emails[0]["primary"], &emails[1]["primary"]),
+        (&json!(false), &json!(true))
+    );
 }
 
 #[test]
@@ -185,13 +200,25 @@ fn any_value() -> impl Strategy<Value = Value> {
     ];
     simple.prop_recursive(3, 12, 3, |inner| {
         let name = prop::sample::select(vec![
-            "value", "type", "primary", "userName", "name.givenName", "emails", "members", "id",
-            "emails[type eq \"work\"].value", "groups", ENTERPRISE, "x",
+            "value",
+            "type",
+            "primary",
+            "userName",
+            "name.givenName",
+            "emails",
+            "members",
+            "id",
+            "emails[type eq \"work\"].value",
+            "groups",
+            ENTERPRISE,
+            "x",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
             prop::collection::vec((name, inner), 0..3).prop_map(|all| {
-                let all = all.into_iter().map(|(name, value)| (name.to_owned(), value));
+                let all = all
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value));
                 Value::Object(all.collect())
             }),
         ]
@@ -201,10 +228,24 @@ fn any_value() -> impl Strategy<Value = Value> {
 fn any_operation() -> impl Strategy<Value = Value> {
     let op = prop::sample::select(vec!["add", "Replace", "REMOVE"]);
     let path = prop::option::of(prop::sample::select(vec![
-        "userName", "active", "emails", "emails.value", "emails[type eq \"work\"]",
-        "emails[type eq \"none\"].value", "emails[not (value pr)]", "name", "name.givenName", "own",
-        "own[value eq \"a\"]", "own.x", "externalId", "members", "members[value eq \"x\"]",
-        "displayName", "urn:example:Own", "urn:example:Own:x.y",
+        "userName",
+        "active",
+        "emails",
+        "emails.value",
+        "emails[type eq \"work\"]",
+        "emails[type eq \"none\"].value",
+        "emails[not (value pr)]",
+        "name",
+        "name.givenName",
+        "own",
+        "own[value eq \"a\"]",
+        "own.x",
+        "externalId",
+        "members",
+        "members[value eq \"x\"]",
+        "displayName",
+        "urn:example:Own",
+        "urn:example:Own:x.y",
     ]));
     (op, path, prop::option::of(any_value())).prop_map(|(op, path, value)| {
         let mut operation = json!({ "op": op });

@@ -8,9 +8,9 @@ mod read;
 pub mod show;
 
 pub use index::draft;
-pub(super) use read::member_ids;
 pub use read::Said;
 pub(super) use read::coerced;
+pub(super) use read::member_ids;
 
 use serde_json::{Map, Value};
 
@@ -22,7 +22,9 @@ pub(super) fn entry<'o>(object: &'o Object, name: &str) -> Option<(&'o String, &
     if let Some(found) = object.get_key_value(name) {
         return Some(found);
     }
-    object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))
+    object
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
 }
 
 /// The member of this name in any case.

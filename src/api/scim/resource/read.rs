@@ -52,8 +52,16 @@ impl Said {
         for (name, value) in sent {
             said.take(name, value, strict)?;
         }
-        if let Some(schemas) = schemas.as_ref().and_then(Value::as_array).filter(|_| strict) {
-            for key in said.body.keys().filter(|key| schema::extension(kind, key).is_some()) {
+        if let Some(schemas) = schemas
+            .as_ref()
+            .and_then(Value::as_array)
+            .filter(|_| strict)
+        {
+            for key in said
+                .body
+                .keys()
+                .filter(|key| schema::extension(kind, key).is_some())
+            {
                 let named = |urn: &Value| urn.as_str().is_some_and(|u| u.eq_ignore_ascii_case(key));
                 if !schemas.iter().any(named) {
                     return Err(syntax(format!("schemas does not name {key}.")));
@@ -104,7 +112,8 @@ impl Said {
                     kept.insert(name, value);
                 }
             }
-            self.body.insert(extension.urn.to_owned(), Value::Object(kept));
+            self.body
+                .insert(extension.urn.to_owned(), Value::Object(kept));
             return Ok(());
         }
         let known = schema::of_kind(kind).attribute(&name);
@@ -129,14 +138,18 @@ impl Said {
         match self.body.get(name) {
             Some(Value::String(text)) if is_key(text) => {}
             _ => {
-                return Err(invalid(format!("{name} must be a text of 1 to {KEY} characters.")));
+                return Err(invalid(format!(
+                    "{name} must be a text of 1 to {KEY} characters."
+                )));
             }
         }
         match self.body.get("externalId") {
             None => {}
             Some(Value::String(text)) if is_key(text) => {}
             Some(_) => {
-                return Err(invalid(format!("externalId must be a text of 1 to {KEY} characters.")));
+                return Err(invalid(format!(
+                    "externalId must be a text of 1 to {KEY} characters."
+                )));
             }
         }
         match self.body.get("active") {
@@ -177,11 +190,7 @@ fn is_key(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().count() <= KEY && !text.chars().any(char::is_control)
 }
 
-fn check_schemas(
-    kind: ScimKind,
-    schemas: Option<&Value>,
-    strict: bool,
-) -> Result<(), ScimError> {
+fn check_schemas(kind: ScimKind, schemas: Option<&Value>, strict: bool) -> Result<(), ScimError> {
     if !strict {
         return Ok(());
     }
@@ -191,12 +200,17 @@ fn check_schemas(
     for urn in listed.iter().map(|urn| urn.as_str().unwrap_or_default()) {
         core |= schema::is_core(kind, urn);
         if !schema::is_core(kind, urn) && schema::extension(kind, urn).is_none() {
-            return Err(syntax("schemas names a schema that resources of this kind don't have."));
+            return Err(syntax(
+                "schemas names a schema that resources of this kind don't have.",
+            ));
         }
     }
     match core {
         true => Ok(()),
-        false => Err(syntax(format!("schemas must name {}.", schema::of_kind(kind).urn))),
+        false => Err(syntax(format!(
+            "schemas must name {}.",
+            schema::of_kind(kind).urn
+        ))),
     }
 }
 
@@ -253,7 +267,10 @@ fn single(
             match text.trim().to_ascii_lowercase().as_str() {
                 "true" => Ok(Some(Value::Bool(true))),
                 "false" => Ok(Some(Value::Bool(false))),
-                _ => Err(invalid(format!("{} must be true or false.", attribute.name))),
+                _ => Err(invalid(format!(
+                    "{} must be true or false.",
+                    attribute.name
+                ))),
             }
         }
         (Kind::Complex, Value::Object(members)) => {
@@ -275,7 +292,10 @@ fn single(
             };
             match fits || !strict {
                 true => Ok(without_nulls(value)),
-                false => Err(invalid(format!("{} has a value of another type.", attribute.name))),
+                false => Err(invalid(format!(
+                    "{} has a value of another type.",
+                    attribute.name
+                ))),
             }
         }
     }
@@ -320,11 +340,13 @@ pub(in crate::api::scim) fn member_ids(value: &Value) -> Result<Vec<String>, Sci
 }
 
 fn bounded(value: &Value, depth: usize, left: &mut usize) -> Result<(), ScimError> {
-    *left = left.checked_sub(1).ok_or_else(|| {
-        invalid(format!("The resource has more than {MOST} values."))
-    })?;
+    *left = left
+        .checked_sub(1)
+        .ok_or_else(|| invalid(format!("The resource has more than {MOST} values.")))?;
     if depth == 0 {
-        return Err(invalid(format!("The resource is nested deeper than {DEPTH} levels.")));
+        return Err(invalid(format!(
+            "The resource is nested deeper than {DEPTH} levels."
+        )));
     }
     match value {
         Value::Array(all) => all.iter().try_for_each(|one| bounded(one, depth - 1, left)),

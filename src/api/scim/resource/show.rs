@@ -101,6 +101,8 @@ pub(in crate::api::scim) fn called(kind: ScimKind, body: &str) -> Option<String>
         ScimKind::User => &["displayName", "userName"],
         ScimKind::Group => &["displayName"],
     };
-    let mut found = names.iter().filter_map(|name| member(&body, name)?.as_str());
+    let mut found = names
+        .iter()
+        .filter_map(|name| member(&body, name)?.as_str());
     found.find(|name| !name.is_empty()).map(str::to_owned)
 }

@@ -104,7 +104,10 @@ const fn usually(attribute: Attribute, canonical: &'static [&'static str]) -> At
 }
 
 const DISPLAY: Attribute = text("display", "A name of the value, for people.");
-const PRIMARY: Attribute = flag("primary", "Whether it is the preferred one; one of them is.");
+const PRIMARY: Attribute = flag(
+    "primary",
+    "Whether it is the preferred one; one of them is.",
+);
 
 /// `value`, `display`, `type` and `primary` of texts.
 const TEXTS: &[Attribute] = &[
@@ -122,7 +125,10 @@ pub(in crate::api::scim) static USER: Schema = Schema {
     attributes: &[
         Attribute {
             unique: true,
-            ..required(text("userName", "What they are called at sign-in; case does not count."))
+            ..required(text(
+                "userName",
+                "What they are called at sign-in; case does not count.",
+            ))
         },
         complex(
             "name",
@@ -141,7 +147,10 @@ pub(in crate::api::scim) static USER: Schema = Schema {
         reference("profileUrl", "A page about them.", &["external"]),
         text("title", "What they are called by office."),
         text("userType", "What kind of user they are."),
-        text("preferredLanguage", "The language they prefer, as in Accept-Language."),
+        text(
+            "preferredLanguage",
+            "The language they prefer, as in Accept-Language.",
+        ),
         text("locale", "The region they live in, as a BCP 47 tag."),
         text("timezone", "The time zone they live in."),
         flag("active", "Whether they may sign in."),
@@ -151,7 +160,10 @@ pub(in crate::api::scim) static USER: Schema = Schema {
             &[
                 text("value", "The address."),
                 DISPLAY,
-                usually(text("type", "What it is used for."), &["work", "home", "other"]),
+                usually(
+                    text("type", "What it is used for."),
+                    &["work", "home", "other"],
+                ),
                 PRIMARY,
             ],
         ),
@@ -175,7 +187,10 @@ pub(in crate::api::scim) static USER: Schema = Schema {
             &[
                 reference("value", "Where the picture is.", &["external"]),
                 DISPLAY,
-                usually(text("type", "What it is used for."), &["photo", "thumbnail"]),
+                usually(
+                    text("type", "What it is used for."),
+                    &["photo", "thumbnail"],
+                ),
                 PRIMARY,
             ],
         ),
@@ -183,13 +198,19 @@ pub(in crate::api::scim) static USER: Schema = Schema {
             "addresses",
             "Postal addresses.",
             &[
-                text("formatted", "The whole address, as it is written on a letter."),
+                text(
+                    "formatted",
+                    "The whole address, as it is written on a letter.",
+                ),
                 text("streetAddress", "Street and number."),
                 text("locality", "The town."),
                 text("region", "The region."),
                 text("postalCode", "The postal code."),
                 text("country", "The country, as in ISO 3166-1 alpha 2."),
-                usually(text("type", "What it is used for."), &["work", "home", "other"]),
+                usually(
+                    text("type", "What it is used for."),
+                    &["work", "home", "other"],
+                ),
                 PRIMARY,
             ],
         ),
@@ -200,7 +221,10 @@ pub(in crate::api::scim) static USER: Schema = Schema {
                 read_only(exact(text("value", "The group's id."))),
                 read_only(reference("$ref", "Where the group is.", &["Group"])),
                 read_only(text("display", "The group's name.")),
-                read_only(usually(text("type", "Whether they are in it themselves."), &["direct"])),
+                read_only(usually(
+                    text("type", "Whether they are in it themselves."),
+                    &["direct"],
+                )),
             ],
         )),
         several("entitlements", "What they are entitled to.", TEXTS),
@@ -253,15 +277,25 @@ pub(in crate::api::scim) static GROUP: Schema = Schema {
     attributes: &[
         Attribute {
             unique: true,
-            ..required(text("displayName", "The group's name; case does not count."))
+            ..required(text(
+                "displayName",
+                "The group's name; case does not count.",
+            ))
         },
         several(
             "members",
             "Who is in it.",
             &[
                 immutable(exact(text("value", "The member's id."))),
-                immutable(reference("$ref", "Where the member is.", &["User", "Group"])),
-                immutable(usually(text("type", "What the member is."), &["User", "Group"])),
+                immutable(reference(
+                    "$ref",
+                    "Where the member is.",
+                    &["User", "Group"],
+                )),
+                immutable(usually(
+                    text("type", "What the member is."),
+                    &["User", "Group"],
+                )),
                 read_only(text("display", "The member's name.")),
             ],
         ),

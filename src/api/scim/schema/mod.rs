@@ -119,9 +119,7 @@ pub(super) fn is_exact(attr: &str, sub: &str) -> bool {
     }
     let extension = attr.rsplit_once(':');
     let found = match extension {
-        Some((urn, name)) if ENTERPRISE.urn.eq_ignore_ascii_case(urn) => {
-            ENTERPRISE.attribute(name)
-        }
+        Some((urn, name)) if ENTERPRISE.urn.eq_ignore_ascii_case(urn) => ENTERPRISE.attribute(name),
         Some(_) => None,
         None => USER.attribute(attr).or_else(|| GROUP.attribute(attr)),
     };
