@@ -90,7 +90,7 @@ impl StandIn {
             let mut admin = blank(&state, &app.options().install_id, "akadmin");
             admin.name = "authentik Default Admin".into();
             admin.email = "admin@lab.example".into();
-            let _ = state.insert_user(admin);
+            state.insert_user(admin);
             let group = insert_group(&mut state, "authentik Admins");
             if let Some(group) = state.groups.get_mut(&group) {
                 group.is_superuser = true;
@@ -114,7 +114,7 @@ impl StandIn {
             user.kind = "service_account".into();
             user.path = "goauthentik.io/service-accounts".into();
             let pk = user.pk;
-            let _ = state.insert_user(user);
+            state.insert_user(user);
             pk
         };
         self.set_permissions(pk, permissions, &[]);
@@ -216,7 +216,7 @@ impl StandIn {
             set(&mut user.kind, &new.kind);
             set(&mut user.path, &new.path);
             let pk = user.pk;
-            assert!(state.insert_user(user).is_ok(), "{} is taken", new.username);
+            assert!(state.insert_user(user), "{} is taken", new.username);
             for group in &groups {
                 state.join(pk, group);
             }

@@ -23,7 +23,8 @@ pub(super) async fn list(call: Call) -> Answer {
     let is = |event: &Event, name: &str, wanted: &str| {
         at(event, name).is_some_and(|value| match value {
             Value::String(text) => text == wanted || text == wanted.replace('-', ""),
-            other => other.to_string() == wanted,
+            Value::Number(number) => number.to_string() == wanted,
+            _ => false,
         })
     };
     let actions: Vec<&str> = call

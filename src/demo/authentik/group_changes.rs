@@ -45,8 +45,9 @@ pub(super) async fn create(mut call: Call) -> Answer {
             roles: BTreeSet::new(),
             users: BTreeSet::new(),
         };
-        let taken = |_| Refusal::field("name", "This field must be unique.");
-        state.insert_group(group).map_err(taken)?;
+        if !state.insert_group(group) {
+            return Err(Refusal::field("name", "This field must be unique."));
+        }
         for user in &users {
             state.join(*user, &pk);
         }

@@ -157,15 +157,15 @@ impl State {
         group.users.remove(&pk)
     }
 
-    /// `Ok` when nobody else has the name.
-    pub(super) fn insert_user(&mut self, user: User) -> Result<(), User> {
+    /// Whether nobody else has the name; else nothing happens.
+    pub(super) fn insert_user(&mut self, user: User) -> bool {
         if self.names.contains_key(&user.username) {
-            return Err(user);
+            return false;
         }
         self.next_pk = self.next_pk.max(user.pk + 1);
         self.names.insert(user.username.clone(), user.pk);
         self.users.insert(user.pk, user);
-        Ok(())
+        true
     }
 
     pub(super) fn remove_user(&mut self, pk: i64) -> Option<User> {
@@ -181,14 +181,14 @@ impl State {
         Some(user)
     }
 
-    pub(super) fn insert_group(&mut self, group: Group) -> Result<(), Group> {
+    pub(super) fn insert_group(&mut self, group: Group) -> bool {
         if self.group_names.contains_key(&group.name) {
-            return Err(group);
+            return false;
         }
         self.group_names
             .insert(group.name.clone(), group.pk.clone());
         self.groups.insert(group.pk.clone(), group);
-        Ok(())
+        true
     }
 
     pub(super) fn remove_group(&mut self, pk: &str) -> Option<Group> {

@@ -26,8 +26,9 @@ pub(super) async fn create(mut call: Call) -> Answer {
         let mut user = blank(&state, &call.app.options().install_id, &username);
         apply(&mut user, &body);
         let pk = user.pk;
-        let taken = |_| Refusal::field("username", "This field must be unique.");
-        state.insert_user(user).map_err(taken)?;
+        if !state.insert_user(user) {
+            return Err(Refusal::field("username", "This field must be unique."));
+        }
         for group in &groups {
             state.join(pk, group);
         }
@@ -174,8 +175,9 @@ pub(super) async fn service_account(mut call: Call) -> Answer {
         user.path = "goauthentik.io/service-accounts".into();
         user.attributes = json!({ "goauthentik.io/user/token-expires": expiring });
         let (pk, user_uid) = (user.pk, user.uid.clone());
-        let taken = |_| Refusal::field("name", "This field must be unique.");
-        state.insert_user(user).map_err(taken)?;
+        if !state.insert_user(user) {
+            return Err(Refusal::field("name", "This field must be unique."));
+        }
         let token = Token {
             pk: new_uuid(),
             identifier: format!("service-account-{name}-password"),
