@@ -45,6 +45,7 @@ pub mod apps;
 pub mod bearer;
 pub mod caller;
 mod clients;
+mod events;
 mod finish;
 pub mod granted;
 mod keys;
@@ -94,6 +95,7 @@ fn resources() -> Routes {
         .merge(accounts::routes())
         .merge(sessions::routes())
         .merge(signing_keys::routes())
+        .merge(events::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
         .merge(oauth::routes())
