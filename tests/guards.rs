@@ -78,7 +78,7 @@ const GUARDS: &[Guard] = &[
     (
         "the turned away are not vouched for",
         "src/proxy/vouch.rs",
-        "!live.is_refused()",
+        "!admission.is_refused()",
         &["t10_whoever_was_turned_away_since_is_vouched_for_no_more"],
     ),
     (

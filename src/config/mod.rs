@@ -29,6 +29,7 @@ mod tests;
 pub mod units;
 
 pub use api_model::*;
+pub use audiences::LONGEST_TOKEN;
 pub use init::{Init, write_default};
 pub use model::*;
 pub use problem::{ConfigError, ConfigErrors};

@@ -13,6 +13,7 @@ mod commands;
 mod desk;
 mod events;
 mod limits;
+mod replicas;
 mod resources;
 mod schemathesis;
 mod scopes;

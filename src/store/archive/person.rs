@@ -32,7 +32,7 @@ pub struct Erased {
     pub stays_disabled: bool,
 }
 
-/// How many rows went.
+/// How many rows went; of `claims`, answers that were emptied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
     /// Of which table.
@@ -124,6 +124,18 @@ pub(in crate::store) async fn erase(
         );
         raw.run(&sql, &[(Kind::Flag, Cell::Int(0)), id.clone()])
             .await?;
+    }
+    // Answers that are kept for a day, for requests that come twice, and say something of them: the
+    // request is still known, so that it does not act again.
+    let forget = format!(
+        "UPDATE claims SET body = '{{}}', etag = NULL WHERE body LIKE {}",
+        raw.place(1, Kind::Text)
+    );
+    let theirs = text(&format!("%{user}%"));
+    let rows = raw.run(&forget, std::slice::from_ref(&theirs)).await?;
+    if rows > 0 {
+        let table = "claims";
+        removed.push(Removed { table, rows });
     }
     // Whoever remembers something of them drops it.
     raw.run(
