@@ -148,3 +148,35 @@ async fn an_idle_connection_of_a_service_does_not_hold_back_the_end() {
     );
     assert!(reader.try_get(CLIENTS).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t40_who_is_nobody_fills_no_log_and_is_counted_all_the_same() {
+    let services = Services::with(plain("rate = 10000\nburst = 10000", "")).await;
+    let nobody = services.nobody();
+    for n in 0..120 {
+        let answer = match n % 2 {
+            0 => nobody.get(CLIENTS).await,
+            _ => nobody.bearing(CLIENTS, "wrong").await,
+        };
+        assert_eq!(answer.status, 401);
+    }
+    // Who is known is not among them.
+    let token = services.token("asker", json!({}));
+    for _ in 0..20 {
+        assert_eq!(nobody.bearing(CLIENTS, &token).await.status, 200);
+    }
+    let log = services.world.bridge.output();
+    let lines = |of: &str| log.lines().filter(|line| line.contains(of)).count();
+    let refused = lines("\"api request refused\"");
+    assert!((1..=20).contains(&refused), "{refused} lines");
+    assert!(log.contains("peer_address"), "whoever it is can be found");
+    let served = log.lines().filter(|line| line.contains("\"asker\""));
+    assert_eq!(served.count(), 20);
+    let metrics = services.world.bridge.ops("/metrics").await.text();
+    let counted = metrics
+        .lines()
+        .find(|line| line.contains("api.unauthenticated"));
+    let counted = counted.and_then(|line| line.rsplit(' ').next());
+    assert_eq!(counted, Some("120"), "{metrics}");
+    services.finish().await;
+}
