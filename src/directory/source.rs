@@ -2,7 +2,7 @@
 //! Nothing here knows the store.
 
 use crate::store::{DirectoryGroup, Person};
-use crate::types::SourceId;
+use crate::types::{SourceId, Timestamp};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -110,4 +110,14 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// When the directory does not answer at all.
     async fn look(&self) -> Result<Vec<Remark>, SourceError>;
+
+    /// When the newest change to a person or group happened that the directory's own event log has,
+    /// and that a webhook should have told us of; `None` when it keeps none, or it is empty. Compared
+    /// with what was heard, it shows that webhooks no longer arrive.
+    ///
+    /// # Errors
+    /// As above.
+    async fn newest_change(&self) -> Result<Option<Timestamp>, SourceError> {
+        Ok(None)
+    }
 }

@@ -72,9 +72,9 @@ pub struct SourceState {
     pub swept_at: Option<Timestamp>,
     /// When anything was last read successfully.
     pub answered_at: Option<Timestamp>,
-    /// When the last webhook or SCIM request arrived.
+    /// When the last webhook or SCIM request arrived ([`DirectoryStore::heard`]).
     pub heard_at: Option<Timestamp>,
-    /// When the transport test last arrived.
+    /// When the transport test last arrived ([`DirectoryStore::heard`]).
     pub tested_at: Option<Timestamp>,
     /// Where an interrupted sweep goes on; the reader's own text.
     pub cursor: Option<String>,
@@ -155,6 +155,10 @@ pub trait DirectoryStore: Send + Sync {
     /// How a source is doing; the default when nothing is known.
     async fn source_state(&self, source: &SourceId) -> Result<SourceState>;
 
-    /// Writes it back.
+    /// Writes it back, but for `heard_at` and `tested_at`: whoever reads and whoever listens write at
+    /// the same time, and neither undoes the other.
     async fn put_source_state(&self, source: &SourceId, state: &SourceState) -> Result<()>;
+
+    /// Something arrived from a source, the transport test if `tested`. Never moves back.
+    async fn heard(&self, source: &SourceId, at: Timestamp, tested: bool) -> Result<()>;
 }
