@@ -1,6 +1,7 @@
 //! Floods, slow callers and the end (T40): bounded, and others are served.
 
 use super::CLIENTS;
+use crate::support::eventually;
 use crate::support::services::{API, Services, Setup};
 use crate::support::wire::exchange_raw;
 use serde_json::json;
@@ -165,13 +166,18 @@ async fn t40_who_is_nobody_fills_no_log_and_is_counted_all_the_same() {
     for _ in 0..20 {
         assert_eq!(nobody.bearing(CLIENTS, &token).await.status, 200);
     }
-    let log = services.world.bridge.output();
+    let bridge = &services.world.bridge;
+    eventually("a line of each request of who is known", async || {
+        let log = bridge.output();
+        let served = |line: &&str| line.contains("\"api request\"") && line.contains("asker");
+        (log.lines().filter(served).count() == 20).then_some(())
+    })
+    .await;
+    let log = bridge.output();
     let lines = |of: &str| log.lines().filter(|line| line.contains(of)).count();
     let refused = lines("\"api request refused\"");
     assert!((1..=20).contains(&refused), "{refused} lines");
     assert!(log.contains("peer_address"), "whoever it is can be found");
-    let served = log.lines().filter(|line| line.contains("\"asker\""));
-    assert_eq!(served.count(), 20);
     let metrics = services.world.bridge.ops("/metrics").await.text();
     let counted = metrics
         .lines()
