@@ -46,8 +46,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 8,
-        name: "0008_admission",
-        sql: include_str!("migrations/0008_admission.sql"),
+        name: "0008_plans",
+        sql: include_str!("migrations/0008_plans.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "0009_admission",
+        sql: include_str!("migrations/0009_admission.sql"),
     },
 ];
 
