@@ -51,8 +51,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 9,
-        name: "0009_admission",
-        sql: include_str!("migrations/0009_admission.sql"),
+        name: "0009_directory",
+        sql: include_str!("migrations/0009_directory.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "0010_admission",
+        sql: include_str!("migrations/0010_admission.sql"),
     },
 ];
 
