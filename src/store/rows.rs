@@ -4,17 +4,17 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState, KeptAnswer,
-    KeyKind, KeyState, MarkKind, Person, PlanState, Priority, Result, Revocation, Revoked,
-    SealCount, Sealed, SealedAt, SealedKind, Session, SourceState, StateBy, StoreError, StoredBot,
-    StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord, User, UserState, Word,
-    claims, trail,
+    Account, AccountState, Admission, DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState,
+    KeptAnswer, KeyKind, KeyState, MarkKind, Person, PlanState, Priority, Result, Revocation,
+    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, SourceState, StateBy, StoreError,
+    StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord, User,
+    UserState, Word, claims, trail,
 };
-use super::{ScimCount, ScimGroupOf, ScimKind, ScimMember, ScimResource};
 use crate::types::{
     AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, SourceId,
     Subject, Timestamp, UserId,
 };
+use super::{ScimCount, ScimGroupOf, ScimKind, ScimMember, ScimResource};
 use uuid::Uuid;
 
 /// A row, by the number of the column.
@@ -160,7 +160,8 @@ pub(super) fn account(row: &impl Columns) -> Result<Account> {
 
 pub(super) const SESSION: &str = "id, app, issuer, subject, user_id, account_id, remote, sid, \
      former_sids, sealed, app_session, app_expires_at, generation, created_at, sid_since, \
-     expires_at, last_seen, ended_at, end_reason, agent";
+     expires_at, last_seen, ended_at, end_reason, agent, \
+     refused_at, readmitted_at";
 
 pub(super) fn session(row: &impl Columns) -> Result<Session> {
     Ok(Session {
@@ -184,6 +185,15 @@ pub(super) fn session(row: &impl Columns) -> Result<Session> {
         ended_at: row.int_or_null(17)?.map(Timestamp),
         end_reason: row.text_or_null(18)?.map(|t| end_reason(&t)).transpose()?,
         agent: row.text(19)?,
+        admission: admission(row, 20)?,
+    })
+}
+
+/// What the access rule last said, from the column `at` and the next.
+pub(super) fn admission(row: &impl Columns, at: usize) -> Result<Admission> {
+    Ok(Admission {
+        refused_at: Timestamp(row.int(at)?),
+        readmitted_at: Timestamp(row.int(at + 1)?),
     })
 }
 
@@ -292,6 +302,10 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
             Revoked::All => "all",
             Revoked::Keys => "keys",
             Revoked::Bots => "bots",
+            Revoked::Admission(id) => {
+                entry.session = Some(&id.0);
+                "admission"
+            }
         };
         entry
     }
