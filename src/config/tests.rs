@@ -3,6 +3,7 @@
 
 mod directories;
 mod mail;
+mod scim;
 
 use super::findings::{Problems, Source};
 use super::load::examine;

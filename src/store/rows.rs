@@ -10,11 +10,11 @@ use super::{
     StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord, User,
     UserState, Word, claims, trail,
 };
+use super::{ScimCount, ScimGroupOf, ScimKind, ScimMember, ScimResource};
 use crate::types::{
     AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, SourceId,
     Subject, Timestamp, UserId,
 };
-use super::{ScimCount, ScimGroupOf, ScimKind, ScimMember, ScimResource};
 use uuid::Uuid;
 
 /// A row, by the number of the column.

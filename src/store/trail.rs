@@ -6,8 +6,8 @@
 //! [`By`] asks it what to write once it knows what it really changed, and fails as a whole when that
 //! can't be appended. There is nothing in between that a crash could lose.
 
-use super::{Account, EndReason, Job, Person, Session, StoreError, StoredKey, User};
 use super::ScimChange;
+use super::{Account, EndReason, Job, Person, Session, StoreError, StoredKey, User};
 use crate::types::{AppId, Timestamp, UserId};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};

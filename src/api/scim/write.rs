@@ -197,7 +197,9 @@ impl<'a> Desk<'a> {
             let draft = draft(&said, id, self.connection);
             let members = difference(&before, said.members.as_deref());
             self.members_are_known(&members.add).await?;
-            if draft.body == read.body && draft.active == read.active && members.is_empty() {
+            let same = draft.body == read.body
+                && (draft.active, &draft.subject) == (read.active, &read.subject);
+            if same && members.is_empty() {
                 // Nothing new: but the directory may not have been told yet.
                 self.tell(&read).await?;
                 return Ok(read);

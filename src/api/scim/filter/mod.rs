@@ -1,4 +1,5 @@
-//! Filters (RFC 7644 §3.4.2.2): read by `scim_v2`'s grammar within our bounds, then either compiled
+//! Filters (RFC 7644 §3.4.2.2): spelt as the parser wants it ([`spelling`]), read by `scim_v2`'s grammar
+//! within our bounds, then either compiled
 //! to a condition for the store ([`compile`]) or judged in memory ([`judge`]).
 //!
 //! What the RFC leaves open is decided once, and both follow it:
@@ -12,9 +13,11 @@
 
 pub mod compile;
 pub mod judge;
+mod spelling;
 
 use super::error::{ScimError, ScimType};
 use scim_v2::filter::{AttrExp, Filter, PatchPath, ValFilter};
+use spelling::{gathered, spaced};
 
 /// Longest filter and path, in bytes.
 pub const LONGEST: usize = 8192;
@@ -30,7 +33,7 @@ pub fn parse(text: &str) -> Result<Filter, ScimError> {
         let detail = format!("The filter has more than {LONGEST} bytes.");
         return Err(ScimError::bad(ScimType::InvalidFilter, detail));
     }
-    let filter: Filter = spaced(text).parse().map_err(|_| {
+    let filter: Filter = gathered(&spaced(text)).parse().map_err(|_| {
         let detail = "The filter can't be read (RFC 7644 §3.4.2.2), or is nested too deeply.";
         ScimError::bad(ScimType::InvalidFilter, detail)
     })?;
@@ -64,41 +67,6 @@ pub fn parse_path(text: &str) -> Result<PatchPath, ScimError> {
         true => Err(wrong(format!("A path has more than {MOST} comparisons."))),
         false => Ok(path),
     }
-}
-
-/// The grammar wants no blank between `not` and its bracket, the parser one: outside of texts it is
-/// put there.
-fn spaced(text: &str) -> String {
-    let mut spaced = String::with_capacity(text.len() + 8);
-    let (mut quoted, mut escaped) = (false, false);
-    for c in text.chars() {
-        if !quoted && c == '(' && ends_in_not(&spaced) {
-            spaced.push(' ');
-        }
-        spaced.push(c);
-        match c {
-            '"' if !escaped => quoted = !quoted,
-            '\\' if quoted && !escaped => {
-                escaped = true;
-                continue;
-            }
-            _ => {}
-        }
-        escaped = false;
-    }
-    spaced
-}
-
-fn ends_in_not(text: &str) -> bool {
-    let Some((before, word)) = text
-        .len()
-        .checked_sub(3)
-        .and_then(|at| text.split_at_checked(at))
-    else {
-        return false;
-    };
-    let part_of_a_name = |c: char| c.is_alphanumeric() || "-_.:$".contains(c);
-    word.eq_ignore_ascii_case("not") && !before.ends_with(part_of_a_name)
 }
 
 fn terms(filter: &Filter) -> usize {
