@@ -69,14 +69,27 @@ impl Hearing for Heard {
         let Some(directory) = &connection.reread else {
             return Ok(());
         };
+        let store = &self.0.store;
         let to_read = match (changed.kind, &changed.external_id) {
             (ScimKind::Group, Some(id)) => ToRead::Group { id: id.clone() },
+            (ScimKind::User, Some(id)) => {
+                // What Authentik sends as externalId is one of the ids by which its reader knows them.
+                let mut known = store
+                    .person_by_alias(directory, &format!("uid:{id}"))
+                    .await?;
+                if known.is_none() {
+                    known = store
+                        .person_by_alias(directory, &format!("uuid:{id}"))
+                        .await?;
+                }
+                known.map_or(ToRead::Recent, |known| ToRead::Person { id: known.id })
+            }
             _ => ToRead::Recent,
         };
         let now = self.0.clock.now();
         let why = format!("{} said something by SCIM", connection.id);
         let wish = wish::read(directory, &to_read, Priority::Deny, now + REREAD, &why);
-        self.0.store.enqueue(&[wish], now).await?;
+        store.enqueue(&[wish], now).await?;
         Ok(())
     }
 }
