@@ -472,7 +472,7 @@ pub(super) fn scim_resource(row: &impl Columns) -> Result<ScimResource> {
     })
 }
 
-/// A row of a group, a member, the member's kind and body.
+/// A row of a group, a member, the member's kind.
 pub(super) fn scim_member(row: &impl Columns) -> Result<ScimMember> {
     Ok(ScimMember {
         group: row.text(0)?,
@@ -481,7 +481,6 @@ pub(super) fn scim_member(row: &impl Columns) -> Result<ScimMember> {
             .text_or_null(2)?
             .map(|t| word("SCIM kind", &t, ScimKind::from_word))
             .transpose()?,
-        body: row.text_or_null(3)?,
     })
 }
 

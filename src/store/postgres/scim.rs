@@ -86,7 +86,7 @@ impl ScimStore for PostgresStore {
         connection: &SourceId,
         groups: &[String],
     ) -> Result<Vec<ScimMember>> {
-        let sql = "SELECT m.group_id, m.member, r.kind, r.body FROM scim_members m
+        let sql = "SELECT m.group_id, m.member, r.kind FROM scim_members m
              LEFT JOIN scim_resources r ON r.id = m.member AND r.connection = m.connection
                  AND r.deleted_at IS NULL
              WHERE m.connection = $1 AND m.group_id = ANY ($2)

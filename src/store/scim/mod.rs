@@ -145,10 +145,8 @@ pub struct ScimMember {
     pub group: String,
     /// The member's id, of a user, a group, or of nothing that is known.
     pub member: String,
-    /// What the other end is, when it is known.
+    /// What the member is, when it is known.
     pub kind: Option<ScimKind>,
-    /// The other end's `body`, to be called by, when it is known and was asked for.
-    pub body: Option<String>,
 }
 
 /// A group that a member is in.

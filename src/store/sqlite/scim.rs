@@ -71,7 +71,7 @@ impl ScimStore for SqliteStore {
     ) -> Result<Vec<ScimMember>> {
         let (connection, groups) = (connection.clone(), rows::json(groups));
         self.read(move |db| {
-            let sql = "SELECT m.group_id, m.member, r.kind, r.body FROM scim_members m
+            let sql = "SELECT m.group_id, m.member, r.kind FROM scim_members m
                  LEFT JOIN scim_resources r ON r.id = m.member AND r.connection = m.connection
                      AND r.deleted_at IS NULL
                  WHERE m.connection = ?1 AND m.group_id IN (SELECT value FROM json_each(?2))

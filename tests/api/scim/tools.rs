@@ -62,6 +62,7 @@ async fn run(mut command: Command) -> (Output, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scim2_tester_finds_nothing_wrong() {
     let bed = Bed::start().await;
+    bed.user("watched").await;
     let files = tempfile::tempdir().unwrap();
     let script = files.path().join("check.py");
     std::fs::write(&script, SCIM2_TESTER).unwrap();
@@ -105,6 +106,7 @@ print(json.dumps({"right": len(results) - len(said), "other": said}))
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scim_sanity_finds_nothing_wrong() {
     let bed = Bed::start().await;
+    bed.user("watched").await;
     let files = tempfile::tempdir().unwrap();
     let mut command = python(files.path());
     command

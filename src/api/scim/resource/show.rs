@@ -67,9 +67,6 @@ pub(in crate::api::scim) fn members(base: &str, members: &[ScimMember]) -> Value
         if let (Some(kind), Some(all)) = (edge.kind, shown.as_object_mut()) {
             all.insert("$ref".to_owned(), location(base, kind, &edge.member).into());
             all.insert("type".to_owned(), schema::of_kind(kind).name.into());
-            if let Some(name) = edge.body.as_deref().and_then(|body| called(kind, body)) {
-                all.insert("display".to_owned(), name.into());
-            }
         }
         shown
     });

@@ -296,8 +296,7 @@ pub(in crate::api::scim) static GROUP: Schema = Schema {
                     text("type", "What the member is."),
                     &["User", "Group"],
                 )),
-                read_only(text("display", "The member's name.")),
-            ],
+                ],
         ),
     ],
 };
