@@ -296,7 +296,7 @@ pub(in crate::api::scim) static GROUP: Schema = Schema {
                     text("type", "What the member is."),
                     &["User", "Group"],
                 )),
-                ],
+            ],
         ),
     ],
 };
