@@ -372,9 +372,12 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
             // The new rules first: whoever is cut comes back at once and must meet them.
             let sites = Arc::new(sites);
             let formers = bridge.sites.swap(sites.clone());
+            let rules = bridge.directory.swap(Arc::new(config.directory));
+            let weighed_otherwise = *rules != config.directory;
             for former in formers.iter() {
                 let now = sites.by_host(&former.config.host);
-                if now.is_none_or(|s| s.config.access != former.config.access) {
+                let changed = now.is_none_or(|s| s.config.access != former.config.access);
+                if changed || weighed_otherwise {
                     bridge
                         .sessions
                         .judge_anew(&former.config.id, &bridge.tunnels);

@@ -10,6 +10,7 @@ use crate::cli::out::count;
 use crate::config::{AppConfig, Config, IssuerConfig, JwksSource};
 use crate::error::{Code, Refusal};
 use crate::jwks::{KeySet, KeySource};
+use crate::directory::Standings;
 use crate::proxy::access::{self, Denied};
 use crate::proxy::assertion::{ALGORITHMS, Assertion, RawAssertion, Verified, Verifier};
 use crate::runtime;
@@ -99,7 +100,15 @@ pub(super) async fn judge(
     person(report, &verified);
     stored(report, config, &verified).await;
     let groups = verified.groups().len();
-    match access::decide(&app.access, &Denied::default(), verified) {
+    // By the rule and the assertion alone: what directories say is in `users explain`.
+    let (denied, standings) = (Denied::default(), Standings::default());
+    let facts = access::Facts {
+        denied: &denied,
+        standings: &standings,
+        rules: config.directory,
+        now: clock.now(),
+    };
+    match access::decide(&app.access, &facts, verified) {
         Ok(_) => report.ok("access", format!("{} admits this person", app.id)),
         Err(refusal) => report.error(
             "access",
