@@ -66,7 +66,9 @@ fn gate(table: &Table<'_>, key: &'static str, value: &DeValue<'_>) -> Option<Gat
         DeValue::String(name) => (name.as_ref(), None),
         DeValue::Table(entries) => {
             let text = |of: &str| entries.get(of).map(|value| value.get_ref().as_str());
-            let known = entries.keys().all(|k| matches!(k.get_ref().as_ref(), "name" | "id"));
+            let known = entries
+                .keys()
+                .all(|k| matches!(k.get_ref().as_ref(), "name" | "id"));
             match (text("name"), text("id")) {
                 (Some(Some(name)), Some(Some(id))) if known => (name, Some(id)),
                 _ => {

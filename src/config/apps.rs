@@ -5,8 +5,8 @@ use super::reader::{Table, shown};
 use super::sections::{hours, is_loopback, seconds};
 use super::units::format_duration;
 use super::{
-    AppConfig, AppKind, ExternalRevoke, LinkPolicy, MachineRoute, MattermostConfig,
-    SessionConfig, SignOut,
+    AppConfig, AppKind, ExternalRevoke, LinkPolicy, MachineRoute, MattermostConfig, SessionConfig,
+    SignOut,
 };
 use crate::types::{AppId, HostName, IssuerId};
 use http::Method;

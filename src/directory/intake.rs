@@ -409,7 +409,10 @@ impl Case<'_> {
 
     fn apps(&self) -> impl Iterator<Item = &AppTerms> {
         let issuer = &self.said.issuer;
-        self.terms.apps.iter().filter(move |app| app.issuer == *issuer)
+        self.terms
+            .apps
+            .iter()
+            .filter(move |app| app.issuer == *issuer)
     }
 
     /// State and sessions: first what is taken, then what is given back.

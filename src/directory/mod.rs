@@ -22,6 +22,8 @@ pub mod intake;
 pub mod source;
 pub mod standing;
 pub mod standings;
+#[cfg(test)]
+mod tests;
 pub mod wanted;
 
 pub use gate::{Says, View};

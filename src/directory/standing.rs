@@ -144,7 +144,11 @@ impl Standing {
     /// Whether this source says that they are there and may sign in.
     #[must_use]
     pub fn is_present_at(&self, source: &SourceId, index: &Index) -> bool {
-        let of = |said: &Said| index.known_source(said.source).is_some_and(|s| s.id == *source);
+        let of = |said: &Said| {
+            index
+                .known_source(said.source)
+                .is_some_and(|s| s.id == *source)
+        };
         self.said.iter().any(of)
     }
 
@@ -194,6 +198,15 @@ pub struct ShownGroup {
     pub name: String,
     /// Whether the source says that it exists no more.
     pub gone: bool,
+}
+
+#[cfg(test)]
+impl Standing {
+    /// Bytes beside the struct itself.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let said = self.said.iter().map(|said| size_of_val(&*said.groups));
+        size_of_val(&*self.said) + said.sum::<usize>()
+    }
 }
 
 impl Said {

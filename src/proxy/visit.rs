@@ -504,8 +504,7 @@ impl Trip<'_> {
                 // Whoever was revoked while the app answered is not carried, nor who came in by a
                 // rule or a key that has gone meanwhile: the cut of a reload came too early for it.
                 let admitted = intended.bound().admitted();
-                if live.ended().is_some()
-                    || !bridge.still_admits(self.site, kid.as_str(), admitted)
+                if live.ended().is_some() || !bridge.still_admits(self.site, kid.as_str(), admitted)
                 {
                     return Err(Code::SessionRequired.into());
                 }
