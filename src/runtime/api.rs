@@ -8,6 +8,7 @@ use crate::api::scim::Connections;
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
+use crate::directory::Intake;
 use crate::identity;
 use crate::jwks::KeySource;
 use crate::proxy::Bridge;
@@ -51,6 +52,7 @@ impl ApiServer {
         config: &Config,
         listener: &ApiListener,
         bridge: &Arc<Bridge>,
+        intake: &Arc<Intake>,
         certificates: &Certificates,
     ) -> Result<Self, StartError> {
         let api = Arc::new(Api {
@@ -70,7 +72,7 @@ impl ApiServer {
             terms: ArcSwap::from_pointee(terms_of(config)),
             apps: Arc::new(Served(bridge.clone())),
             scim: ArcSwap::from_pointee(Connections::new(&config.scim)),
-            hearing: Arc::new(Heard(bridge.clone())),
+            hearing: Arc::new(Heard::new(bridge.clone(), intake.clone())),
             scim_behind: Arc::default(),
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.

@@ -4,11 +4,10 @@
 use crate::api::scim::{Hearing, tell};
 use crate::api::{Api, scim::Connections};
 use crate::config::ScimConfig;
+use crate::directory::Intake;
 use crate::jobs::wish::{self, ToRead};
 use crate::proxy::Bridge;
-use crate::store::{
-    By, DirectoryGroup, Person, Priority, ScimKind, ScimResource, StoreError, UserState,
-};
+use crate::store::{By, DirectoryGroup, Person, Priority, ScimKind, ScimResource, StoreError};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,44 +19,44 @@ const LOOK: Duration = Duration::from_secs(20);
 const REREAD: Duration = Duration::from_secs(2);
 
 /// Hears what SCIM says.
-pub(super) struct Heard(pub(super) Arc<Bridge>);
+pub(super) struct Heard {
+    bridge: Arc<Bridge>,
+    intake: Arc<Intake>,
+}
+
+impl Heard {
+    pub(super) fn new(bridge: Arc<Bridge>, intake: Arc<Intake>) -> Self {
+        Self { bridge, intake }
+    }
+}
 
 #[async_trait]
 impl Hearing for Heard {
-    async fn person(&self, person: &Person, _: bool, by: &By) -> Result<(), StoreError> {
-        let (store, now) = (&self.0.store, self.0.clock.now());
-        store.put_person(person, now, by).await?;
-        let Some(subject) = &person.subject else {
+    async fn person(&self, person: &Person, held: bool, by: &By) -> Result<(), StoreError> {
+        let why = format!("{} said so by SCIM", person.source);
+        match held {
+            true => self.intake.take_in_held(person.clone(), &why).await?,
+            false => self.intake.take_in(person.clone(), &why).await?,
+        };
+        let Some(subject) = person.subject.as_ref().filter(|_| !person.denies()) else {
             return Ok(());
         };
-        if !person.denies() {
-            // Deleted there and put there again, under another id: the former word is over.
-            let whom = [(person.issuer.clone(), subject.clone())];
-            for said in store.said_of(&whom).await? {
-                let former = said.words.iter().map(|word| &word.person);
-                let former = former.filter(|f| f.source == person.source && f.id != person.id);
-                for gone in former.filter(|former| former.gone_at.is_some()) {
-                    store.forget_person(&gone.source, &gone.id, now, by).await?;
-                }
+        // Deleted there and put there again, under another id: the former word is over.
+        let whom = [(person.issuer.clone(), subject.clone())];
+        for said in self.bridge.store.said_of(&whom).await? {
+            let former = said.words.iter().map(|word| &word.person);
+            let former = former.filter(|f| f.source == person.source && f.id != person.id);
+            for gone in former.filter(|former| former.gone_at.is_some()) {
+                let (source, id) = (&gone.source, &gone.id);
+                self.intake.forget(source, id, by, &why).await?;
             }
         }
-        let Some(user) = store.user_by_subject(&person.issuer, subject).await? else {
-            return Ok(());
-        };
-        let ours = format!("scim/{}", person.source);
-        let state = match (person.denies(), user.state) {
-            (true, UserState::Active) => UserState::Disabled,
-            // Whoever else disabled them lets them in again.
-            (false, UserState::Disabled) if user.state_reason == ours => UserState::Active,
-            _ => return Ok(()),
-        };
-        store.set_user_state(user.id, state, &ours, now, by).await?;
         Ok(())
     }
 
     async fn group(&self, group: &DirectoryGroup, _: &By) -> Result<(), StoreError> {
-        let now = self.0.clock.now();
-        self.0.store.put_group(group, now).await?;
+        let why = format!("{} said so by SCIM", group.source);
+        self.intake.take_in_group(group, &why).await?;
         Ok(())
     }
 
@@ -69,7 +68,7 @@ impl Hearing for Heard {
         let Some(directory) = &connection.reread else {
             return Ok(());
         };
-        let store = &self.0.store;
+        let store = &self.bridge.store;
         let to_read = match (changed.kind, &changed.external_id) {
             (ScimKind::Group, Some(id)) => ToRead::Group { id: id.clone() },
             (ScimKind::User, Some(id)) => {
@@ -86,7 +85,7 @@ impl Hearing for Heard {
             }
             _ => ToRead::Recent,
         };
-        let now = self.0.clock.now();
+        let now = self.bridge.clock.now();
         let why = format!("{} said something by SCIM", connection.id);
         let wish = wish::read(directory, &to_read, Priority::Deny, now + REREAD, &why);
         store.enqueue(&[wish], now).await?;

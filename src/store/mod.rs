@@ -55,10 +55,10 @@ pub use model::*;
 pub use plans::{PlanFilter, PlanState, PlanStore, StoredPlan};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use scim::{
-    SCIM_EXTERNAL_ID, SCIM_NAME, ScimChange, ScimCompare, ScimCondition, ScimCount, ScimDraft,
-    ScimElement, ScimFound, ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimOrder, ScimPlace,
-    ScimResource, ScimScalar, ScimSearch, ScimSort, ScimStore, ScimTime, ScimValue, ScimWhat,
-    ordered,
+    SCIM_EXTERNAL_ID, SCIM_NAME, ScimAt, ScimChange, ScimCompare, ScimCondition, ScimCount,
+    ScimDraft, ScimElement, ScimFound, ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimOrder,
+    ScimPlace, ScimResource, ScimScalar, ScimSearch, ScimSort, ScimStore, ScimTime, ScimValue,
+    ScimWhat, ordered,
 };
 pub use sealed::*;
 pub use sqlite::SqliteStore;

@@ -4,8 +4,8 @@ use crate::bed::{Bed, T0, at, by};
 use auth_manager::api::scim::resource::{Said, draft};
 use auth_manager::config::{ScimBrake, ScimConfig, ScimPatchAnswer, ScimSubject};
 use auth_manager::store::{
-    SCIM_EXTERNAL_ID, SCIM_NAME, ScimDraft, ScimKind, ScimMembers, ScimResource, ScimSearch, Store,
-    StoreError,
+    SCIM_EXTERNAL_ID, SCIM_NAME, ScimAt, ScimDraft, ScimKind, ScimMembers, ScimResource,
+    ScimSearch, Store, StoreError,
 };
 use auth_manager::types::{IssuerId, SourceId};
 use serde_json::{Value, json};
@@ -50,9 +50,12 @@ pub(crate) async fn make(
     let id = Uuid::now_v7().to_string();
     let draft = prepared(kind, &id, body);
     let connection = SourceId::new(connection).unwrap();
-    store
-        .scim_create(&connection, kind, &id, &draft, members, T0, &by())
-        .await
+    let at = ScimAt {
+        connection: &connection,
+        kind,
+        id: &id,
+    };
+    store.scim_create(at, &draft, members, T0, &by()).await
 }
 
 async fn user(store: &Arc<dyn Store>, name: &str) -> ScimResource {

@@ -13,7 +13,7 @@ use super::tell;
 use crate::api::state::Api;
 use crate::config::ScimConfig;
 use crate::error::Code;
-use crate::store::{By, ScimKind, ScimMembers, ScimResource, StoreError};
+use crate::store::{By, ScimAt, ScimKind, ScimMembers, ScimResource, StoreError};
 use serde_json::Value;
 use std::collections::HashSet;
 use uuid::Uuid;
@@ -100,11 +100,14 @@ impl<'a> Desk<'a> {
         self.members_are_known(&members).await?;
         let draft = draft(&said, &id, self.connection);
         let now = self.api.clock.now();
-        let connection = &self.connection.id;
-        let made = self
-            .api
-            .store
-            .scim_create(connection, kind, &id, &draft, &members, now, &self.by)
+        let at = ScimAt {
+            connection: &self.connection.id,
+            kind,
+            id: &id,
+        };
+        let store = &self.api.store;
+        let made = store
+            .scim_create(at, &draft, &members, now, &self.by)
             .await?;
         self.tell(&made).await?;
         Ok(made)

@@ -9,9 +9,7 @@ use async_trait::async_trait;
 impl ScimStore for KeyStore {
     async fn scim_create(
         &self,
-        _: &SourceId,
-        _: ScimKind,
-        _: &str,
+        _: ScimAt<'_>,
         _: &ScimDraft,
         _: &[String],
         _: Timestamp,

@@ -10,9 +10,9 @@ use crate::store::rows::{self, Columns as _};
 use crate::store::rules::plain;
 use crate::store::scim::sql::{Asked, Bound, Dialect, RESOURCE, count, head, page};
 use crate::store::{
-    By, Change, Result, SCIM_EXTERNAL_ID, SCIM_NAME, ScimChange, ScimCount, ScimDraft, ScimFound,
-    ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimResource, ScimScalar, ScimSearch,
-    ScimStore, ScimWhat, StoreError,
+    By, Change, Result, SCIM_EXTERNAL_ID, SCIM_NAME, ScimAt, ScimChange, ScimCount, ScimDraft,
+    ScimFound, ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimResource, ScimScalar,
+    ScimSearch, ScimStore, ScimWhat, StoreError,
 };
 use crate::types::{SourceId, Timestamp};
 use async_trait::async_trait;
@@ -24,9 +24,7 @@ use tokio_postgres::{IsolationLevel, Row};
 impl ScimStore for PostgresStore {
     async fn scim_create(
         &self,
-        connection: &SourceId,
-        kind: ScimKind,
-        id: &str,
+        at: ScimAt<'_>,
         draft: &ScimDraft,
         members: &[String],
         now: Timestamp,
@@ -35,7 +33,15 @@ impl ScimStore for PostgresStore {
         bounded(async {
             let mut client = self.client().await?;
             let tx = client.transaction().await?;
-            let made = create(&tx, (connection, kind, id), draft, members, now, by).await?;
+            let made = create(
+                &tx,
+                (at.connection, at.kind, at.id),
+                draft,
+                members,
+                now,
+                by,
+            )
+            .await?;
             tx.commit().await?;
             Ok(made)
         })

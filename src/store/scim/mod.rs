@@ -75,6 +75,17 @@ impl ScimResource {
     }
 }
 
+/// Where a resource is, or is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScimAt<'a> {
+    /// Whose.
+    pub connection: &'a SourceId,
+    /// What.
+    pub kind: ScimKind,
+    /// Its id.
+    pub id: &'a str,
+}
+
 /// A resource as it is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScimDraft {
@@ -264,13 +275,11 @@ pub const SCIM_EXTERNAL_ID: &str = "the SCIM externalId";
 /// What SCIM connections have put here.
 #[async_trait]
 pub trait ScimStore: Send + Sync {
-    /// Makes a resource with this id. `StoreError::Taken` of [`SCIM_NAME`] or [`SCIM_EXTERNAL_ID`]
+    /// Makes a resource. `StoreError::Taken` of [`SCIM_NAME`] or [`SCIM_EXTERNAL_ID`]
     /// when another of the connection and kind has it: of many at once one is made.
     async fn scim_create(
         &self,
-        connection: &SourceId,
-        kind: ScimKind,
-        id: &str,
+        at: ScimAt<'_>,
         draft: &ScimDraft,
         members: &[String],
         now: Timestamp,

@@ -7,9 +7,9 @@ use crate::store::rows::{self, Columns as _};
 use crate::store::rules::plain;
 use crate::store::scim::sql::{Asked, Bound, Dialect, RESOURCE, count, head, page};
 use crate::store::{
-    By, Change, Result, SCIM_EXTERNAL_ID, SCIM_NAME, ScimChange, ScimCount, ScimDraft, ScimFound,
-    ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimResource, ScimScalar, ScimSearch,
-    ScimStore, ScimWhat, StoreError,
+    By, Change, Result, SCIM_EXTERNAL_ID, SCIM_NAME, ScimAt, ScimChange, ScimCount, ScimDraft,
+    ScimFound, ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimResource, ScimScalar,
+    ScimSearch, ScimStore, ScimWhat, StoreError,
 };
 use crate::types::{SourceId, Timestamp};
 use async_trait::async_trait;
@@ -20,15 +20,14 @@ use rusqlite::{Connection, params, params_from_iter};
 impl ScimStore for SqliteStore {
     async fn scim_create(
         &self,
-        connection: &SourceId,
-        kind: ScimKind,
-        id: &str,
+        at: ScimAt<'_>,
         draft: &ScimDraft,
         members: &[String],
         now: Timestamp,
         by: &By,
     ) -> Result<ScimResource> {
-        let (connection, id, draft) = (connection.clone(), id.to_owned(), draft.clone());
+        let (connection, kind) = (at.connection.clone(), at.kind);
+        let (id, draft) = (at.id.to_owned(), draft.clone());
         let (members, by) = (members.to_vec(), by.clone());
         self.write(move |db| create(db, (&connection, kind, &id), &draft, &members, now, &by))
             .await
