@@ -703,7 +703,10 @@ const GUARDS: &[Guard] = &[
         "the SCIM brake",
         "src/config/scim_model.rs",
         "gone > self.number",
-        &["a_brake_holds_beyond_both_number_and_share"],
+        &[
+            "a_brake_holds_beyond_both_number_and_share",
+            "t31_when_too_many_go_they_are_out_but_their_accounts_wait",
+        ],
     ),
     (
         "an erased person's tokens are not lost",

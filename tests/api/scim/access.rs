@@ -112,3 +112,47 @@ async fn t31_the_token_of_one_connection_finds_nothing_of_another() {
     assert!(nobody.header("www-authenticate").starts_with("Bearer"));
     bed.finish().await;
 }
+
+/// How many wishes for this person's accounts are on record, in the bridge's own store.
+fn wishes(bed: &Bed, sub: &str) -> i64 {
+    let file = bed.services.world.bridge.folder().join("store.db");
+    let db = rusqlite::Connection::open(file).unwrap();
+    let sql = "SELECT count(*) FROM jobs WHERE kind = 'converge'
+         AND user_id = (SELECT id FROM users WHERE subject = ?1)";
+    db.query_row(sql, [sub], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t31_when_too_many_go_they_are_out_but_their_accounts_wait() {
+    let brake = "brake_number = 2\nbrake_share = 10";
+    let bed = Bed::with(desk::settings(), brake).await;
+    let world = &bed.services.world;
+    let mut first = world.signed_in(bob()).await;
+    let mut last = world.signed_in(alice()).await;
+    let make = |name: &'static str, sub: String| {
+        let bed = &bed;
+        async move {
+            let body = json!({ "schemas": [USER], "userName": name, "externalId": sub });
+            id(&bed.must(201, "POST", "/Users", body).await)
+        }
+    };
+    let users = [
+        make("bob", bob().sub).await,
+        make("x", "x".into()).await,
+        make("alice", alice().sub).await,
+    ];
+    let off = || patch(json!([{ "op": "replace", "path": "active", "value": false }]));
+    for user in &users {
+        bed.must(200, "PATCH", &format!("/Users/{user}"), off())
+            .await;
+    }
+    // Each is named, so each is out.
+    assert_ne!(first.get("/api/v4/users/me").await.status, 200);
+    assert_ne!(last.get("/api/v4/users/me").await.status, 200);
+    // Within the brake the account follows; beyond it, it waits for an operator.
+    assert!(wishes(&bed, &bob().sub) > 0);
+    assert_eq!(wishes(&bed, &alice().sub), 0);
+    let output = world.bridge.output();
+    assert!(output.contains("too many people went at once"), "an alarm");
+    bed.finish().await;
+}
