@@ -115,7 +115,7 @@ async fn t31_the_token_of_one_connection_finds_nothing_of_another() {
 
 /// How many wishes for this person's accounts are on record, in the bridge's own store.
 fn wishes(bed: &Bed, sub: &str) -> i64 {
-    let file = bed.services.world.bridge.folder().join("store.db");
+    let file = bed.services.world.bridge.folder().join("auth-manager.db");
     let db = rusqlite::Connection::open(file).unwrap();
     let sql = "SELECT count(*) FROM jobs WHERE kind = 'converge'
          AND user_id = (SELECT id FROM users WHERE subject = ?1)";
