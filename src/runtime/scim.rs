@@ -46,8 +46,9 @@ impl Hearing for Heard {
         for said in self.bridge.store.said_of(&whom).await? {
             let former = said.words.iter().map(|word| &word.person);
             let former = former.filter(|f| f.source == person.source && f.id != person.id);
-            for gone in former.filter(|former| former.gone_at.is_some()) {
-                let (source, id) = (&gone.source, &gone.id);
+            // An external id is one resource's: whatever else bears it is deleted.
+            for over in former.filter(|former| former.denies()) {
+                let (source, id) = (&over.source, &over.id);
                 self.intake.forget(source, id, by, &why).await?;
             }
         }

@@ -507,7 +507,7 @@ pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
     pieces.retain(|piece| {
         match piece {
             Piece::Table { name, .. } => {
-                let later = ["audit_", "bots", "jobs", "plans", "directory_"];
+                let later = ["audit_", "bots", "jobs", "plans", "directory_", "scim_"];
                 newer = later.iter().any(|begins| name.starts_with(begins));
             }
             Piece::End => newer = false,
