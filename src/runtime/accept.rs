@@ -53,8 +53,14 @@ pub(super) trait Door: Send + Sync + 'static {
         + Send
         + 'static;
 
-    /// The service for a connection of this peer; `turn` must be told of heads and answers.
-    fn service(&self, peer: Option<Arc<Peer>>, turn: Turn) -> Self::Service;
+    /// The service for a connection of this peer; `turn` must be told of heads and answers, and
+    /// `over` is cancelled when the trust that let it in is.
+    fn service(
+        &self,
+        peer: Option<Arc<Peer>>,
+        turn: Turn,
+        over: &CancellationToken,
+    ) -> Self::Service;
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -186,7 +192,7 @@ impl<D: Door> Server<D> {
             }
             answer
         };
-        let service = MapResponse::new(self.door.service(peer, turn.clone()), say_so);
+        let service = MapResponse::new(self.door.service(peer, turn.clone(), &over), say_so);
         let service = TowerToHyperService::new(service);
         let ended = if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());

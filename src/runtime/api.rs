@@ -3,7 +3,7 @@
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::wire::{StartError, believing, terms_of};
-use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
+use crate::api::{self, Api, BearerIssuer, Bearers, Clients, Trust};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
 use crate::identity;
@@ -108,8 +108,9 @@ impl ApiServer {
     /// Takes the clients, audiences and terms of a new configuration. The listener itself changes
     /// with a restart.
     pub(super) fn reload(&self, config: &Config) {
-        let clients = Clients::new(&config.clients, &self.api.listener);
-        self.api.clients.store(Arc::new(clients));
+        let clients = Arc::new(Clients::new(&config.clients, &self.api.listener));
+        let formers = self.api.clients.swap(clients.clone());
+        formers.give_way(&clients);
         let audiences = Arc::new(config.audiences.clone());
         self.api.audiences.store(audiences);
         self.api.terms.store(Arc::new(terms_of(config)));
@@ -193,10 +194,11 @@ impl Door for Router {
     type Body = Body;
     type Service = Connection;
 
-    fn service(&self, peer: Option<Arc<Peer>>, turn: Turn) -> Connection {
+    fn service(&self, peer: Option<Arc<Peer>>, turn: Turn, over: &CancellationToken) -> Connection {
         Connection {
             router: self.clone(),
             peer,
+            trust: Trust(over.clone()),
             turn,
         }
     }
@@ -207,6 +209,7 @@ impl Door for Router {
 pub(super) struct Connection {
     router: Router,
     peer: Option<Arc<Peer>>,
+    trust: Trust,
     turn: Turn,
 }
 
@@ -227,6 +230,7 @@ impl Service<Request<Incoming>> for Connection {
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(peer.clone());
         }
+        request.extensions_mut().insert(self.trust.clone());
         let answer = self.router.call(request);
         Box::pin(async move {
             let answer = answer.await?;
