@@ -6,7 +6,7 @@ use super::event::{Actor, Event, Kind};
 use crate::store::{
     Account, AccountState, By, Change, Draft, KeyState, Scribe, Session, StoredKey, UserState,
 };
-use crate::types::Timestamp;
+use crate::types::{ClientId, Timestamp};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ pub struct Witness {
     client: Option<IpAddr>,
     email: Option<String>,
     reason: Option<String>,
+    introducer: Option<ClientId>,
     made: bool,
 }
 
@@ -33,6 +34,7 @@ impl Witness {
             client: None,
             email: None,
             reason: None,
+            introducer: None,
             made: false,
         }
     }
@@ -65,6 +67,13 @@ impl Witness {
         self
     }
 
+    /// A service introduced whoever does it, and so had it done.
+    #[must_use]
+    pub fn introduced_by(mut self, client: Option<&ClientId>) -> Self {
+        self.introducer = client.cloned();
+        self
+    }
+
     /// The account that is about to be linked was made by us, not found.
     #[must_use]
     pub fn made_account(mut self, made: bool) -> Self {
@@ -81,11 +90,15 @@ impl Witness {
     /// An event of this one's, for [`super::Audit::record`].
     #[must_use]
     pub fn event(&self, kind: Kind) -> Event {
-        Event::new(kind, self.at, self.actor.clone(), self.settings.clone())
+        let event = Event::new(kind, self.at, self.actor.clone(), self.settings.clone())
             .request(self.request.as_deref())
             .client(self.client)
             .email(self.email.as_deref().unwrap_or_default())
-            .reason(self.reason.as_deref().unwrap_or_default())
+            .reason(self.reason.as_deref().unwrap_or_default());
+        match &self.introducer {
+            Some(client) => event.detail("introduced_by", client.as_str()),
+            None => event,
+        }
     }
 
     fn of_session(&self, kind: Kind, session: &Session) -> Event {
