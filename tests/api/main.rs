@@ -12,6 +12,7 @@ mod certificates;
 mod commands;
 mod desk;
 mod limits;
+mod replicas;
 mod resources;
 mod schemathesis;
 mod scopes;

@@ -1,7 +1,7 @@
 //! Services that call the api listener: authorities, certificates, revocation lists, tokens, and a
 //! client that is not ours.
 
-use super::bridge::{BINARY, Settings, listening};
+use super::bridge::{BINARY, Bridge, Settings, listening};
 use super::world::World;
 use auth_manager::demo::door::Minter;
 use auth_manager::demo::mattermost::Options;
@@ -156,6 +156,7 @@ pub struct Services {
     /// The bearer of the client `hook`.
     pub secret: String,
     tls: bool,
+    settings: Settings,
     files: tempfile::TempDir,
 }
 
@@ -240,7 +241,7 @@ impl Services {
             limits: setup.limits,
             ..setup.settings
         };
-        let mut world = World::with(settings, Options::default()).await;
+        let mut world = World::with(settings.clone(), Options::default()).await;
         let api = world
             .bridge
             .line("the api's address", |line| listening(line, "api"))
@@ -253,8 +254,22 @@ impl Services {
             signer,
             secret,
             tls: setup.tls,
+            settings,
             files,
         }
+    }
+
+    /// Another replica, whose way to the store is `postgres`, and where its api listens.
+    pub async fn replica(&self, postgres: String) -> (Bridge, SocketAddr) {
+        let settings = Settings {
+            postgres,
+            ..self.settings.clone()
+        };
+        let mut bridge = self.world.replica(&settings).await;
+        let api = bridge
+            .line("the api's address", |line| listening(line, "api"))
+            .await;
+        (bridge, api)
     }
 
     /// Replaces one of the files that the configuration names.
@@ -320,11 +335,16 @@ impl Services {
     }
 
     pub fn peer(&self, identity: Option<&Identity>, h2: bool) -> Peer {
+        self.peer_at(self.api, identity, h2)
+    }
+
+    /// A caller of the api that listens there.
+    pub fn peer_at(&self, api: SocketAddr, identity: Option<&Identity>, h2: bool) -> Peer {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(super::PATIENCE)
-            .resolve(API, self.api);
+            .resolve(API, api);
         let mut roots = rustls::RootCertStore::empty();
         let pem = std::fs::read_to_string(self.path("ca.pem")).unwrap();
         for pem in [pem, self.authority.pem()] {
@@ -355,7 +375,7 @@ impl Services {
         let scheme = if self.tls { "https" } else { "http" };
         Peer {
             http: builder.build().unwrap(),
-            base: format!("{scheme}://{API}:{}", self.api.port()),
+            base: format!("{scheme}://{API}:{}", api.port()),
             taint: self.world.taint.clone(),
         }
     }
