@@ -11,7 +11,8 @@
 //!
 //! The rest of the house stands beside the road: `apps/` knows how an app makes accounts and
 //! sessions, `bots/` whom services call it as, `api/` is what services ask, `identity/` decides what
-//! must be made, `store/` remembers, `keys/` signs and seals, `jwks/` knows the keys of others, `audit/`
+//! must be made, `directory/` knows what identity providers say of people, `jobs/` does what must be
+//! done later and surely, `store/` remembers, `keys/` signs and seals, `jwks/` knows the keys of others, `audit/`
 //! accounts for what was done,
 //! `backup/` brings store and keys elsewhere, `portal/` is what a visitor sees, `runtime/` wires
 //! everything and owns the listeners.
@@ -36,7 +37,9 @@ pub mod api;
 pub mod apps;
 pub mod backup;
 pub mod bots;
+pub mod directory;
 pub mod identity;
+pub mod jobs;
 pub mod portal;
 pub mod proxy;
 

@@ -27,6 +27,8 @@ mod error;
 mod migrate;
 #[macro_use]
 mod model;
+mod directory;
+mod jobs;
 pub mod postgres;
 mod rows;
 mod rules;
@@ -37,7 +39,12 @@ mod trail;
 mod turns;
 
 pub use claims::{Claim, Claimed, KeptAnswer};
+pub use directory::{DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, SourceState};
 pub use error::StoreError;
+pub use jobs::{
+    Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobKind, JobState, JobStore, NewJob,
+    Priority,
+};
 pub use model::*;
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use sealed::*;

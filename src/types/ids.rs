@@ -117,6 +117,14 @@ macro_rules! text_id {
 }
 
 text_id!(
+    /// A configured directory, or a SCIM connection: a slug that never changes, since facts are kept
+    /// under it.
+    SourceId,
+    "source id",
+    slug
+);
+
+text_id!(
     /// A configured app, for example `chat`: a slug that never changes, since passwords derive
     /// from it and seals are bound to it.
     AppId, "app id", slug

@@ -12,7 +12,7 @@ mod time;
 pub use host::{HostName, InvalidHost};
 pub use ids::{
     AccountId, AppId, BotName, ClientId, GroupName, InvalidId, IssuerId, KeyId, RemoteId,
-    SessionId, Sid, Subject, TokenId, UserId,
+    SessionId, Sid, SourceId, Subject, TokenId, UserId,
 };
 pub use scope::{InvalidScope, Scope};
 pub use secret::{AppToken, SecretText};

@@ -1,0 +1,95 @@
+//! The wishes there are: one function a kind of work, so that keys, lanes and payloads are spelt in
+//! one place.
+
+use crate::store::{JobKind, NewJob, Priority};
+use crate::types::{AppId, SourceId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+/// What a `read` job reads again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum ToRead {
+    /// A person, by the source's own id.
+    Person {
+        /// The id.
+        id: String,
+    },
+    /// A group: its name, its parents, and everybody who is or was in it.
+    Group {
+        /// The id.
+        id: String,
+    },
+    /// All groups, then everybody who is in or below those that changed.
+    Groups,
+    /// Whatever changed lately: the hint did not say what.
+    Recent,
+}
+
+/// Read something again. Of one thing there is one job: a burst of hints joins it.
+#[must_use]
+pub fn read(
+    source: &SourceId,
+    to_read: &ToRead,
+    priority: Priority,
+    due_at: Timestamp,
+    why: &str,
+) -> NewJob {
+    let what = match to_read {
+        ToRead::Person { id } => format!("person/{id}"),
+        ToRead::Group { id } => format!("group/{id}"),
+        ToRead::Groups => "groups".to_owned(),
+        ToRead::Recent => "recent".to_owned(),
+    };
+    NewJob {
+        kind: JobKind::Read,
+        key: format!("read/{source}/{what}"),
+        lane: format!("{source}/{what}"),
+        app: None,
+        source: Some(source.clone()),
+        user: None,
+        priority,
+        due_at,
+        payload: serde_json::to_string(to_read).unwrap_or_default(),
+        why: why.to_owned(),
+    }
+}
+
+/// Bring a person's account and memberships in an app to what they should be.
+#[must_use]
+pub fn converge(
+    app: &AppId,
+    user: UserId,
+    priority: Priority,
+    due_at: Timestamp,
+    why: &str,
+) -> NewJob {
+    NewJob {
+        kind: JobKind::Converge,
+        key: format!("converge/{app}/{user}"),
+        lane: format!("user/{user}"),
+        app: Some(app.clone()),
+        source: None,
+        user: Some(user),
+        priority,
+        due_at,
+        payload: "{}".to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+/// Read all that a directory says, and compare.
+#[must_use]
+pub fn sweep(source: &SourceId, due_at: Timestamp, why: &str) -> NewJob {
+    NewJob {
+        kind: JobKind::Sweep,
+        key: format!("sweep/{source}"),
+        lane: format!("sweep/{source}"),
+        app: None,
+        source: Some(source.clone()),
+        user: None,
+        priority: Priority::Background,
+        due_at,
+        payload: "{}".to_owned(),
+        why: why.to_owned(),
+    }
+}
