@@ -460,6 +460,12 @@ const GUARDS: &[Guard] = &[
         &["changes_of_admin_may_need_both_credentials"],
     ),
     (
+        "both credentials where admin is one of several",
+        "src/api/granted.rs",
+        "api.listener.require_both && !self.brought_both()",
+        &["what_only_admin_may_change_can_need_a_certificate_and_a_token"],
+    ),
+    (
         "the app of a service's scope",
         "src/api/apps.rs",
         "require(&Scope::Proxy(app.clone()))?",
