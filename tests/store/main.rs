@@ -9,12 +9,15 @@ mod births;
 mod bots;
 mod claims;
 mod endings;
+mod jobs;
+mod jobs_model;
 mod keys;
 mod locks;
 mod log;
 mod people;
 #[path = "../support/pg.rs"]
 mod pg;
+mod plans;
 mod postgres;
 mod purge;
 mod races;
@@ -115,6 +118,11 @@ suite! {
         what_is_sealed_is_counted_by_kind_and_key
         what_is_sealed_otherwise_comes_in_pages
         a_seal_is_replaced_only_while_it_is_what_was_read;
+    plans:
+        one_plan_waits_for_a_directory
+        an_equal_plan_keeps_its_id_and_its_no
+        a_plan_is_ended_once
+        an_ended_plan_is_forgotten_and_a_held_one_is_not;
     bots:
         a_bot_is_put_on_record_once
         a_token_is_written_to_what_was_read_and_told
@@ -138,6 +146,27 @@ suite! {
         a_refused_request_leaves_its_key_free
         answers_are_kept_for_a_time_and_in_number
         one_of_many_claims_is_carried_out;
+    jobs:
+        wishes_of_one_thing_are_one_job
+        many_wishes_go_on_record_together
+        a_wish_while_it_runs_runs_it_again
+        a_wish_wakes_the_dead
+        what_takes_access_away_goes_first
+        places_kept_for_the_urgent_take_nothing_else
+        a_lane_is_one_after_the_other
+        a_lane_never_runs_two_however_many_claim
+        a_job_of_the_dead_is_taken_over_and_only_the_heir_finishes
+        what_its_holder_works_at_is_not_taken_again
+        an_attempt_counts_unless_it_is_said_not_to
+        an_operator_retries_and_takes_out_and_it_is_on_record
+        a_deny_outranks_what_runs_in_its_lane
+        t35_times_of_a_wrong_clock_begin_anew
+        jobs_are_found_and_counted
+        what_is_done_is_forgotten_and_what_is_open_is_not
+        a_wait_for_a_job_ends_with_a_wish
+        a_row_of_a_newer_version_is_not_read;
+    jobs_model:
+        the_queue_is_as_a_small_model_says;
     purge:
         what_no_longer_matters_is_forgotten
         a_call_removes_a_bounded_number
@@ -156,6 +185,7 @@ suite! {
         every_table_is_listed_with_what_becomes_of_it
         a_dump_goes_into_either_engine_and_is_the_same_there
         a_restore_lets_nobody_back_in
+        a_job_of_a_backup_waits_again
         a_store_that_is_open_is_not_replaced
         pieces_that_are_not_a_whole_dump_change_nothing
         an_older_dump_is_brought_up_to_date

@@ -39,6 +39,16 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0006_bots",
         sql: include_str!("migrations/0006_bots.sql"),
     },
+    Migration {
+        version: 7,
+        name: "0007_jobs",
+        sql: include_str!("migrations/0007_jobs.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "0008_plans",
+        sql: include_str!("migrations/0008_plans.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.
