@@ -156,8 +156,14 @@ pub struct Services {
     /// The bearer of the client `hook`.
     pub secret: String,
     tls: bool,
-    settings: Settings,
     files: tempfile::TempDir,
+    settings: Settings,
+}
+
+/// Another replica on the same PostgreSQL.
+pub struct Replica {
+    pub bridge: Bridge,
+    pub api: SocketAddr,
 }
 
 impl Services {
@@ -254,22 +260,19 @@ impl Services {
             signer,
             secret,
             tls: setup.tls,
-            settings,
             files,
+            settings,
         }
     }
 
-    /// Another replica, whose way to the store is `postgres`, and where its api listens.
-    pub async fn replica(&self, postgres: String) -> (Bridge, SocketAddr) {
-        let settings = Settings {
-            postgres,
-            ..self.settings.clone()
-        };
-        let mut bridge = self.world.replica(&settings).await;
+    /// A second bridge of the same configuration, whose store is shared.
+    pub async fn replica(&self) -> Replica {
+        assert!(!self.settings.postgres.is_empty(), "replicas share a store");
+        let mut bridge = self.world.replica(&self.settings).await;
         let api = bridge
             .line("the api's address", |line| listening(line, "api"))
             .await;
-        (bridge, api)
+        Replica { bridge, api }
     }
 
     /// Replaces one of the files that the configuration names.
