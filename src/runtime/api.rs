@@ -5,7 +5,7 @@ use super::certificates::Certificates;
 use super::scim::Heard;
 use super::wire::{StartError, believing, terms_of};
 use crate::api::scim::Connections;
-use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress};
+use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress, Trust};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
 use crate::directory::Intake;
@@ -117,8 +117,9 @@ impl ApiServer {
     /// Takes the clients, audiences and terms of a new configuration. The listener itself changes
     /// with a restart.
     pub(super) fn reload(&self, config: &Config) {
-        let clients = Clients::new(&config.clients, &self.api.listener);
-        self.api.clients.store(Arc::new(clients));
+        let clients = Arc::new(Clients::new(&config.clients, &self.api.listener));
+        let formers = self.api.clients.swap(clients.clone());
+        formers.give_way(&clients);
         let audiences = Arc::new(config.audiences.clone());
         self.api.audiences.store(audiences);
         self.api.terms.store(Arc::new(terms_of(config)));
@@ -205,11 +206,18 @@ impl Door for Router {
     type Body = Body;
     type Service = Connection;
 
-    fn service(&self, from: Option<IpAddr>, peer: Option<Arc<Peer>>, turn: Turn) -> Connection {
+    fn service(
+        &self,
+        from: Option<IpAddr>,
+        peer: Option<Arc<Peer>>,
+        turn: Turn,
+        over: &CancellationToken,
+    ) -> Connection {
         Connection {
             router: self.clone(),
             from,
             peer,
+            trust: Trust(over.clone()),
             turn,
         }
     }
@@ -221,6 +229,7 @@ pub(super) struct Connection {
     router: Router,
     from: Option<IpAddr>,
     peer: Option<Arc<Peer>>,
+    trust: Trust,
     turn: Turn,
 }
 
@@ -244,6 +253,7 @@ impl Service<Request<Incoming>> for Connection {
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(peer.clone());
         }
+        request.extensions_mut().insert(self.trust.clone());
         let answer = self.router.call(request);
         Box::pin(async move {
             let answer = answer.await?;

@@ -20,6 +20,7 @@ mod scim;
 mod scopes;
 mod secrets;
 mod service;
+mod service_replicas;
 mod service_socket;
 mod sessions;
 mod tokens;
