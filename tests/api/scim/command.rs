@@ -1,7 +1,6 @@
 //! `auth-manager scim`, beside the running bridge.
 
 use super::Bed;
-use crate::support::bridge::BINARY;
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,18 +15,8 @@ async fn a_connection_says_how_it_is_doing() {
         super::patch(serde_json::json!([{ "op": "replace", "path": "active", "value": false }])),
     )
     .await;
-    let config = bed.services.world.bridge.folder().join("auth-manager.toml");
-    let list = |json: bool| {
-        let mut command = std::process::Command::new(BINARY);
-        command.args(["scim", "list", "--config"]).arg(&config);
-        if json {
-            command.arg("--json");
-        }
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let all: Value = serde_json::from_str(&list(true)).unwrap();
+    let bridge = &bed.services.world.bridge;
+    let all: Value = serde_json::from_str(&bridge.run(&["scim", "list", "--json"]).await).unwrap();
     let [first, second] = all.as_array().unwrap().as_slice() else {
         panic!("two of them: {all}");
     };
@@ -46,7 +35,7 @@ async fn a_connection_says_how_it_is_doing() {
         (&second["heard_at"], &second["strict"]),
         (&Value::Null, &true.into())
     );
-    let table = list(false);
+    let table = bridge.run(&["scim", "list"]).await;
     assert!(
         table.contains("up to date") && table.contains("never"),
         "{table}"
