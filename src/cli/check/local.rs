@@ -57,7 +57,7 @@ pub(super) fn configuration(report: &mut Report, config: &Config, file: &str) {
 }
 
 /// The master key, the store, and whether the one opens what the other holds.
-pub(super) async fn keys_and_store(report: &mut Report, config: &Config) {
+pub(super) async fn keys_and_store(report: &mut Report, config: &Config) -> Option<Arc<dyn Store>> {
     let master = match runtime::master_of(&config.keys) {
         Ok(master) => Some(master),
         Err(error) => {
@@ -76,11 +76,12 @@ pub(super) async fn keys_and_store(report: &mut Report, config: &Config) {
                 format!("{}; nothing is sealed under it yet", master.id()),
             );
         }
-        return;
+        return None;
     };
     if let Some(master) = master {
         sealed(report, &*store, &master).await;
     }
+    Some(store)
 }
 
 /// Opens the store, unless that would make or migrate it.

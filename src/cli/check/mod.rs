@@ -1,13 +1,14 @@
 //! `auth-manager check`: reads the files, asks the neighbours, names each mistake and its remedy.
 //! Changes nothing, and needs no running bridge.
 //!
-//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and apps, by way of `ask` · `assertion` a captured one, with
+//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and apps, by way of `ask` · `directories` who knows about people · `assertion` a captured one, with
 //! `capture` (what was captured) and `explain` (what is wrong with it).
 
 mod ask;
 mod assertion;
 pub(super) mod capture;
 mod certificates;
+mod directories;
 mod explain;
 mod local;
 mod peers;
@@ -61,12 +62,15 @@ impl Check {
                 let file = self.file.config.display().to_string();
                 local::configuration(&mut report, &config, &file);
                 certificates::judge(&mut report, &config, clock.now());
-                local::keys_and_store(&mut report, &config).await;
+                let store = local::keys_and_store(&mut report, &config).await;
                 for issuer in &config.issuers {
                     peers::issuer(&mut report, issuer, &clock).await;
                 }
                 for issuer in &config.api_issuers {
                     peers::api_issuer(&mut report, issuer, &clock).await;
+                }
+                for directory in &config.directories {
+                    directories::judge(&mut report, directory, store.as_deref(), &clock).await;
                 }
                 for app in &config.apps {
                     peers::app(&mut report, &config, app, &clock).await;
