@@ -50,7 +50,12 @@ async fn said(bed: &Bed, about: &str) -> Vec<(String, String)> {
     let found: Vec<_> = all
         .iter()
         .filter(|v| v["about"] == about)
-        .map(|v| (text(v, "level"), format!("{} {}", text(v, "text"), text(v, "remedy"))))
+        .map(|v| {
+            (
+                text(v, "level"),
+                format!("{} {}", text(v, "text"), text(v, "remedy")),
+            )
+        })
         .collect();
     assert!(!found.is_empty(), "{about}: {report:#}");
     found
@@ -66,12 +71,18 @@ async fn a_directory_and_its_token_are_judged() {
 
     there.app.expire_token("bridge-reader-api", 86_400);
     let (level, text) = one("directory authentik: expiry").await;
-    assert!(level == "error" && text.contains("bridge-reader-api"), "{level} {text}");
+    assert!(
+        level == "error" && text.contains("bridge-reader-api"),
+        "{level} {text}"
+    );
     there.app.expire_token("bridge-reader-api", 90 * 86_400);
 
     there.app.set_permissions(there.own, &PERMISSIONS[..1], &[]);
     let (level, text) = one("directory authentik: permission").await;
-    assert!(level == "error" && text.contains("all objects"), "{level} {text}");
+    assert!(
+        level == "error" && text.contains("all objects"),
+        "{level} {text}"
+    );
 
     there.app.revoke_token("bridge-reader-api");
     let (level, _) = one("directory authentik: token").await;
@@ -89,7 +100,10 @@ async fn t33_a_subject_rule_that_does_not_fit_the_assertions_is_named_with_the_o
     let pk = there.app.create(&NewPerson::named("alice"));
     let store = bed.store().await;
     let (level, text) = said(&bed, "directory authentik: subject").await.remove(0);
-    assert!(level == "note" && text.contains("nobody has signed in"), "{level} {text}");
+    assert!(
+        level == "note" && text.contains("nobody has signed in"),
+        "{level} {text}"
+    );
     let shown = there.app.user(pk).unwrap();
     let seen = |subject: &str| SeenUser {
         issuer: IssuerId::new("pomerium").unwrap(),
@@ -102,10 +116,19 @@ async fn t33_a_subject_rule_that_does_not_fit_the_assertions_is_named_with_the_o
         groups: Vec::new(),
         at: crate::bed::now(),
     };
-    store.saw_user(&seen(shown["uuid"].as_str().unwrap())).await.unwrap();
+    store
+        .saw_user(&seen(shown["uuid"].as_str().unwrap()))
+        .await
+        .unwrap();
     let (level, text) = said(&bed, "directory authentik: subject").await.remove(0);
-    assert!(level == "error" && text.contains("subject = \"uuid\""), "{level} {text}");
-    bed.replace("kind = \"authentik\"\n", "kind = \"authentik\"\nsubject = \"uuid\"\n");
+    assert!(
+        level == "error" && text.contains("subject = \"uuid\""),
+        "{level} {text}"
+    );
+    bed.replace(
+        "kind = \"authentik\"\n",
+        "kind = \"authentik\"\nsubject = \"uuid\"\n",
+    );
     let (level, text) = said(&bed, "directory authentik: subject").await.remove(0);
     assert!(level == "ok" && text.contains("1 person"), "{level} {text}");
 }

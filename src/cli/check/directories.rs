@@ -49,13 +49,20 @@ pub(super) async fn judge(
             false => Level::Warning,
         };
         let remedy = match remark.about {
-            "token" if remark.serious => "Put a token into its file, made as README.md, \"The directory\", says.",
+            "token" if remark.serious => {
+                "Put a token into its file, made as README.md, \"The directory\", says."
+            }
             "permission" if remark.serious => {
                 "Give the role its permissions on all objects: README.md, \"The directory\"."
             }
             _ => "",
         };
-        report.add(level, format!("{about}: {}", remark.about), remark.text, remedy);
+        report.add(
+            level,
+            format!("{about}: {}", remark.about),
+            remark.text,
+            remedy,
+        );
     }
     if !fine {
         return;
@@ -127,12 +134,18 @@ async fn subjects(
             other.len(),
             same + other.len(),
             user.subject.as_str(),
-            person.subject.as_ref().map_or("", |subject| subject.as_str()),
+            person
+                .subject
+                .as_ref()
+                .map_or("", |subject| subject.as_str()),
         );
         report.error(about, text, remedy(config, user, person));
     } else if same > 0 {
         let people = count(same, "person");
-        report.ok(about, format!("the same as in assertions, for {people} compared"));
+        report.ok(
+            about,
+            format!("the same as in assertions, for {people} compared"),
+        );
     } else {
         report.note(
             about,
@@ -144,7 +157,12 @@ async fn subjects(
 /// The rule that would fit, if one does.
 fn remedy(config: &DirectoryConfig, user: &User, person: &Person) -> String {
     let subject = user.subject.as_str();
-    let alias = |prefix: &str| person.aliases.iter().any(|alias| *alias == format!("{prefix}:{subject}"));
+    let alias = |prefix: &str| {
+        person
+            .aliases
+            .iter()
+            .any(|alias| *alias == format!("{prefix}:{subject}"))
+    };
     let fits = match &config.kind {
         DirectoryKind::Authentik(own) => {
             let rules = [
@@ -152,7 +170,9 @@ fn remedy(config: &DirectoryConfig, user: &User, person: &Person) -> String {
                 ("uuid", AuthentikSubject::Uuid, alias("uuid")),
                 ("pk", AuthentikSubject::Pk, person.id == subject),
             ];
-            let fits = rules.iter().find(|(_, rule, fits)| *fits && *rule != own.subject);
+            let fits = rules
+                .iter()
+                .find(|(_, rule, fits)| *fits && *rule != own.subject);
             fits.map(|(word, ..)| *word)
         }
         DirectoryKind::Keycloak(_) => None,
