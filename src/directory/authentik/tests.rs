@@ -4,8 +4,8 @@ use super::*;
 use crate::config::{AuthentikSubject, AuthentikType, DirectoryKind, SecretSource};
 use crate::demo::authentik::{Fault, NewPerson, Options, StandIn};
 use crate::directory::source::Source;
-use crate::tls::ClientFiles;
-use crate::types::SystemClock;
+use crate::tls::{ClientCertificates, ClientFiles, ServerFiles, dev};
+use crate::types::{Clock as _, SystemClock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -532,4 +532,56 @@ async fn at_most_so_many_questions_are_asked_at_once() {
         began.elapsed() >= Duration::from_millis(180),
         "three rounds of two"
     );
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_believed_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["localhost".to_owned()];
+    let paths = dev::write(folder.path(), &names, &names, &names, SystemClock.now()).unwrap();
+    let server = ServerFiles {
+        certificate: paths.server,
+        key: paths.server_key,
+        clients: ClientCertificates::Ignored,
+        h2: false,
+    };
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server.load().unwrap()));
+    let bed = Bed::new().await;
+    let id = bed.app.create(&NewPerson::named("alice")).to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!(
+        "https://localhost:{}/",
+        listener.local_addr().unwrap().port()
+    );
+    let app = bed.app.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (app, acceptor) = (app.clone(), acceptor.clone());
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    app.serve_stream(stream).await;
+                }
+            });
+        }
+    });
+    let (mut config, own) = bed.config();
+    config.url = url.parse().unwrap();
+    let asked = async |ca: Option<std::path::PathBuf>| {
+        let files = ClientFiles {
+            ca,
+            ..ClientFiles::default()
+        };
+        let tls = Arc::new(ArcSwap::from_pointee(files.load().unwrap()));
+        let reader = Authentik::new(&config, &own, tls, Arc::new(SystemClock)).unwrap();
+        reader.person(&id).await
+    };
+    assert!(asked(Some(paths.ca)).await.unwrap().is_some());
+    assert_eq!(word(asked(None).await), "unavailable");
+    let other = folder.path().join("other");
+    let other = dev::write(&other, &names, &names, &names, SystemClock.now()).unwrap();
+    let refused = asked(Some(other.ca)).await;
+    let Err(SourceError::Unavailable(why)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(why.to_lowercase().contains("certificate"), "{why}");
 }

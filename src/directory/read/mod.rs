@@ -16,6 +16,7 @@ mod outcome;
 #[cfg(test)]
 mod tests;
 
+use super::intake::Intake;
 use super::source::{Source, SourceError};
 use super::sources::Sources;
 use crate::jobs::wish::{self, ToRead};
@@ -49,6 +50,17 @@ pub trait TakesIn: Send + Sync {
     /// # Errors
     /// As above.
     async fn group(&self, group: &DirectoryGroup, why: &str) -> Result<bool, StoreError>;
+}
+
+#[async_trait]
+impl TakesIn for Intake {
+    async fn person(&self, word: Person, why: &str) -> Result<(), StoreError> {
+        self.take_in(word, why).await.map(drop)
+    }
+
+    async fn group(&self, group: &DirectoryGroup, why: &str) -> Result<bool, StoreError> {
+        Ok(self.take_in_group(group, why).await?.changed)
+    }
 }
 
 /// See the module.

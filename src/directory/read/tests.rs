@@ -1,13 +1,18 @@
 //! What `read` jobs do, with a directory in memory and a real store.
 
 use super::*;
+use crate::audit::{Audit, Settings};
 use crate::directory::source::{Page, Recent, Remark};
 use crate::store::{
     By, DirectoryStore as _, JobFilter, JobKind, JobState, JobStore as _, SqliteStore,
 };
-use crate::types::{IssuerId, ManualClock, Subject};
+use crate::types::{IssuerId, ManualClock, Subject, SystemClock};
 use std::collections::BTreeMap;
 use uuid::Uuid;
+
+fn by() -> By {
+    Audit::new(Arc::new(SystemClock), Settings::default()).bridge()
+}
 
 const NOW: Timestamp = Timestamp(1_800_000_000);
 
@@ -91,11 +96,8 @@ struct Keeps(Arc<SqliteStore>);
 
 #[async_trait]
 impl TakesIn for Keeps {
-    async fn person(&self, word: Person, why: &str) -> Result<(), StoreError> {
-        self.0
-            .put_person(&word, NOW, &By::system(why))
-            .await
-            .map(drop)
+    async fn person(&self, word: Person, _: &str) -> Result<(), StoreError> {
+        self.0.put_person(&word, NOW, &by()).await.map(drop)
     }
 
     async fn group(&self, group: &DirectoryGroup, _: &str) -> Result<bool, StoreError> {
@@ -197,7 +199,7 @@ impl Bed {
         };
         let jobs = self.store.jobs(&filter).await.unwrap();
         for job in &jobs {
-            self.store.cancel_job(job.id, NOW).await.unwrap();
+            self.store.cancel_job(job.id, NOW, &by()).await.unwrap();
         }
         let mut keys: Vec<_> = jobs
             .into_iter()
@@ -338,10 +340,7 @@ async fn a_group_concerns_everybody_who_is_or_was_in_it_or_below() {
     bed.group("other", &[], &["3"]);
     // By our record 4 is in it; the directory no longer says so.
     let four = bed.person("4", &["top"]);
-    bed.store
-        .put_person(&four, NOW, &By::system("a test"))
-        .await
-        .unwrap();
+    bed.store.put_person(&four, NOW, &by()).await.unwrap();
     let done = bed.run(ToRead::Group { id: "top".into() }).await;
     assert_eq!(done, Outcome::Done);
     assert_eq!(bed.wished().await, keys(&["1", "2", "4"]));
@@ -392,10 +391,7 @@ async fn all_groups_concern_those_below_what_changed() {
     };
     assert!(!gone().await);
     let three = bed.person("3", &["c"]);
-    bed.store
-        .put_person(&three, NOW, &By::system("a test"))
-        .await
-        .unwrap();
+    bed.store.put_person(&three, NOW, &by()).await.unwrap();
     bed.fake.groups.lock().remove("c");
     bed.run(ToRead::Groups).await;
     assert!(gone().await);
