@@ -633,7 +633,7 @@ const GUARDS: &[Guard] = &[
     (
         "a change of what was read, on PostgreSQL",
         "src/store/postgres/users.rs",
-        "still_as(&user, read)",
+        "still_as(&before, read)",
         &["a_change_of_what_was_read_needs_it_unchanged"],
     ),
     (
