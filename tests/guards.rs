@@ -133,6 +133,72 @@ const GUARDS: &[Guard] = &[
         &["t26_a_disabled_person_is_out_of_both"],
     ),
     (
+        "whom a directory turns away",
+        "src/directory/gate.rs",
+        "if view.denial().is_some() {\n        return Err(Code::AccessDisabled);",
+        &["t10_whoever_a_directory_turns_away_is_out_whatever_the_assertion_says"],
+    ),
+    (
+        "a directory's no shuts a gate",
+        "src/directory/gate.rs",
+        "Says::No => (false, DecidedBy::Directory)",
+        &[
+            "t10_one_sources_no_beats_anothers_yes",
+            "t10_whoever_left_the_group_is_out_and_comes_back_to_the_same_account",
+        ],
+    ),
+    (
+        "an assertion without groups is given nothing",
+        "src/directory/gate.rs",
+        "rules.grant_to_empty || !asserted.is_empty()",
+        &["an_assertion_without_groups_is_never_given_more_than_it_says"],
+    ),
+    (
+        "a bound gate is its group's",
+        "src/directory/gate.rs",
+        "!group.gone && said.is_in(number)",
+        &["a_bound_gate_is_open_to_its_group_whatever_it_is_called"],
+    ),
+    (
+        "a word too old decides nothing",
+        "src/directory/gate.rs",
+        "said.confirmed_at(self.index)) <= max_age",
+        &["a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion"],
+    ),
+    (
+        "who denied decides who may lift",
+        "src/store/rules.rs",
+        "if !theirs || user.state == UserState::Tombstoned",
+        &["who_denied_decides_who_may_lift"],
+    ),
+    (
+        "an id never changes hands",
+        "src/directory/intake.rs",
+        "Some(now) if now == subject && word.issuer == known.issuer",
+        &[
+            "t33_a_word_about_another_subject_is_not_believed",
+            "t33_an_id_never_changes_hands",
+        ],
+    ),
+    (
+        "an older word is dropped",
+        "src/store/directory.rs",
+        "if person.read_at < before.person.read_at",
+        &["an_older_word_never_replaces_a_newer_one"],
+    ),
+    (
+        "a session made while a word came",
+        "src/proxy/session/mod.rs",
+        "still_welcome(bridge, site, &live, &admitted)",
+        &["t10_whoever_left_the_group_is_out_and_comes_back_to_the_same_account"],
+    ),
+    (
+        "sockets of whom a directory shuts out",
+        "src/proxy/session/log.rs",
+        "bridge.sessions.mute_shut_out(bridge, Some(&whom))",
+        &["t10_a_directorys_no_reaches_both_replicas"],
+    ),
+    (
         "a fresh log",
         "src/proxy/session/mod.rs",
         "must_be_fresh(now)?",
@@ -857,6 +923,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "apps",
             "audit",
             "config",
+            "directory",
             "error",
             "identity",
             "jwks",
@@ -868,6 +935,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bots", &["apps", "keys", "store", "types"]),
+    (
+        "directory",
+        &[
+            "audit",
+            "config",
+            "error",
+            "jobs",
+            "store",
+            "telemetry",
+            "tls",
+            "types",
+        ],
+    ),
     (
         "identity",
         &[

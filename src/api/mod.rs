@@ -47,6 +47,7 @@ pub mod bearer;
 pub mod caller;
 mod clients;
 mod events;
+mod explain;
 mod finish;
 pub mod granted;
 mod keys;
@@ -95,6 +96,7 @@ fn resources() -> Routes {
     Router::new()
         .merge(openapi::routes())
         .merge(users::routes())
+        .merge(explain::routes())
         .merge(accounts::routes())
         .merge(sessions::routes())
         .merge(signing_keys::routes())

@@ -7,6 +7,7 @@ use super::registry::Clients;
 use super::strangers::Strangers;
 use crate::audit::{Actor, Audit, Witness};
 use crate::config::{ApiListener, AudienceConfig};
+use crate::directory;
 use crate::identity;
 use crate::identity::Visitors;
 use crate::identity::orders::{Desk, Terms};
@@ -44,6 +45,8 @@ pub struct Api {
     pub bearers: Bearers,
     /// What orders depend on; replaced on a reload.
     pub terms: ArcSwap<Terms>,
+    /// How what directories say is weighed; replaced on a reload.
+    pub directory: ArcSwap<directory::Terms>,
     /// The apps that are served now.
     pub apps: Arc<dyn Apps>,
     /// The listener's own settings.

@@ -11,6 +11,7 @@ mod bots;
 mod check;
 mod clients;
 mod demo;
+mod explain;
 mod health;
 mod init;
 mod keys;

@@ -4,6 +4,7 @@
 use super::{ConfigFile, EX_CONFIG, operator};
 use crate::audit::{Audit, Event, Witness};
 use crate::config::{AppConfig, Config, StoreConfig};
+use crate::directory::Intake;
 use crate::identity::orders::{Desk, Terms};
 use crate::keys::master::MasterKey;
 use crate::runtime;
@@ -97,6 +98,17 @@ impl Stage {
             now: self.now,
             by: self.by(),
         }
+    }
+
+    /// The way in of what directories say.
+    pub(super) fn intake(&self) -> Intake {
+        let audit = Arc::new(runtime::audit_of(&self.config, Arc::new(SystemClock)));
+        runtime::intake_of(
+            &self.config,
+            self.store.clone(),
+            audit,
+            Arc::new(SystemClock),
+        )
     }
 
     /// The master key and its predecessors.

@@ -1,6 +1,7 @@
 //! The configuration as a whole: the shipped files load, the documented defaults are the code's,
 //! and each mistake is named with its line and its remedy.
 
+mod access;
 mod directories;
 mod mail;
 

@@ -2,6 +2,7 @@
 
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
+use super::directory;
 use super::wire::{StartError, believing, terms_of};
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress, Trust};
 use crate::audit::Witness;
@@ -66,6 +67,7 @@ impl ApiServer {
                 .map_err(|e| StartError::new("pairwise subjects", e))?,
             bearers: bearers(config, listener, bridge, certificates)?,
             terms: ArcSwap::from_pointee(terms_of(config)),
+            directory: ArcSwap::from_pointee(directory::terms_of(config)),
             apps: Arc::new(Served(bridge.clone())),
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
@@ -116,6 +118,8 @@ impl ApiServer {
         let audiences = Arc::new(config.audiences.clone());
         self.api.audiences.store(audiences);
         self.api.terms.store(Arc::new(terms_of(config)));
+        let directory = Arc::new(directory::terms_of(config));
+        self.api.directory.store(directory);
     }
 }
 

@@ -35,6 +35,7 @@ mod lockout;
 // The operator.
 mod audit;
 mod crash;
+mod directory;
 mod keys;
 mod orphans;
 mod reload;

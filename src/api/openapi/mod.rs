@@ -13,8 +13,8 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, events, keys, metadata, oauth, sessions, signing_keys, users,
-    visitors,
+    Routes, accounts, clients, events, explain, keys, metadata, oauth, sessions, signing_keys,
+    users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -79,10 +79,11 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 11] {
+fn parts() -> [utoipa::openapi::OpenApi; 12] {
     [
         Base::openapi(),
         users::Documented::openapi(),
+        explain::Documented::openapi(),
         accounts::Documented::openapi(),
         sessions::Documented::openapi(),
         signing_keys::Documented::openapi(),
