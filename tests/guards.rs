@@ -241,6 +241,33 @@ const GUARDS: &[Guard] = &[
         &["t09_revoking_a_key_ends_what_it_signed_on_both_replicas"],
     ),
     (
+        "a 404 is believed of a token that sees everybody",
+        "src/directory/authentik/people.rs",
+        "self.sees_everybody().await?",
+        &[
+            "t36_a_lost_permission_does_not_look_like_people_who_are_gone",
+            "whoever_is_gone_is_gone_by_a_clear_word_only",
+        ],
+    ),
+    (
+        "groups that are hidden are no memberships that ended",
+        "src/directory/authentik/people.rs",
+        "Err(groups_hidden())",
+        &["t36_a_lost_permission_does_not_look_like_people_who_are_gone"],
+    ),
+    (
+        "a list that lacks a group is a reason to ask",
+        "src/directory/read/groups.rs",
+        "self.take_in_group(&missing.id).await?",
+        &["all_groups_concern_those_below_what_changed"],
+    ),
+    (
+        "subjects that change hands refuse to start",
+        "src/config/directories.rs",
+        "Some(\"username\") => ",
+        &["t33_a_subject_that_changes_hands_refuses_to_start"],
+    ),
+    (
         "who wrote meanwhile wins",
         "src/store/sqlite/sealed.rs",
         "AND sealed = ?3",
@@ -961,6 +988,22 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "directory",
+        &[
+            "apps",
+            "audit",
+            "config",
+            "error",
+            "identity",
+            "jobs",
+            "keys",
+            "store",
+            "telemetry",
+            "tls",
+            "types",
+        ],
+    ),
+    (
         "proxy",
         &[
             "api",
@@ -1049,11 +1092,13 @@ fn outside_bytes_cannot_panic() {
 
 #[test]
 fn secrets_are_exposed_in_few_places() {
-    const ALLOWED: [&str; 10] = [
+    const ALLOWED: [&str; 12] = [
         "src/apps/mattermost/api.rs",
         "src/apps/mattermost/api/shapes.rs",
         "src/config/postgres.rs",
         "src/config/secret.rs",
+        "src/directory/authentik/api.rs",
+        "src/directory/keycloak/api.rs",
         "src/keys/derive.rs",
         "src/keys/phc.rs",
         "src/mail/post.rs",

@@ -102,3 +102,26 @@ pub struct KeycloakConfig {
     /// Its secret; read anew when its file changes.
     pub client_secret: SecretSource,
 }
+
+#[cfg(test)]
+impl DirectoryConfig {
+    /// One at this address, with the defaults.
+    pub(crate) fn at(id: &str, url: &Url, kind: DirectoryKind) -> Self {
+        Self {
+            id: SourceId::new(id).expect("a word"),
+            issuer: IssuerId::new("pomerium").expect("a word"),
+            url: url.clone(),
+            ca: None,
+            page_size: 100,
+            timeout: Duration::from_secs(5),
+            reads: 4,
+            groups_max_age: Duration::from_secs(60),
+            expiry_warning: Duration::from_secs(14 * 86_400),
+            reconcile: ReconcileConfig {
+                every: Duration::from_secs(900),
+                brake: super::Brake::default(),
+            },
+            kind,
+        }
+    }
+}

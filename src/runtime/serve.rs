@@ -116,7 +116,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(keeper.clone().rotate(end.clone()));
     background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(services::settle(bridge.clone(), end.clone()));
-    let directory = Directory::of(&config, &bridge);
+    let directory = Directory::of(&config, &bridge, &certificates)?;
     let tending = (directory.intake.clone(), end.clone());
     background.spawn(async move { tending.0.keep(tending.1).await });
     background.spawn(observe(
@@ -380,7 +380,7 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
             // The new rules first: whoever is cut comes back at once and must meet them.
             let sites = Arc::new(sites);
             let formers = bridge.sites.swap(sites.clone());
-            directory.reload(&config);
+            directory.reload(&config, certificates, clock);
             let rules = bridge.directory.swap(Arc::new(config.directory));
             let weighed_otherwise = *rules != config.directory;
             for former in formers.iter() {

@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod bed;
 mod check;
+mod directory;
 mod init;
 mod keys;
 mod later;

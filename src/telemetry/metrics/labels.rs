@@ -125,6 +125,24 @@ words! {
 }
 
 words! {
+    /// Why a directory's answer could not be used.
+    DirectoryTrouble {
+        /// It does not answer, or with what is not its API.
+        Unavailable = "unavailable",
+        /// Too slowly.
+        Timeout = "timeout",
+        /// Our token is not accepted.
+        Credential = "credential",
+        /// The token may not read this.
+        Permission = "permission",
+        /// It limits our rate.
+        RateLimited = "rate_limited",
+        /// It refused for good.
+        Refused = "refused",
+    }
+}
+
+words! {
     /// What the store did not do.
     StoreTrouble {
         /// It does not answer.
@@ -212,5 +230,18 @@ pub(super) struct Word {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AppWord {
     pub(super) app: Arc<str>,
+    pub(super) kind: &'static str,
+}
+
+/// A directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SourceLabel {
+    pub(super) source: Arc<str>,
+}
+
+/// One word about a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SourceWord {
+    pub(super) source: Arc<str>,
     pub(super) kind: &'static str,
 }

@@ -5,12 +5,13 @@
 //! whose counters were looked up once, when the configuration was loaded.
 
 mod app;
+mod directories;
 mod labels;
 
 pub use app::{AppMetrics, Counted};
 pub use labels::{
-    AccountOutcome, AuditTrouble, By, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
-    SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome, LoginOutcome,
+    ReplayKind, SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;
@@ -82,6 +83,7 @@ struct Families {
     audit_dropped: Counter,
     audit_troubles: Family<Word, Counter>,
     revocation_read_at: Gauge,
+    directories: directories::Directories,
 }
 
 impl Metrics {
@@ -451,6 +453,7 @@ impl Families {
                 "revocation_read_timestamp_seconds",
                 "When this replica last read the revocation log to its end, in seconds since 1970",
             ),
+            directories: directories::Directories::register(to),
         }
     }
 }
