@@ -5,12 +5,14 @@
 //! whose counters were looked up once, when the configuration was loaded.
 
 mod app;
+mod jobs;
 mod labels;
 
 pub use app::{AppMetrics, Counted};
+pub use jobs::JobsCounted;
 pub use labels::{
-    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
-    SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, JobWord, LoginOutcome,
+    ReplayKind, SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;
@@ -82,6 +84,7 @@ struct Families {
     audit_dropped: Counter,
     audit_troubles: Family<Word, Counter>,
     revocation_read_at: Gauge,
+    jobs: jobs::JobFamilies,
 }
 
 impl Metrics {
@@ -451,6 +454,7 @@ impl Families {
                 "revocation_read_timestamp_seconds",
                 "When this replica last read the revocation log to its end, in seconds since 1970",
             ),
+            jobs: jobs::JobFamilies::register(to),
         }
     }
 }
