@@ -44,6 +44,21 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0007_jobs",
         sql: include_str!("migrations/0007_jobs.sql"),
     },
+    Migration {
+        version: 8,
+        name: "0008_plans",
+        sql: include_str!("migrations/0008_plans.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "0009_directory",
+        sql: include_str!("migrations/0009_directory.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "0010_admission",
+        sql: include_str!("migrations/0010_admission.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.
