@@ -4,8 +4,8 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, mail, sections,
-    services,
+    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, jobs, mail,
+    sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
@@ -124,6 +124,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let store = sections::store(&root.table("store"));
     let keys = sections::keys(&root.table("keys"));
     let portal = sections::portal(&root.table("portal"));
+    let jobs = jobs::jobs(&root.table("jobs"));
     let audit = sections::audit(&root.table("audit"));
     let instance = proxy.as_ref().map(|proxy| proxy.address);
     let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
@@ -256,6 +257,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         clients,
         audiences: receivers,
         portal,
+        jobs,
         audit,
         traces,
         mail,

@@ -4,6 +4,7 @@ use super::accept::{self, ListenerTls, Server};
 use super::account;
 use super::api::ApiServer;
 use super::certificates::Certificates;
+use super::jobs;
 use super::keys::{self, KeyKeeper};
 use super::ops;
 use super::services;
@@ -115,6 +116,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(keeper.clone().rotate(end.clone()));
     background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(services::settle(bridge.clone(), end.clone()));
+    let working = end.child_token();
+    background.spawn(jobs::worker(&bridge, &config, &replica).run(working.clone()));
+    background.spawn(jobs::watch(bridge.clone(), config.jobs.keep, end.clone()));
     background.spawn(observe(
         bridge.clone(),
         all,
@@ -213,8 +217,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             () = tokio::time::sleep(notice) => {}
         }
     }
-    // The accept loops end now, and are meant to.
+    // The accept loops end now, and are meant to; what jobs run is given back.
     watching.cancel();
+    working.cancel();
     drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();
