@@ -239,6 +239,7 @@ pub(super) fn revocation(row: &impl Columns) -> Result<Revocation> {
         "all" => Revoked::All,
         "keys" => Revoked::Keys,
         "bots" => Revoked::Bots,
+        "admission" => Revoked::Admission(session_id(some(row.bytes_or_null(3)?)?)?),
         "person" => Revoked::Person(
             id(some(row.text_or_null(6)?)?, IssuerId::new)?,
             id(some(row.text_or_null(7)?)?, Subject::new)?,
