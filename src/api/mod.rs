@@ -49,6 +49,7 @@ mod clients;
 mod events;
 mod finish;
 pub mod granted;
+mod jobs;
 mod keys;
 mod metadata;
 mod oauth;
@@ -99,6 +100,7 @@ fn resources() -> Routes {
         .merge(sessions::routes())
         .merge(signing_keys::routes())
         .merge(events::routes())
+        .merge(jobs::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
         .merge(oauth::routes())

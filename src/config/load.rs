@@ -4,7 +4,7 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, jobs, mail,
+    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, jobs, mail,
     sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
@@ -123,6 +123,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let ops = sections::ops(&listen.table("ops"));
     let store = sections::store(&root.table("store"));
     let keys = sections::keys(&root.table("keys"));
+    let directory = access::directory(&root.table("directory"));
     let portal = sections::portal(&root.table("portal"));
     let jobs = jobs::jobs(&root.table("jobs"));
     let audit = sections::audit(&root.table("audit"));
@@ -256,6 +257,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         api_issuers,
         clients,
         audiences: receivers,
+        directory,
         portal,
         jobs,
         audit,

@@ -8,6 +8,7 @@ mod backup;
 mod bed;
 mod check;
 mod init;
+mod jobs;
 mod keys;
 mod later;
 mod people;
