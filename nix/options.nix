@@ -281,6 +281,15 @@ in
     };
   };
 
+  jobs = section "Work that must happen surely." {
+    attempts = key count "Attempts that a job has before it is dead.";
+    concurrency = key count "Jobs at once, on each replica.";
+    lease = key duration "How long a job belongs to a replica that says nothing any more.";
+    keep = key duration "How long what is done is remembered.";
+    app_rate = key count "Jobs of one app that a replica begins in a second.";
+    source_rate = key count "Jobs of one directory that a replica begins in a second.";
+  };
+
   audit = section "Who did what." {
     email = key flag "Name people by e-mail address as well as by id.";
     client_address = key flag "Record where requests came from.";

@@ -50,6 +50,7 @@ mod events;
 mod explain;
 mod finish;
 pub mod granted;
+mod jobs;
 mod keys;
 mod metadata;
 mod oauth;
@@ -101,6 +102,7 @@ fn resources() -> Routes {
         .merge(sessions::routes())
         .merge(signing_keys::routes())
         .merge(events::routes())
+        .merge(jobs::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
         .merge(oauth::routes())

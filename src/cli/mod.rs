@@ -14,6 +14,7 @@ mod demo;
 mod explain;
 mod health;
 mod init;
+mod jobs;
 mod keys;
 mod master;
 mod migrate;
@@ -90,6 +91,13 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Work that must happen surely: what waits, what is dead, trying it again.
+    Jobs {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: jobs::Jobs,
+    },
     /// The bots that services call an app as: made, listed, rotated.
     Bots {
         #[command(flatten)]
@@ -137,6 +145,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Jobs { file, what } => what.run(&file),
         Command::Bots { file, what } => what.run(&file),
         Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),

@@ -4,7 +4,7 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, mail,
+    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, jobs, mail,
     sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
@@ -125,6 +125,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let keys = sections::keys(&root.table("keys"));
     let directory = access::directory(&root.table("directory"));
     let portal = sections::portal(&root.table("portal"));
+    let jobs = jobs::jobs(&root.table("jobs"));
     let audit = sections::audit(&root.table("audit"));
     let instance = proxy.as_ref().map(|proxy| proxy.address);
     let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
@@ -258,6 +259,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         audiences: receivers,
         directory,
         portal,
+        jobs,
         audit,
         traces,
         mail,

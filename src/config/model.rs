@@ -2,7 +2,8 @@
 //! `api_model.rs`, that of directories in `directories_model.rs`.
 
 use super::{
-    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, MailConfig,
+    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, JobsConfig,
+    MailConfig,
 };
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
@@ -41,6 +42,8 @@ pub struct Config {
     pub directory: DirectoryRules,
     /// What visitors' pages say.
     pub portal: PortalConfig,
+    /// How durable work is carried out.
+    pub jobs: JobsConfig,
     /// The audit trail.
     pub audit: AuditConfig,
     /// Where traces go; `None`: none are made.

@@ -5,6 +5,7 @@ use super::account;
 use super::api::ApiServer;
 use super::certificates::Certificates;
 use super::directory::Directory;
+use super::jobs;
 use super::keys::{self, KeyKeeper};
 use super::ops;
 use super::services;
@@ -119,6 +120,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let directory = Directory::of(&config, &bridge, &certificates)?;
     let tending = (directory.intake.clone(), end.clone());
     background.spawn(async move { tending.0.keep(tending.1).await });
+    let working = end.child_token();
+    background.spawn(jobs::worker(&bridge, &config, &replica).run(working.clone()));
+    background.spawn(jobs::watch(bridge.clone(), config.jobs.keep, end.clone()));
     background.spawn(observe(
         bridge.clone(),
         all,
@@ -218,8 +222,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             () = tokio::time::sleep(notice) => {}
         }
     }
-    // The accept loops end now, and are meant to.
+    // The accept loops end now, and are meant to; what jobs run is given back.
     watching.cancel();
+    working.cancel();
     drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();

@@ -12,6 +12,7 @@ mod certificates;
 mod commands;
 mod desk;
 mod events;
+mod jobs;
 mod limits;
 mod replicas;
 mod resources;

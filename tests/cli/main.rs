@@ -9,6 +9,7 @@ mod bed;
 mod check;
 mod directory;
 mod init;
+mod jobs;
 mod keys;
 mod later;
 mod people;

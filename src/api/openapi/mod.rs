@@ -13,8 +13,7 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, events, explain, keys, metadata, oauth, sessions, signing_keys,
-    users, visitors,
+    Routes, accounts, clients, events, explain, jobs, keys, metadata, oauth, sessions, signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -60,6 +59,7 @@ pub(super) fn routes() -> Routes {
         (name = "users", description = "Shadow users: our records of people."),
         (name = "accounts", description = "Whose account in an app is whose."),
         (name = "sessions", description = "Who is signed in."),
+        (name = "jobs", description = "Work that must happen surely."),
         (name = "keys", description = "Our signing keys."),
         (name = "events", description = "The audit trail: who did what."),
         (name = "clients", description = "Who may call."),
@@ -88,6 +88,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 12] {
         sessions::Documented::openapi(),
         signing_keys::Documented::openapi(),
         events::Documented::openapi(),
+        jobs::Documented::openapi(),
         clients::Documented::openapi(),
         visitors::Documented::openapi(),
         keys::Documented::openapi(),

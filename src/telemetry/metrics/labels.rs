@@ -115,6 +115,24 @@ words! {
 }
 
 words! {
+    /// How an attempt at a job ended.
+    JobWord {
+        /// The job is done.
+        Done = "done",
+        /// It is tried again.
+        Failed = "failed",
+        /// It waits for something else, or was asked to wait.
+        Postponed = "postponed",
+        /// It waits for an operator.
+        Dead = "dead",
+        /// It was stopped: something more urgent, or the end of the bridge.
+        GaveWay = "gave_way",
+        /// It became somebody else's.
+        Lost = "lost",
+    }
+}
+
+words! {
     /// Why a connection was turned away.
     ConnectionTrouble {
         /// TLS failed, or took too long.
@@ -244,4 +262,29 @@ pub(super) struct SourceLabel {
 pub(super) struct SourceWord {
     pub(super) source: Arc<str>,
     pub(super) kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct JobLabel {
+    pub(super) kind: &'static str,
+    pub(super) app: Arc<str>,
+    pub(super) state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct LagLabel {
+    pub(super) kind: &'static str,
+    pub(super) app: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OutcomeLabel {
+    pub(super) kind: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BreakerLabel {
+    pub(super) about: &'static str,
+    pub(super) name: Arc<str>,
 }

@@ -6,11 +6,13 @@
 
 mod app;
 mod directories;
+mod jobs;
 mod labels;
 
 pub use app::{AppMetrics, Counted};
+pub use jobs::JobsCounted;
 pub use labels::{
-    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome, LoginOutcome,
+    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome, JobWord, LoginOutcome,
     ReplayKind, SessionEvent, StoreTrouble,
 };
 
@@ -84,6 +86,7 @@ struct Families {
     audit_troubles: Family<Word, Counter>,
     revocation_read_at: Gauge,
     directories: directories::Directories,
+    jobs: jobs::JobFamilies,
 }
 
 impl Metrics {
@@ -454,6 +457,7 @@ impl Families {
                 "When this replica last read the revocation log to its end, in seconds since 1970",
             ),
             directories: directories::Directories::register(to),
+            jobs: jobs::JobFamilies::register(to),
         }
     }
 }
