@@ -247,6 +247,8 @@ pub struct AppConfig {
     pub services: Vec<ServiceConfig>,
     /// What kind it is, and what only that kind has.
     pub kind: AppKind,
+    /// What becomes of accounts and memberships as the directory speaks.
+    pub provision: ProvisionConfig,
     /// How long the app may take to answer with a head. Default 60 s. Bodies have no limit.
     pub response_timeout: Duration,
 }

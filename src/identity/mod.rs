@@ -5,6 +5,7 @@
 
 mod ensure;
 mod memo;
+pub mod converge;
 pub mod orders;
 mod visitors;
 

@@ -30,6 +30,7 @@ mod model;
 mod directory;
 mod jobs;
 pub mod postgres;
+mod provision;
 mod rows;
 mod rules;
 mod sealed;
@@ -47,6 +48,10 @@ pub use jobs::{
 };
 pub use model::*;
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use provision::{
+    DeactivatedFor, Deactivation, Membership, MembershipEnd, MembershipState, ProvisionStore,
+    SeatCount,
+};
 pub use sealed::*;
 pub use sqlite::SqliteStore;
 pub use trail::{
@@ -66,7 +71,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: ProvisionStore + Send + Sync {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

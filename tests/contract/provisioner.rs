@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use auth_manager::apps::mattermost::Mattermost;
 use auth_manager::apps::{
-    AppError, DeactivateOrder, Deactivated, MembershipKind, Place, Provisioner, RemoteKind, Target,
+    AppError, DeactivateOrder, Deactivated, Place, Provisioner, RemoteKind, Target,
 };
 use auth_manager::config::{
     AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MattermostConfig, SecretSource,
     SessionConfig, SignOut,
 };
 use auth_manager::demo::mattermost::{NewUser, Options, StandIn};
-use auth_manager::types::{AppId, HostName, IssuerId, RemoteId, SystemClock};
+use auth_manager::types::{AppId, HostName, IssuerId, MembershipKind, RemoteId, SystemClock};
 use serde_json::json;
 
 use crate::replay::Stage;

@@ -17,6 +17,7 @@ mod lock;
 mod migrate;
 mod notify;
 mod pool;
+mod provision;
 mod purge;
 mod revocations;
 mod row;

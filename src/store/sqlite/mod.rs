@@ -16,6 +16,7 @@ mod error;
 mod keys;
 mod lock;
 mod open;
+mod provision;
 mod purge;
 mod revocations;
 mod row;
