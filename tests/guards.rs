@@ -792,7 +792,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "apps",
             "audit",
+            "config",
             "error",
+            "jobs",
             "keys",
             "store",
             "telemetry",

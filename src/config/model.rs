@@ -1,7 +1,10 @@
 //! The checked form of the configuration; that of the api listener is in
-//! `api_model.rs`, that of directories in `directories_model.rs`.
+//! `api_model.rs`, that of directories in `directories_model.rs`, that of provisioning in
+//! `provision_model.rs`.
 
-use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig};
+use super::{
+    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, ProvisionConfig,
+};
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
 use std::collections::BTreeMap;

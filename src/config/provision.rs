@@ -46,7 +46,11 @@ fn deactivate(table: &Table<'_>) -> DeactivateConfig {
              `auth-manager users erase`.",
         );
     }
-    let owner = table.parsed("bots_to", user_name, "Write the user name of who keeps the bots.");
+    let owner = table.parsed(
+        "bots_to",
+        user_name,
+        "Write the user name of who keeps the bots.",
+    );
     let bots = match table.choice(
         "bots",
         "disable",
@@ -109,7 +113,10 @@ fn mapping(table: &Table<'_>) -> Option<GroupMapping> {
             "Write group = \"sales\", or group_id with the directory's own id of it.",
         );
     }
-    if id.as_deref().is_some_and(|id| id.trim() != id || id.is_empty()) {
+    if id
+        .as_deref()
+        .is_some_and(|id| id.trim() != id || id.is_empty())
+    {
         table.complain(
             "group_id",
             "It is empty, or begins or ends with a blank.",

@@ -3,9 +3,9 @@
 //! visitor, and what operators and services order (`orders`). What does not: the app's API
 //! (`apps/`), the session (`proxy/session`).
 
+pub mod converge;
 mod ensure;
 mod memo;
-pub mod converge;
 pub mod orders;
 mod visitors;
 
@@ -13,7 +13,7 @@ pub use ensure::{ensure, open_session, update};
 pub use memo::{Asserted, Memo};
 pub use visitors::{Claimed, Visitor, Visitors};
 
-use crate::apps::{AppError, Connector, Profile, Strategy};
+use crate::apps::{AppError, Connector, Profile, Provisioner, Strategy};
 use crate::audit::Witness;
 use crate::error::{Code, Refusal};
 use crate::keys::derive::PasswordRoot;
@@ -32,6 +32,8 @@ pub struct Context {
     pub host: HostName,
     /// Its accounts.
     pub connector: Arc<dyn Connector>,
+    /// What becomes of its accounts.
+    pub provisioner: Arc<dyn Provisioner>,
     /// Its sessions.
     pub strategy: Arc<dyn Strategy>,
     /// What passwords derive from.

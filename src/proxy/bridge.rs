@@ -154,6 +154,7 @@ impl Bridge {
             app: site.config.id.clone(),
             host: site.config.host.clone(),
             connector: site.connector.clone(),
+            provisioner: site.provisioner.clone(),
             strategy: site.strategy.clone(),
             root: self.root.clone(),
             metrics: site.metrics.clone(),

@@ -49,8 +49,8 @@ pub use jobs::{
 pub use model::*;
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use provision::{
-    DeactivatedFor, Deactivation, Membership, MembershipEnd, MembershipState, ProvisionStore,
-    SeatCount,
+    DeactivatedFor, Deactivation, DeactivationStage, Membership, MembershipEnd, MembershipState,
+    ProvisionStore, SeatCount,
 };
 pub use sealed::*;
 pub use sqlite::SqliteStore;
@@ -71,7 +71,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: ProvisionStore + Send + Sync {
+pub trait Store: JobStore + ProvisionStore + Send + Sync {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

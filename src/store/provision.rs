@@ -26,12 +26,34 @@ stored_words! {
 pub struct Deactivation {
     /// Why.
     pub why: DeactivatedFor,
-    /// When.
+    /// When; of a planned one, when it will be.
     pub at: Timestamp,
-    /// The time that the app wrote down, in its own count: an account that was deactivated at
-    /// another time was deactivated by somebody else. `None`: the app was not asked yet, or did not
-    /// answer.
-    pub mark: Option<i64>,
+    /// How far it is.
+    pub stage: DeactivationStage,
+}
+
+/// How far a deactivation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeactivationStage {
+    /// Its time has not come: the app was not asked.
+    Planned,
+    /// The app was, or is about to be, asked; it did not answer yet.
+    Asked,
+    /// It is done, at this time by the app's own count: an account that was deactivated at another
+    /// time was deactivated by somebody else.
+    Done(i64),
+}
+
+impl Deactivation {
+    /// The app's own time of it, once it is done.
+    #[must_use]
+    pub const fn done_at(&self) -> Option<i64> {
+        match self.stage {
+            DeactivationStage::Done(at) => Some(at),
+            DeactivationStage::Planned | DeactivationStage::Asked => None,
+        }
+    }
 }
 
 stored_words! {

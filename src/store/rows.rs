@@ -4,14 +4,15 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, DeactivatedFor, Deactivation, EndReason, KeptAnswer, KeyKind, KeyState,
-    MarkKind, Membership, MembershipState, Result, Revocation, Revoked, SealCount, Sealed,
-    SealedAt, SealedKind, SeatCount, Session, StoreError, StoredBot, StoredKey, Tombstone,
-    TrailHead, TrailMark, TrailRecord, User, UserState, claims, trail,
+    Account, AccountState, DeactivatedFor, Deactivation, DeactivationStage, EndReason, Job,
+    JobCount, JobKind, JobState, KeptAnswer, KeyKind, KeyState, MarkKind, Membership,
+    MembershipState, Priority, Result, Revocation, Revoked, SealCount, Sealed, SealedAt,
+    SealedKind, SeatCount, Session, StoreError, StoredBot, StoredKey, Tombstone, TrailHead,
+    TrailMark, TrailRecord, User, UserState, claims, trail,
 };
 use crate::types::{
     AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, MembershipKind, RemoteId, SessionId,
-    Sid, Subject, Timestamp, UserId,
+    Sid, SourceId, Subject, Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -85,8 +86,21 @@ fn deactivation(row: &impl Columns) -> Result<Option<Deactivation>> {
     Ok(Some(Deactivation {
         why: word("deactivation", &why, DeactivatedFor::from_word)?,
         at: Timestamp(row.int(14)?),
-        mark: row.int_or_null(15)?,
+        stage: match row.int_or_null(15)? {
+            None => DeactivationStage::Planned,
+            Some(0) => DeactivationStage::Asked,
+            Some(at) => DeactivationStage::Done(at),
+        },
     }))
+}
+
+/// How far a deactivation is, as it is kept.
+pub(super) fn stage(of: Option<Deactivation>) -> Option<i64> {
+    match of?.stage {
+        DeactivationStage::Planned => None,
+        DeactivationStage::Asked => Some(0),
+        DeactivationStage::Done(at) => Some(at),
+    }
 }
 
 /// The app's ids of an account's bots, as they are kept.
@@ -377,6 +391,52 @@ pub(super) fn bot(row: &impl Columns) -> Result<StoredBot> {
 /// The key of a bot's row; neither part holds a slash.
 pub(super) fn bot_id(app: &AppId, name: &BotName) -> String {
     format!("{app}/{name}")
+}
+
+pub(super) const JOB: &str = "id, kind, key, lane, app, source, user_id, priority, payload, why, \
+     state, attempts, due_at, again, holder, leased_until, error, created_at, updated_at";
+
+pub(super) fn job(row: &impl Columns) -> Result<Job> {
+    Ok(Job {
+        id: row.uuid(0)?,
+        kind: word("job", &row.text(1)?, JobKind::from_word)?,
+        key: row.text(2)?,
+        lane: row.text(3)?,
+        app: row
+            .text_or_null(4)?
+            .map(|t| id(t, AppId::new))
+            .transpose()?,
+        source: row
+            .text_or_null(5)?
+            .map(|t| id(t, SourceId::new))
+            .transpose()?,
+        user: row.uuid_or_null(6)?.map(UserId),
+        priority: Priority::from_number(row.int(7)?)?,
+        payload: row.text(8)?,
+        why: row.text(9)?,
+        state: word("job state", &row.text(10)?, JobState::from_word)?,
+        attempts: row.int(11)?,
+        due_at: Timestamp(row.int(12)?),
+        again: row.flag(13)?,
+        holder: row.text_or_null(14)?,
+        leased_until: row.int_or_null(15)?.map(Timestamp),
+        error: row.text(16)?,
+        created_at: Timestamp(row.int(17)?),
+        updated_at: Timestamp(row.int(18)?),
+    })
+}
+
+pub(super) fn job_count(row: &impl Columns) -> Result<JobCount> {
+    Ok(JobCount {
+        kind: word("job", &row.text(0)?, JobKind::from_word)?,
+        app: row
+            .text_or_null(1)?
+            .map(|t| id(t, AppId::new))
+            .transpose()?,
+        state: word("job state", &row.text(2)?, JobState::from_word)?,
+        count: row.int(3)?,
+        oldest_due: Timestamp(row.int(4)?),
+    })
 }
 
 /// A user's state from its word.

@@ -9,8 +9,8 @@ use auth_manager::apps::{
     AppError, DeactivateOrder, Deactivated, Place, Provisioner, RemoteKind, Target,
 };
 use auth_manager::config::{
-    AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MattermostConfig, SecretSource,
-    SessionConfig, SignOut,
+    AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MattermostConfig, ProvisionConfig,
+    SecretSource, SessionConfig, SignOut,
 };
 use auth_manager::demo::mattermost::{NewUser, Options, StandIn};
 use auth_manager::types::{AppId, HostName, IssuerId, MembershipKind, RemoteId, SystemClock};
@@ -112,6 +112,7 @@ fn driver(stage: &Stage) -> Arc<Mattermost> {
         machine_routes: Vec::new(),
         services: Vec::new(),
         kind: AppKind::Mattermost(mm.clone()),
+        provision: ProvisionConfig::default(),
         response_timeout: Duration::from_secs(60),
     };
     let token = stage.app.bot_token().into();

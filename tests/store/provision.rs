@@ -2,8 +2,8 @@
 
 use crate::bed::{Bed, T0, app, at, by, remote};
 use auth_manager::store::{
-    Account, DeactivatedFor, Deactivation, Membership, MembershipEnd, MembershipState, SeatCount,
-    Store, TrailFilter,
+    Account, DeactivatedFor, Deactivation, DeactivationStage, Membership, MembershipEnd,
+    MembershipState, SeatCount, Store, TrailFilter,
 };
 use auth_manager::types::{AppId, MembershipKind, UserId};
 use std::sync::Arc;
@@ -146,7 +146,7 @@ pub(crate) async fn a_deactivation_is_on_record_when_the_app_wrote_it_down(bed: 
         deactivated: Some(Deactivation {
             why: DeactivatedFor::Absent,
             at: at(3),
-            mark: None,
+            stage: DeactivationStage::Asked,
         }),
         bots: vec![remote("bot1"), remote("bot2")],
         ..account
@@ -159,12 +159,12 @@ pub(crate) async fn a_deactivation_is_on_record_when_the_app_wrote_it_down(bed: 
         deactivated: Some(Deactivation {
             why: DeactivatedFor::Absent,
             at: at(3),
-            mark: Some(1_795_575_016_744),
+            stage: DeactivationStage::Done(1_795_575_016_744),
         }),
         ..meant
     };
     let done = bed.a.save_account(&done, &by()).await.unwrap();
-    assert_eq!(done.deactivated.unwrap().mark, Some(1_795_575_016_744));
+    assert_eq!(done.deactivated.unwrap().done_at(), Some(1_795_575_016_744));
     let back = Account {
         deactivated: None,
         bots: Vec::new(),

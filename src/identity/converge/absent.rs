@@ -6,8 +6,8 @@ use crate::apps::{AppError, DeactivateOrder, Deactivated, OwnedBot, RemoteAccoun
 use crate::audit::Kind;
 use crate::config::BotsPolicy;
 use crate::store::{
-    Account, AccountState, DeactivatedFor, Deactivation, EndReason, SessionFilter, User, UserState,
-    Which,
+    Account, AccountState, DeactivatedFor, Deactivation, DeactivationStage, EndReason,
+    SessionFilter, User, UserState, Which,
 };
 use crate::types::{MembershipKind, RemoteId, Timestamp};
 
@@ -16,14 +16,14 @@ pub(super) async fn run(
     user: &User,
     account: Option<Account>,
     why: &str,
-    since: Timestamp,
+    since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Outcome, Failure> {
     end_sessions(ground, user, now).await?;
     let Some((account, remote)) = linked(account) else {
         return Ok(Outcome::Done(format!("{why}: they have no account here")));
     };
-    let Some(seen) = ground.provisioner.look(&remote).await? else {
+    let Some(seen) = ground.context.provisioner.look(&remote).await? else {
         memberships::forget_all(ground, user).await?;
         return Ok(Outcome::Done("the account is gone from the app".into()));
     };
@@ -34,20 +34,57 @@ pub(super) async fn run(
         return Ok(Outcome::Stuck(note));
     }
     hold_nothing(ground, user, &remote).await?;
-    let withdrawn = |kind| kind == MembershipKind::SystemRole || ground.policy.deactivate.memberships;
+    let withdrawn =
+        |kind| kind == MembershipKind::SystemRole || ground.policy.deactivate.memberships;
     memberships::withdraw_all(ground, user, &remote, withdrawn).await?;
     let account = bots(ground, user, account, &remote, now).await?;
     if let Some(at) = seen.deactivated_at {
         return recognised(ground, account, at, now).await;
     }
-    let due = since + ground.policy.deactivate.grace;
+    let due = due(ground, &account, since, now);
     if due > now {
+        plan(ground, account, due, now).await?;
         return Ok(Outcome::Later {
             at: due,
             why: format!("{why}: the account is deactivated after the grace"),
         });
     }
     deactivate(ground, account, &remote, DeactivatedFor::Absent, why, now).await
+}
+
+/// When the grace is over. Where the directory does not say since when, it began when this was first
+/// seen.
+fn due(ground: &Ground, account: &Account, since: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let grace = ground.policy.deactivate.grace;
+    if let Some(since) = since {
+        return since + grace;
+    }
+    match account.deactivated {
+        Some(known) if is_planned(&known) && known.why == DeactivatedFor::Absent => known.at,
+        _ => now + grace,
+    }
+}
+
+/// For whoever looks at the account meanwhile.
+async fn plan(
+    ground: &Ground,
+    account: Account,
+    due: Timestamp,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let planned = Deactivation {
+        why: DeactivatedFor::Absent,
+        at: due,
+        stage: DeactivationStage::Planned,
+    };
+    if account.deactivated != Some(planned) {
+        mark(ground, account, Some(planned), "", now).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn is_planned(known: &Deactivation) -> bool {
+    known.stage == DeactivationStage::Planned
 }
 
 /// The account, if there is one in the app that is known to be theirs.
@@ -101,11 +138,16 @@ fn special(ground: &Ground, seen: &RemoteAccount, ours: &[String]) -> Option<Str
 
 /// Sessions that anybody opened, and access tokens, which would work again with the account.
 async fn hold_nothing(ground: &Ground, user: &User, remote: &RemoteId) -> Result<(), Failure> {
-    ground.provisioner.revoke_sessions(remote).await?;
-    let revoked = ground.provisioner.revoke_tokens(remote).await?;
+    ground.context.provisioner.revoke_sessions(remote).await?;
+    let revoked = ground.context.provisioner.revoke_tokens(remote).await?;
     if revoked > 0 {
-        let detail = [("remote", remote.as_str().into()), ("count", revoked.into())];
-        ground.tell(Kind::AccountTokensRevoked, user, &detail).await?;
+        let detail = [
+            ("remote", remote.as_str().into()),
+            ("count", revoked.into()),
+        ];
+        ground
+            .tell(Kind::AccountTokensRevoked, user, &detail)
+            .await?;
     }
     Ok(())
 }
@@ -121,7 +163,7 @@ async fn bots(
     if *policy == BotsPolicy::Leave {
         return Ok(account);
     }
-    let owned = ground.provisioner.bots_of(remote).await?;
+    let owned = ground.context.provisioner.bots_of(remote).await?;
     for bot in owned.iter().filter(|bot| !ground.is_kept(bot)) {
         if let BotsPolicy::HandOver(to) = policy {
             match hand_over(ground, user, bot, to).await {
@@ -141,9 +183,10 @@ async fn bots(
 }
 
 async fn hand_over(ground: &Ground, user: &User, bot: &OwnedBot, to: &str) -> Result<(), Failure> {
-    let owner = ground.provisioner.find(to).await?;
+    let owner = ground.context.provisioner.find(to).await?;
     let owner = owner.ok_or_else(|| AppError::Refused(format!("there is no account {to}")))?;
     ground
+        .context
         .provisioner
         .hand_over_bot(&bot.remote, &owner.remote)
         .await?;
@@ -166,7 +209,7 @@ async fn disable(
         account.bots.push(bot.remote.clone());
         account = ground.save(account, "", now).await?;
     }
-    match ground.provisioner.disable_bot(&bot.remote).await {
+    match ground.context.provisioner.disable_bot(&bot.remote).await {
         Ok(()) => {
             let detail = [("bot", bot.remote.as_str().into())];
             ground.tell(Kind::BotDisabled, user, &detail).await?;
@@ -189,7 +232,7 @@ async fn recognised(
     now: Timestamp,
 ) -> Result<Outcome, Failure> {
     match account.deactivated {
-        Some(known) if known.mark == Some(at) => {
+        Some(known) if known.stage == DeactivationStage::Done(at) => {
             // Gone for good now, whatever it was for before.
             if known.why == DeactivatedFor::Idle {
                 let absent = Deactivation {
@@ -200,17 +243,24 @@ async fn recognised(
             }
             Ok(Outcome::Done("the account is deactivated".into()))
         }
-        // An earlier try got so far and no further. A reclaiming that is only planned is none.
-        Some(known) if known.mark.is_none() && known.at <= now => {
+        // An earlier try got so far and no further.
+        Some(known) if known.stage == DeactivationStage::Asked => {
             let done = Deactivation {
-                mark: Some(at),
+                stage: DeactivationStage::Done(at),
                 ..known
             };
             mark(ground, account, Some(done), "", now).await?;
             Ok(Outcome::Done("the account is deactivated".into()))
         }
         Some(_) => {
-            mark(ground, account, None, "somebody else deactivated it since", now).await?;
+            mark(
+                ground,
+                account,
+                None,
+                "somebody else deactivated it since",
+                now,
+            )
+            .await?;
             Ok(by_somebody_else())
         }
         None => Ok(by_somebody_else()),
@@ -232,30 +282,32 @@ pub(super) async fn deactivate(
 ) -> Result<Outcome, Failure> {
     let earlier = account
         .deactivated
-        .is_some_and(|known| known.mark.is_none() && known.at <= now);
+        .is_some_and(|known| known.stage == DeactivationStage::Asked);
     let meant = Deactivation {
         why,
         at: now,
-        mark: None,
+        stage: DeactivationStage::Asked,
     };
     let account = mark(ground, account, Some(meant), "", now).await?;
     let order = DeactivateOrder {
         privileged: ground.policy.deactivate.administrators,
         keep: ground.kept_bots.clone(),
     };
-    match ground.provisioner.deactivate(remote, &order).await {
+    match ground.context.provisioner.deactivate(remote, &order).await {
         Ok(Deactivated::Now(at)) => {
             let done = Deactivation {
-                mark: Some(at),
+                stage: DeactivationStage::Done(at),
                 ..meant
             };
             mark(ground, account, Some(done), reason, now).await?;
-            Ok(Outcome::Done(format!("{reason}: the account is deactivated")))
+            Ok(Outcome::Done(format!(
+                "{reason}: the account is deactivated"
+            )))
         }
         Ok(Deactivated::Before(at)) => {
             // It was active when looked at: only an earlier try of ours makes it ours.
             let done = earlier.then_some(Deactivation {
-                mark: Some(at),
+                stage: DeactivationStage::Done(at),
                 ..meant
             });
             mark(ground, account, done, reason, now).await?;

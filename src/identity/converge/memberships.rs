@@ -25,7 +25,7 @@ pub(super) async fn follow(
     let mut problems = Vec::new();
     let mut wishes = Vec::new();
     for place in wanted(ground, groups) {
-        let target = match ground.provisioner.resolve(&place).await {
+        let target = match ground.context.provisioner.resolve(&place).await {
             Ok(target) => Some(target),
             Err(error) if error.is_transient() => return Err(error.into()),
             Err(error) => {
@@ -38,7 +38,11 @@ pub(super) async fn follow(
     let ours = of_account(ground, user, remote).await?;
     if ground.policy.withdraw {
         // What rests on others goes before them.
-        for of in ours.iter().rev().filter(|of| !wishes.iter().any(|wish| wish.is(of))) {
+        for of in ours
+            .iter()
+            .rev()
+            .filter(|of| !wishes.iter().any(|wish| wish.is(of)))
+        {
             withdraw(ground, remote, of, &mut problems).await?;
         }
     }
@@ -48,7 +52,9 @@ pub(super) async fn follow(
         };
         match give(ground, user, remote, &wish.place, target, &ours, now).await {
             Ok(()) => {}
-            Err(Failure::App(error)) if !error.is_transient() && !matches!(error, AppError::Gone) => {
+            Err(Failure::App(error))
+                if !error.is_transient() && !matches!(error, AppError::Gone) =>
+            {
                 tracing::warn!(app = %ground.context.app, user = %user.id, place = %wish.place, %error, "a membership could not be given");
                 problems.push(error);
             }
@@ -62,10 +68,13 @@ pub(super) async fn follow(
 fn wanted(ground: &Ground, groups: &[InGroup]) -> BTreeSet<Place> {
     let mut places = BTreeSet::new();
     for mapping in &ground.policy.groups {
-        if !groups.iter().any(|g| mapping.group.is(&g.id, &g.name)) {
-            continue;
-        }
-        for (kind, name) in &mapping.gives {
+        let of = |group: &&InGroup| mapping.group.is(&group.id, &group.name);
+        let mine: Vec<&InGroup> = groups.iter().filter(of).collect();
+        for (kind, name) in mapping.gives.iter().filter(|_| !mine.is_empty()) {
+            // Power fails closed: an old word does not give it, and then it is taken back.
+            if *kind == MembershipKind::SystemRole && !mine.iter().any(|group| group.for_power) {
+                continue;
+            }
             let place = Place {
                 kind: *kind,
                 name: name.clone(),
@@ -102,7 +111,7 @@ async fn give(
     let known = ours
         .iter()
         .find(|of| of.kind == target.kind && of.target == target.id);
-    let there = ground.provisioner.has(remote, target).await?;
+    let there = ground.context.provisioner.has(remote, target).await?;
     match known {
         // It was there before we looked, or somebody gave it: not ours.
         None if there => return Ok(()),
@@ -118,13 +127,13 @@ async fn give(
                 since: now,
             };
             store.intend_membership(&intent).await?;
-            ground.provisioner.grant(remote, target).await?;
+            ground.context.provisioner.grant(remote, target).await?;
             store.membership_granted(&intent, now, &by).await?;
         }
         Some(of) => {
             // Somebody took it away by hand, or a crash came first: the directory says otherwise.
             if !there {
-                ground.provisioner.grant(remote, target).await?;
+                ground.context.provisioner.grant(remote, target).await?;
             }
             store.membership_granted(of, now, &by).await?;
         }
@@ -142,7 +151,7 @@ async fn withdraw(
         kind: of.kind,
         id: of.target.clone(),
     };
-    match ground.provisioner.withdraw(remote, &target).await {
+    match ground.context.provisioner.withdraw(remote, &target).await {
         Ok(()) => ground.forget(of, MembershipEnd::Withdrawn).await,
         Err(error) if error.is_transient() => Err(error.into()),
         Err(AppError::Gone) => ground.forget(of, MembershipEnd::Forgotten).await,

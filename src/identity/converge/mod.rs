@@ -16,15 +16,17 @@
 //! Only a directory's word takes anything away. An assertion, which may lack what it should have,
 //! never does.
 
-pub mod absent;
-pub mod memberships;
-pub mod present;
-pub mod words;
+mod absent;
+mod handler;
+mod memberships;
+mod present;
+mod words;
 
+pub use handler::{Converge, Grounds};
 pub use words::{InGroup, Wanted, WantedAccount, Words};
 
 use super::Context;
-use crate::apps::{AppError, OwnedBot, Provisioner};
+use crate::apps::{AppError, OwnedBot};
 use crate::audit::Kind;
 use crate::config::ProvisionConfig;
 use crate::error::{Code, Refusal};
@@ -42,8 +44,6 @@ const NO_SEAT: Duration = Duration::from_secs(15 * 60);
 pub struct Ground {
     /// The steps of a sign-in, whose code makes accounts here too.
     pub context: Context,
-    /// What becomes of accounts.
-    pub provisioner: Arc<dyn Provisioner>,
     /// What the operator configured.
     pub policy: ProvisionConfig,
     /// What directories say.
@@ -187,7 +187,12 @@ fn later(now: Timestamp, why: String) -> Outcome {
 
 impl Ground {
     /// Writes down what stands in the way, for the operator; nothing when that is written already.
-    async fn note(&self, account: Account, detail: &str, now: Timestamp) -> Result<Account, Failure> {
+    async fn note(
+        &self,
+        account: Account,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<Account, Failure> {
         if account.detail == detail {
             return Ok(account);
         }

@@ -20,14 +20,16 @@ pub(super) async fn run(
     let ahead = ground.policy.when == ProvisionWhen::OnAssignment;
     let Some((account, remote)) = linked(account) else {
         if !ahead {
-            return Ok(Outcome::Done("the account is made at their first sign-in".into()));
+            return Ok(Outcome::Done(
+                "the account is made at their first sign-in".into(),
+            ));
         }
         return match no_seat_ahead(ground, now).await? {
             Some(outcome) => Ok(outcome),
             None => settle(ground, user, groups, now).await,
         };
     };
-    let Some(seen) = ground.provisioner.look(&remote).await? else {
+    let Some(seen) = ground.context.provisioner.look(&remote).await? else {
         memberships::forget_all(ground, user).await?;
         if !ahead {
             return Ok(Outcome::Done(
@@ -58,7 +60,9 @@ async fn settle(
         }
         return Err(problem.into());
     }
-    Ok(Outcome::Done("account and memberships are as they should be".into()))
+    Ok(Outcome::Done(
+        "account and memberships are as they should be".into(),
+    ))
 }
 
 /// Accounts ahead of the first sign-in leave some seats free.
@@ -67,7 +71,7 @@ async fn no_seat_ahead(ground: &Ground, now: Timestamp) -> Result<Option<Outcome
     if reserve == 0 {
         return Ok(None);
     }
-    let seats = ground.provisioner.seats().await?;
+    let seats = ground.context.provisioner.seats().await?;
     let free = seats.limit.map(|limit| limit.saturating_sub(seats.used));
     Ok(free.filter(|free| *free <= reserve).map(|free| {
         later(
@@ -88,9 +92,9 @@ async fn stand(
     let Some(known) = account.deactivated else {
         return Ok(seen.deactivated_at.map(|_| by_somebody_else()));
     };
-    let planned = known.why == DeactivatedFor::Idle && known.mark.is_none();
+    let planned = absent::is_planned(&known);
     let Some(at) = seen.deactivated_at else {
-        if planned {
+        if planned && known.why == DeactivatedFor::Idle {
             return reclaim(ground, user, account, &seen.remote, now).await;
         }
         // Active, though we deactivated it or meant to: somebody in the app took it back, or a crash
@@ -98,8 +102,15 @@ async fn stand(
         comes_back(ground, user, account, "", now).await?;
         return Ok(None);
     };
-    if known.mark.is_some_and(|mark| mark != at) {
-        mark(ground, account, None, "somebody else deactivated it since", now).await?;
+    if planned || known.done_at().is_some_and(|done| done != at) {
+        mark(
+            ground,
+            account,
+            None,
+            "somebody else deactivated it since",
+            now,
+        )
+        .await?;
         return Ok(Some(by_somebody_else()));
     }
     if known.why == DeactivatedFor::Idle {
@@ -107,7 +118,7 @@ async fn stand(
             "their seat was reclaimed: they come back by signing in, or by seats restore".into(),
         )));
     }
-    match ground.provisioner.reactivate(&seen.remote).await {
+    match ground.context.provisioner.reactivate(&seen.remote).await {
         Ok(()) => {}
         Err(error @ AppError::NoSeat(_)) => {
             let note = format!("they are back, but {error}");
@@ -134,7 +145,7 @@ pub(super) async fn comes_back(
 ) -> Result<Account, Failure> {
     let mut account = account;
     while let Some(bot) = account.bots.last().cloned() {
-        match ground.provisioner.enable_bot(&bot).await {
+        match ground.context.provisioner.enable_bot(&bot).await {
             Ok(()) => {
                 let detail = [("bot", bot.as_str().into())];
                 ground.tell(Kind::BotEnabled, user, &detail).await?;

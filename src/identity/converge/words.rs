@@ -23,8 +23,8 @@ pub enum WantedAccount {
     Absent {
         /// Why, for the operator.
         why: String,
-        /// Since when a directory has said so.
-        since: Timestamp,
+        /// Since when a directory has said so, where it is known.
+        since: Option<Timestamp>,
     },
     /// No directory says anything that could be acted on.
     Leave {
@@ -40,6 +40,8 @@ pub struct InGroup {
     pub id: String,
     /// What it is called.
     pub name: String,
+    /// Whether the word is fresh enough to give power over the whole app by.
+    pub for_power: bool,
 }
 
 /// Who knows what is wanted.

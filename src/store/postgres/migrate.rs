@@ -41,8 +41,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 7,
-        name: "0007_provision",
-        sql: include_str!("migrations/0007_provision.sql"),
+        name: "0007_jobs",
+        sql: include_str!("migrations/0007_jobs.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "0008_provision",
+        sql: include_str!("migrations/0008_provision.sql"),
     },
 ];
 

@@ -108,7 +108,7 @@ fn update(db: &Connection, account: &Account) -> Result<Account> {
         account.updated_at.0,
         account.deactivated.map(|d| d.why.as_str()),
         account.deactivated.map(|d| d.at.0),
-        account.deactivated.and_then(|d| d.mark),
+        rows::stage(account.deactivated),
         rows::bots_text(&account.bots),
     ];
     let mut statement = db.prepare_cached(&sql)?;
