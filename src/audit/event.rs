@@ -84,10 +84,24 @@ kinds! {
     BotEnabled = "bot.enabled",
     /// A bot of a person's was given to another person.
     BotHandedOver = "bot.handed_over",
+    /// A person was suspended: turned away, with accounts that still stand.
+    UserSuspended = "user.suspended",
     /// A person was disabled.
     UserDisabled = "user.disabled",
+    /// A person's identity was closed for good.
+    UserTombstoned = "user.tombstoned",
     /// A person was enabled.
     UserEnabled = "user.enabled",
+    /// A directory says that a person may not come in any more, or is gone.
+    DirectoryDenied = "directory.denied",
+    /// A directory says so no more.
+    DirectoryLifted = "directory.lifted",
+    /// A directory says that a person is in other groups.
+    DirectoryGroups = "directory.groups",
+    /// A directory's id stands for another subject than before.
+    DirectoryMoved = "directory.moved",
+    /// What a directory said of a person was forgotten.
+    DirectoryForgotten = "directory.forgotten",
     /// A person's data was erased, but for what must stay.
     UserErased = "user.erased",
     /// The store was restored from a backup: what was done since it was made is not in it.

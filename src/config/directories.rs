@@ -1,6 +1,7 @@
 //! `[[directories]]`: what their keys are, their defaults, bounds and cross checks.
 
 use super::reader::{Table, shown};
+use super::reconcile;
 use super::sections::{hours, is_loopback, seconds};
 use super::{
     AuthentikConfig, AuthentikSubject, AuthentikType, DirectoryConfig, DirectoryKind, IssuerConfig,
@@ -56,6 +57,7 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         hours(14 * 24),
         seconds(0)..=hours(365 * 24),
     );
+    let reconcile = reconcile::reconcile(&table.table("reconcile"));
     let (authentik, keycloak) = (authentik(table, kind), keycloak(table, kind));
     let kind = match kind {
         Kind::Authentik => authentik.map(DirectoryKind::Authentik),
@@ -71,6 +73,7 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         reads,
         groups_max_age,
         expiry_warning,
+        reconcile,
         kind: kind?,
     })
 }

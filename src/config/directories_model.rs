@@ -1,6 +1,7 @@
 //! The checked form of `[[directories]]`. What depends on them and is somebody else's concern
 //! (webhooks, reconciling) has a table and a file of its own.
 
+use super::ReconcileConfig;
 use super::SecretSource;
 use crate::types::{IssuerId, SourceId};
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub struct DirectoryConfig {
     pub groups_max_age: Duration,
     /// A token that ends sooner is warned of. Default 14 days.
     pub expiry_warning: Duration,
+    /// How often it is read whole, and when what follows waits.
+    pub reconcile: ReconcileConfig,
     /// What kind it is, and what only that kind has.
     pub kind: DirectoryKind,
 }

@@ -3,7 +3,8 @@
 //! `provision_model.rs`.
 
 use super::{
-    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, ProvisionConfig,
+    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, MailConfig,
+    ProvisionConfig,
 };
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
@@ -44,6 +45,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Where traces go; `None`: none are made.
     pub traces: Option<TracesConfig>,
+    /// Where letters to people go; `None`: none are sent.
+    pub mail: Option<MailConfig>,
     /// Limits of the bridge as a whole.
     pub limits: Limits,
     /// What the files said, as hashes: for the audit trail.

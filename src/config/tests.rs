@@ -2,6 +2,7 @@
 //! and each mistake is named with its line and its remedy.
 
 mod directories;
+mod mail;
 
 use super::findings::{Problems, Source};
 use super::load::examine;
@@ -44,6 +45,7 @@ impl House {
             "bot.token",
             "collector.token",
             "directory.token",
+            "mail.password",
         ] {
             house.write(&format!("etc/{name}"), "x");
         }

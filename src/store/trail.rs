@@ -7,7 +7,8 @@
 //! can't be appended. There is nothing in between that a crash could lose.
 
 use super::{
-    Account, EndReason, Job, Membership, MembershipEnd, Session, StoreError, StoredKey, User,
+    Account, EndReason, Job, Membership, MembershipEnd, Person, Session, StoreError, StoredKey,
+    User,
 };
 use crate::types::{AppId, Timestamp, UserId};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -31,8 +32,10 @@ pub enum Change<'a> {
     Buried(&'a AppId, Option<UserId>, EndReason),
     /// So many sessions, all there were, ended at once.
     EndedAll(usize, EndReason),
-    /// A person was disabled or enabled: as they are now.
+    /// A person's state changed: as they are now.
     State(&'a User),
+    /// What a directory says of a person: before, after, and their shadow user if there is one.
+    Word(Option<&'a Person>, Option<&'a Person>, Option<UserId>),
     /// An account was written: before and after.
     Account(&'a Account, &'a Account),
     /// A membership in an app was given, or ended.

@@ -46,8 +46,18 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 8,
-        name: "0008_provision",
-        sql: include_str!("migrations/0008_provision.sql"),
+        name: "0008_plans",
+        sql: include_str!("migrations/0008_plans.sql"),
+    },
+    Migration {
+        version: 9,
+        name: "0009_directory",
+        sql: include_str!("migrations/0009_directory.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "0010_provision",
+        sql: include_str!("migrations/0010_provision.sql"),
     },
 ];
 
