@@ -3,6 +3,7 @@
 
 mod directories;
 mod mail;
+mod provision;
 
 use super::findings::{Problems, Source};
 use super::load::examine;

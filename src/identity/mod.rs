@@ -7,6 +7,7 @@ pub mod converge;
 mod ensure;
 mod memo;
 pub mod orders;
+pub mod seats;
 mod visitors;
 
 pub use ensure::{ensure, open_session, update};
@@ -36,6 +37,9 @@ pub struct Context {
     pub provisioner: Arc<dyn Provisioner>,
     /// Its sessions.
     pub strategy: Arc<dyn Strategy>,
+    /// Whether groups give memberships in this app: then a first sign-in is followed by a job that
+    /// looks which are theirs.
+    pub mapped: bool,
     /// What passwords derive from.
     pub root: Arc<PasswordRoot>,
     /// Its counters.

@@ -156,6 +156,7 @@ impl Bridge {
             connector: site.connector.clone(),
             provisioner: site.provisioner.clone(),
             strategy: site.strategy.clone(),
+            mapped: !site.config.provision.groups.is_empty(),
             root: self.root.clone(),
             metrics: site.metrics.clone(),
             witness,

@@ -7,6 +7,7 @@
 
 mod cases;
 mod compare;
+mod converge;
 mod more;
 mod provisioner;
 mod replay;

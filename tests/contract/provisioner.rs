@@ -69,7 +69,7 @@ impl Bed {
     }
 }
 
-fn driver(stage: &Stage) -> Arc<Mattermost> {
+pub(crate) fn driver(stage: &Stage) -> Arc<Mattermost> {
     let mm = MattermostConfig {
         bot_token: SecretSource::Credential("bot".into()),
         link: LinkPolicy::Never,

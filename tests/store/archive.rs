@@ -481,14 +481,22 @@ pub(crate) async fn pieces_that_are_not_a_whole_dump_change_nothing(bed: Bed) {
 pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
     let (user, _) = filled(&bed).await;
     let mut pieces = dumped(&bed.place()).await;
-    // As version 1 had it: there was no audit trail, no bot, no directory, and neither had a signing
-    // key a kind nor a state somebody who set it.
+    // As version 1 had it: there was no audit trail, no bot, no directory, neither had a signing key
+    // a kind nor a state somebody who set it, and no account was ever deactivated.
     pieces[0] = Piece::Begin { schema: 1 };
     let mut newer = false;
     pieces.retain(|piece| {
         match piece {
             Piece::Table { name, .. } => {
-                let later = ["audit_", "bots", "jobs", "plans", "directory_"];
+                let later = [
+                    "audit_",
+                    "bots",
+                    "jobs",
+                    "plans",
+                    "directory_",
+                    "memberships",
+                    "seat_counts",
+                ];
                 newer = later.iter().any(|begins| name.starts_with(begins));
             }
             Piece::End => newer = false,
@@ -496,7 +504,14 @@ pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
         }
         !newer
     });
-    for (of, newer) in [("signing_keys", "kind"), ("users", "state_by")] {
+    for (of, newer) in [
+        ("signing_keys", "kind"),
+        ("users", "state_by"),
+        ("accounts", "deactivated_for"),
+        ("accounts", "deactivated_at"),
+        ("accounts", "deactivated_mark"),
+        ("accounts", "bots"),
+    ] {
         let table = |p: &Piece| matches!(p, Piece::Table { name, .. } if name == of);
         let at = pieces.iter().position(table).expect("it is dumped");
         let Piece::Table { columns, .. } = &mut pieces[at] else {

@@ -7,7 +7,7 @@ use crate::audit::Kind;
 use crate::config::BotsPolicy;
 use crate::store::{
     Account, AccountState, DeactivatedFor, Deactivation, DeactivationStage, EndReason,
-    SessionFilter, User, UserState, Which,
+    SessionFilter, User, Which,
 };
 use crate::types::{MembershipKind, RemoteId, Timestamp};
 
@@ -108,9 +108,10 @@ async fn end_sessions(ground: &Ground, user: &User, now: Timestamp) -> Result<()
     if context.store.sessions(&live).await?.is_empty() {
         return Ok(());
     }
-    let reason = match user.state {
-        UserState::Disabled => EndReason::UserDisabled,
-        _ => EndReason::PolicyChanged,
+    let reason = if user.state.denies() {
+        EndReason::UserDisabled
+    } else {
+        EndReason::PolicyChanged
     };
     let which = Which::User(user.id, Some(context.app.clone()));
     let by = context.witness.clone().by();
