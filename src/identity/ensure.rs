@@ -136,7 +136,13 @@ async fn attempt(context: &Context, user: &User, now: Timestamp) -> Result<Ready
             .await
             .map_err(store_refusal)?;
         if context.mapped {
-            wish(context, user, "their first sign-in: memberships by the directory's groups", now).await;
+            wish(
+                context,
+                user,
+                "their first sign-in: memberships by the directory's groups",
+                now,
+            )
+            .await;
         }
     }
     let profile = Memo::of(&account).profile;

@@ -132,7 +132,10 @@ pub async fn read(
             break;
         }
     }
-    let ours = holders.iter().filter(|holder| holder.user.is_some()).count() as u64;
+    let ours = holders
+        .iter()
+        .filter(|holder| holder.user.is_some())
+        .count() as u64;
     let since = now.0.div_euclid(DAY) - LOOK_BACK;
     let counts = store.seat_counts(app, since).await?;
     Ok(Ledger {
@@ -169,14 +172,15 @@ pub async fn count(
 /// Whether so many seats are taken that it should be looked into.
 #[must_use]
 pub fn is_warning(used: u64, limit: Option<u64>, percent: u8) -> bool {
-    limit.is_some_and(|limit| {
-        used.saturating_mul(100) >= limit.saturating_mul(u64::from(percent))
-    })
+    limit.is_some_and(|limit| used.saturating_mul(100) >= limit.saturating_mul(u64::from(percent)))
 }
 
 /// Who never was at work counts from when the account was made. Administrators are never candidates.
 fn is_idle(seat: &SeatHolder, after: Duration, now: Timestamp) -> bool {
-    let last = seat.active_at.unwrap_or(seat.created_at).max(seat.created_at);
+    let last = seat
+        .active_at
+        .unwrap_or(seat.created_at)
+        .max(seat.created_at);
     !seat.privileged && now.since(last) >= after
 }
 

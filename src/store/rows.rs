@@ -4,12 +4,12 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, DeactivatedFor, Deactivation, DeactivationStage, DirectoryGroup,
-    EndReason, Job, JobCount, JobKind, JobState, KeptAnswer, KeyKind, KeyState, MarkKind,
-    Membership, MembershipState, Person, PlanState, Priority, Result, Revocation, Revoked,
-    SealCount, Sealed, SealedAt, SealedKind, SeatCount, Session, SourceState, StateBy, StoreError,
-    StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord, User,
-    UserState, Word, claims, trail,
+    Account, AccountState, Admission, DeactivatedFor, Deactivation, DeactivationStage,
+    DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState, KeptAnswer, KeyKind, KeyState,
+    MarkKind, Membership, MembershipState, Person, PlanState, Priority, Result, Revocation,
+    Revoked, SealCount, Sealed, SealedAt, SealedKind, SeatCount, Session, SourceState, StateBy,
+    StoreError, StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord,
+    User, UserState, Word, claims, trail,
 };
 use crate::types::{
     AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, MembershipKind, RemoteId, SessionId,
@@ -226,7 +226,8 @@ pub(super) fn seat_count(row: &impl Columns) -> Result<SeatCount> {
 
 pub(super) const SESSION: &str = "id, app, issuer, subject, user_id, account_id, remote, sid, \
      former_sids, sealed, app_session, app_expires_at, generation, created_at, sid_since, \
-     expires_at, last_seen, ended_at, end_reason, agent";
+     expires_at, last_seen, ended_at, end_reason, agent, \
+     refused_at, readmitted_at";
 
 pub(super) fn session(row: &impl Columns) -> Result<Session> {
     Ok(Session {
@@ -250,6 +251,15 @@ pub(super) fn session(row: &impl Columns) -> Result<Session> {
         ended_at: row.int_or_null(17)?.map(Timestamp),
         end_reason: row.text_or_null(18)?.map(|t| end_reason(&t)).transpose()?,
         agent: row.text(19)?,
+        admission: admission(row, 20)?,
+    })
+}
+
+/// What the access rule last said, from the column `at` and the next.
+pub(super) fn admission(row: &impl Columns, at: usize) -> Result<Admission> {
+    Ok(Admission {
+        refused_at: Timestamp(row.int(at)?),
+        readmitted_at: Timestamp(row.int(at + 1)?),
     })
 }
 
@@ -296,6 +306,7 @@ pub(super) fn revocation(row: &impl Columns) -> Result<Revocation> {
         "all" => Revoked::All,
         "keys" => Revoked::Keys,
         "bots" => Revoked::Bots,
+        "admission" => Revoked::Admission(session_id(some(row.bytes_or_null(3)?)?)?),
         "person" => Revoked::Person(
             id(some(row.text_or_null(6)?)?, IssuerId::new)?,
             id(some(row.text_or_null(7)?)?, Subject::new)?,
@@ -358,6 +369,10 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
             Revoked::All => "all",
             Revoked::Keys => "keys",
             Revoked::Bots => "bots",
+            Revoked::Admission(id) => {
+                entry.session = Some(&id.0);
+                "admission"
+            }
         };
         entry
     }

@@ -12,9 +12,7 @@ use auth_manager::apps::{
     RemoteAccount, Seats, Target,
 };
 use auth_manager::audit::{Actor, Audit, Settings};
-use auth_manager::config::{
-    BotsPolicy, GroupMapping, MappedGroup, ProvisionConfig, ProvisionWhen,
-};
+use auth_manager::config::{BotsPolicy, GroupMapping, MappedGroup, ProvisionConfig, ProvisionWhen};
 use auth_manager::demo::mattermost::{Fault, NewUser, Options, StandIn, UserSnapshot};
 use auth_manager::identity::Context;
 use auth_manager::identity::converge::{
@@ -27,8 +25,7 @@ use auth_manager::store::{
 };
 use auth_manager::telemetry::metrics::Metrics;
 use auth_manager::types::{
-    AppId, GroupName, HostName, IssuerId, ManualClock, MembershipKind, RemoteId, Subject,
-    Timestamp,
+    AppId, GroupName, HostName, IssuerId, ManualClock, MembershipKind, RemoteId, Subject, Timestamp,
 };
 use parking_lot::Mutex;
 
@@ -235,7 +232,10 @@ async fn an_account_is_there_before_the_first_sign_in_with_its_memberships() {
     assert!(bed.app().is_team_admin("sales", "alice"));
     assert_eq!(bed.app().users_created(), 1);
     let kinds = bed.kinds().await;
-    assert_eq!(kinds.iter().filter(|k| *k == "membership.granted").count(), 3);
+    assert_eq!(
+        kinds.iter().filter(|k| *k == "membership.granted").count(),
+        3
+    );
     // Again: nothing is written, to the app or on record.
     bed.app().clear_journal();
     bed.done().await;
@@ -268,7 +268,11 @@ async fn what_the_bridge_gave_is_taken_away_and_nothing_else() {
     bed.done().await;
     assert_eq!(teams(&bed.alice()), ["hobby"]);
     assert_eq!(
-        bed.kinds().await.iter().filter(|k| *k == "membership.withdrawn").count(),
+        bed.kinds()
+            .await
+            .iter()
+            .filter(|k| *k == "membership.withdrawn")
+            .count(),
         3
     );
 }
@@ -360,7 +364,11 @@ async fn who_is_gone_holds_nothing_and_comes_back_to_the_same() {
         "bot.disabled",
         "bot.enabled",
     ] {
-        assert_eq!(kinds.iter().filter(|k| *k == kind).count(), 1, "{kind}: {kinds:?}");
+        assert_eq!(
+            kinds.iter().filter(|k| *k == kind).count(),
+            1,
+            "{kind}: {kinds:?}"
+        );
     }
 }
 
@@ -377,7 +385,11 @@ async fn what_somebody_deactivated_in_the_app_stays_so() {
     bed.says(present(&["sales"]));
     bed.done().await;
     assert!(!bed.alice().is_active());
-    assert!(!bed.kinds().await.contains(&"account.deactivated".to_owned()));
+    assert!(
+        !bed.kinds()
+            .await
+            .contains(&"account.deactivated".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -453,7 +465,10 @@ async fn an_administrator_is_left_alone_unless_the_bridge_made_them_one() {
     bed.app().set_roles("alice", "system_user system_admin");
     bed.says(absent());
     let outcome = bed.run().await;
-    assert!(matches!(&outcome, Outcome::Stuck(why) if why.contains("administrators")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Stuck(why) if why.contains("administrators")),
+        "{outcome:?}"
+    );
     assert!(bed.alice().is_active());
     assert!(bed.account().await.detail.contains("left as it is"));
     bed.app().set_roles("alice", "system_user");
@@ -491,13 +506,21 @@ async fn bots_are_handed_over_and_disabled_where_that_fails() {
         bed.says(absent());
         bed.done().await;
         let (owner, on) = bed.app().bot("alices-bot").expect("a bot");
-        assert_eq!((owner == bed.app().admin_id(), on), (owner_is_admin, enabled), "{to}");
+        assert_eq!(
+            (owner == bed.app().admin_id(), on),
+            (owner_is_admin, enabled),
+            "{to}"
+        );
     }
 }
 
 #[tokio::test]
 async fn bots_that_services_use_are_neither_disabled_nor_given_away() {
-    for policy in [BotsPolicy::Disable, BotsPolicy::HandOver("admin".into()), BotsPolicy::Leave] {
+    for policy in [
+        BotsPolicy::Disable,
+        BotsPolicy::HandOver("admin".into()),
+        BotsPolicy::Leave,
+    ] {
         let mut bed = Bed::new(|_, config| config.deactivate.bots = policy).await;
         bed.done().await;
         let bot = bed.app().create_bot("service-bot", "Service", "alice");
@@ -514,7 +537,10 @@ async fn bots_that_services_use_are_neither_disabled_nor_given_away() {
 async fn no_seat_waits_and_says_so() {
     let bed = Bed::new(|options, _| options.user_hard_limit = 1).await;
     let outcome = bed.run().await;
-    assert!(matches!(&outcome, Outcome::Later { why, .. } if why.contains("seat")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Later { why, .. } if why.contains("seat")),
+        "{outcome:?}"
+    );
     assert!(bed.account().await.detail.contains("seat"));
     assert_eq!(bed.app().users_created(), 0);
 }
@@ -531,7 +557,10 @@ async fn coming_back_needs_a_seat_too() {
     });
     bed.says(present(&["sales"]));
     let outcome = bed.run().await;
-    assert!(matches!(&outcome, Outcome::Later { why, .. } if why.contains("seat")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Later { why, .. } if why.contains("seat")),
+        "{outcome:?}"
+    );
     assert!(!bed.alice().is_active());
     bed.app().deactivate("mallory");
     bed.done().await;
@@ -554,9 +583,13 @@ async fn a_full_team_waits_and_costs_nobody_the_rest() {
     let bed = Bed::new(|options, _| options.max_users_per_team = 1).await;
     bed.says(present(&["sales", "root"]));
     let outcome = bed.run().await;
-    assert!(matches!(&outcome, Outcome::Later { why, .. } if why.contains("full")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Later { why, .. } if why.contains("full")),
+        "{outcome:?}"
+    );
     assert!(bed.alice().is_admin(), "the other mapping is followed");
-    bed.app().patch_config(&serde_json::json!({"TeamSettings": {"MaxUsersPerTeam": 9}}));
+    bed.app()
+        .patch_config(&serde_json::json!({"TeamSettings": {"MaxUsersPerTeam": 9}}));
     bed.done().await;
     assert_eq!(teams(&bed.alice()), ["sales"]);
 }
@@ -598,13 +631,20 @@ async fn trouble_of_the_app_is_tried_again_and_changes_nothing() {
         bed.says(absent());
         bed.app().set_fault(fault.clone(), "/api/v4/");
         let outcome = bed.run().await;
-        assert!(matches!(outcome, Outcome::Again { .. }), "{fault:?}: {outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Again { .. }),
+            "{fault:?}: {outcome:?}"
+        );
         bed.app().clear_faults();
         assert!(bed.alice().is_active(), "{fault:?}");
     }
-    bed.app().set_fault(Fault::Status(429, "limit exceeded".into()), "/api/v4/");
+    bed.app()
+        .set_fault(Fault::Status(429, "limit exceeded".into()), "/api/v4/");
     let outcome = bed.run().await;
-    assert!(matches!(outcome, Outcome::Again { after: Some(_), .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Again { after: Some(_), .. }),
+        "{outcome:?}"
+    );
     bed.app().clear_faults();
     bed.done().await;
     assert!(!bed.alice().is_active());
@@ -626,7 +666,12 @@ async fn a_reclaimed_seat_stays_so_until_they_are_needed_again() {
             ..account
         };
         let by = bed.ground.context.witness.clone().by();
-        bed.ground.context.store.save_account(&planned, &by).await.expect("saved");
+        bed.ground
+            .context
+            .store
+            .save_account(&planned, &by)
+            .await
+            .expect("saved");
     };
     plan().await;
     assert!(matches!(bed.run().await, Outcome::Later { at, .. } if at == due));
@@ -751,7 +796,11 @@ async fn t36_a_crash_at_any_step_heals() {
             bed.app().issue_access_token("alice");
             bed.bomb.at(call, after);
             let first = bed.alice().id;
-            for wanted in [present(&["sales", "leads", "root"]), absent(), present(&["sales"])] {
+            for wanted in [
+                present(&["sales", "leads", "root"]),
+                absent(),
+                present(&["sales"]),
+            ] {
                 bed.says(wanted.clone());
                 if !matches!(bed.run().await, Outcome::Done(_)) {
                     bed.done().await;
@@ -772,12 +821,24 @@ async fn t36_a_crash_at_any_step_heals() {
             // All that is left is what was given, and on record as given.
             let context = &bed.ground.context;
             let ours = context.store.memberships(&context.app, bed.user.id).await;
-            let ours: Vec<String> = ours.expect("an answer").into_iter().map(|m| m.name).collect();
+            let ours: Vec<String> = ours
+                .expect("an answer")
+                .into_iter()
+                .map(|m| m.name)
+                .collect();
             assert_eq!(ours, ["sales"], "call {call}, after {after}");
             let kinds = bed.kinds().await;
             let count = |kind: &str| kinds.iter().filter(|k| *k == kind).count();
-            assert_eq!(count("account.deactivated"), 1, "call {call}, after {after}");
-            assert_eq!(count("account.reactivated"), 1, "call {call}, after {after}");
+            assert_eq!(
+                count("account.deactivated"),
+                1,
+                "call {call}, after {after}"
+            );
+            assert_eq!(
+                count("account.reactivated"),
+                1,
+                "call {call}, after {after}"
+            );
             if !*bed.bomb.went_off.lock() {
                 steps += call - 1;
                 break;

@@ -97,13 +97,31 @@ fn provisioning_that_is_unsafe_or_means_nothing_refuses_to_start() {
         (of("team = \"sales\""), "group"),
         (of("group = \"a\""), ""),
         (of("group = \"a\"\nteam = \"Sales\""), "team"),
-        (of("group = \"a\"\nteam = \"sales\"\nchannels = [\"De als\"]"), "channels"),
-        (of("group = \"a\"\nteam = \"sales\"\nchannel_admin = true"), "channel_admin"),
+        (
+            of("group = \"a\"\nteam = \"sales\"\nchannels = [\"De als\"]"),
+            "channels",
+        ),
+        (
+            of("group = \"a\"\nteam = \"sales\"\nchannel_admin = true"),
+            "channel_admin",
+        ),
         (of("group_id = \" \"\nteam = \"sales\""), "group_id"),
-        (of("group = \"a\"\nsystem_role = \"system_admin\""), "system_role"),
-        (of("group_id = \"x\"\nsystem_role = \"system_manager\""), "system_role"),
-        ("[apps.provision.deactivate]\nbots = \"hand-over\"\n".into(), "bots_to"),
-        ("[apps.provision.deactivate]\nbots_to = \"alice\"\n".into(), "bots_to"),
+        (
+            of("group = \"a\"\nsystem_role = \"system_admin\""),
+            "system_role",
+        ),
+        (
+            of("group_id = \"x\"\nsystem_role = \"system_manager\""),
+            "system_role",
+        ),
+        (
+            "[apps.provision.deactivate]\nbots = \"hand-over\"\n".into(),
+            "bots_to",
+        ),
+        (
+            "[apps.provision.deactivate]\nbots_to = \"alice\"\n".into(),
+            "bots_to",
+        ),
         ("[apps.provision.seats]\nwarn_at = 101\n".into(), "warn_at"),
         ("[apps.provision]\nwhen = \"always\"\n".into(), "when"),
     ] {

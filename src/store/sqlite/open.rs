@@ -63,8 +63,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 10,
-        name: "0010_provision",
-        sql: include_str!("migrations/0010_provision.sql"),
+        name: "0010_admission",
+        sql: include_str!("migrations/0010_admission.sql"),
+    },
+    Migration {
+        version: 11,
+        name: "0011_provision",
+        sql: include_str!("migrations/0011_provision.sql"),
     },
 ];
 
