@@ -5,7 +5,7 @@ use crate::types::MembershipKind;
 
 impl House {
     fn provision(&self, text: &str) -> Result<ProvisionConfig, ConfigErrors> {
-        let config = self.load(&format!("{MINIMAL}\n{text}"))?;
+        let config = self.load(&with_store(&format!("{MINIMAL}\n{text}")))?;
         Ok(config.apps[0].provision.clone())
     }
 

@@ -238,6 +238,3 @@ impl Ground {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

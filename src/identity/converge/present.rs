@@ -7,7 +7,7 @@ use crate::apps::{AppError, RemoteAccount};
 use crate::audit::Kind;
 use crate::config::ProvisionWhen;
 use crate::identity;
-use crate::store::{Account, DeactivatedFor, SessionFilter, User};
+use crate::store::{Account, AccountState, DeactivatedFor, SessionFilter, User};
 use crate::types::{RemoteId, Timestamp};
 
 pub(super) async fn run(
@@ -31,6 +31,17 @@ pub(super) async fn run(
     };
     let Some(seen) = ground.context.provisioner.look(&remote).await? else {
         memberships::forget_all(ground, user).await?;
+        // As a sign-in that meets it does: another is made, and never the lost one's record believed.
+        let lost = Account {
+            state: AccountState::Intent,
+            remote: None,
+            settled: false,
+            deactivated: None,
+            ..account
+        };
+        ground
+            .save(lost, "the account is gone from the app", now)
+            .await?;
         if !ahead {
             return Ok(Outcome::Done(
                 "the account was deleted in the app: another is made at their next sign-in".into(),
