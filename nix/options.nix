@@ -52,6 +52,15 @@ let
       credential = key text "A systemd credential: a name in `services.auth-manager.credentials`.";
     };
   };
+  # By name, or bound to the directory's id of it.
+  group = types.either text (
+    types.submodule {
+      options = {
+        name = required text "As assertions name it.";
+        id = required text "The directory's own id of it.";
+      };
+    }
+  );
   keySet = types.submodule {
     options = {
       url = key text "A fixed address.";
@@ -129,6 +138,14 @@ in
     replay = key (choice [ "enforce" "count" "off" ]) "What happens to an assertion that was used before.";
     replay_entries = key count "How many are remembered.";
     insecure_http_jwks = key flag "http:// addresses for jwks beyond loopback.";
+  };
+
+  directory = section "How what directories say is weighed." {
+    max_age = key duration "How old a directory's word may be and still decide.";
+    admin_max_age = key duration "The same, where it gives power over an app.";
+    may_grant = key flag "Whether it admits somebody whose assertion lacks the group.";
+    insecure_grant_without_groups = key flag "The same, when the assertion names no group at all.";
+    grace = key duration "How long accounts stand after it has turned somebody away.";
   };
 
   directories = sections "Who is asked about people and groups." {
@@ -224,9 +241,9 @@ in
     insecure_http_origin = key flag "An http:// origin beyond loopback.";
     access = section "Who may come in; nobody by default." {
       everyone = key flag "Everyone whom the issuer vouches for.";
-      any_of = key texts "One of these groups is needed.";
-      all_of = key texts "All of these groups are needed.";
-      validated = key text "Who lacks this group waits for validation.";
+      any_of = key (types.listOf group) "One of these groups is needed.";
+      all_of = key (types.listOf group) "All of these groups are needed.";
+      validated = key group "Who lacks this group waits for validation.";
     };
     session = section "Sessions." {
       absolute = key duration "Longest sign-in.";

@@ -162,13 +162,13 @@ const GUARDS: &[Guard] = &[
     (
         "the access rule",
         "src/proxy/access/mod.rs",
-        "by_rule(rule, assertion.groups())?",
+        "gate::judge(rule, asserted, view",
         &["people_who_may_not_come_in_are_told_why"],
     ),
     (
         "the disabled",
         "src/proxy/access/mod.rs",
-        "denied.contains",
+        "facts.denied.contains(issuer, subject)",
         &["t26_a_disabled_person_is_out_of_both"],
     ),
     (
@@ -606,7 +606,7 @@ const GUARDS: &[Guard] = &[
     (
         "a change of what was read, on PostgreSQL",
         "src/store/postgres/users.rs",
-        "still_as(&user, read)",
+        "still_as(&before, read)",
         &["a_change_of_what_was_read_needs_it_unchanged"],
     ),
     (
@@ -887,6 +887,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "audit",
             "bots",
             "config",
+            "directory",
             "error",
             "identity",
             "jwks",

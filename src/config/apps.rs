@@ -1,13 +1,14 @@
 //! `[[apps]]`: what an app's keys are, their defaults, bounds and cross checks.
 
+use super::access;
 use super::reader::{Table, shown};
 use super::sections::{hours, is_loopback, seconds};
 use super::units::format_duration;
 use super::{
-    AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MachineRoute, MattermostConfig,
-    SessionConfig, SignOut,
+    AppConfig, AppKind, ExternalRevoke, LinkPolicy, MachineRoute, MattermostConfig, SessionConfig,
+    SignOut,
 };
-use crate::types::{AppId, GroupName, HostName, IssuerId};
+use crate::types::{AppId, HostName, IssuerId};
 use http::Method;
 use url::Url;
 
@@ -57,7 +58,7 @@ pub(super) fn app(table: &Table<'_>, only_issuer: Option<&IssuerId>) -> Option<A
         );
     }
     let response_timeout = table.duration("response_timeout", seconds(60), seconds(1)..=hours(1));
-    let access = access(table);
+    let access = access::access(table);
     let session = session(&table.table("session"));
     let machine_routes = machine_routes(table, &base_path);
     let provision = super::provision::provision(table);
@@ -209,47 +210,6 @@ fn upstream(table: &Table<'_>) -> Option<Url> {
     };
     table.complain("upstream", problem, remedy);
     None
-}
-
-fn groups(table: &Table<'_>, key: &'static str) -> Vec<GroupName> {
-    let mut groups = Vec::new();
-    for text in table.texts(key) {
-        match GroupName::new(text) {
-            Ok(group) if text.trim() == text => groups.push(group),
-            Ok(_) => table.complain(
-                key,
-                format!("{} begins or ends with a blank.", shown(text)),
-                "Write the group exactly as the assertion names it.",
-            ),
-            Err(error) => table.complain(key, format!("{error}."), "Name groups, or remove it."),
-        }
-    }
-    groups
-}
-
-fn access(app: &Table<'_>) -> AccessRule {
-    let table = app.table("access");
-    let rule = AccessRule {
-        everyone: table.flag("everyone", false),
-        validated: table.parsed("validated", GroupName::new, "Name one group, or remove it."),
-        any_of: groups(&table, "any_of"),
-        all_of: groups(&table, "all_of"),
-    };
-    let names_groups = table.has("any_of") || table.has("all_of");
-    if rule.everyone && names_groups {
-        table.complain(
-            "everyone",
-            "It contradicts any_of and all_of.",
-            "Keep everyone = true, or the groups.",
-        );
-    } else if !rule.everyone && rule.any_of.is_empty() && rule.all_of.is_empty() {
-        table.complain(
-            "",
-            "It does not say who may come in.",
-            "Add [apps.access] with any_of = [\"a-group\"], or everyone = true.",
-        );
-    }
-    rule
 }
 
 fn session(table: &Table<'_>) -> SessionConfig {

@@ -4,8 +4,8 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, mail, sections,
-    services,
+    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, mail,
+    sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
@@ -123,6 +123,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let ops = sections::ops(&listen.table("ops"));
     let store = sections::store(&root.table("store"));
     let keys = sections::keys(&root.table("keys"));
+    let directory = access::directory(&root.table("directory"));
     let portal = sections::portal(&root.table("portal"));
     let audit = sections::audit(&root.table("audit"));
     let instance = proxy.as_ref().map(|proxy| proxy.address);
@@ -255,6 +256,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         api_issuers,
         clients,
         audiences: receivers,
+        directory,
         portal,
         audit,
         traces,

@@ -1,12 +1,13 @@
 //! The configuration: one TOML file (and `apps.d/*.toml` beside it), checked as a whole before
 //! anything is bound. What lives here: the checked form (`model.rs`), the raw form (`reader.rs`,
-//! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`,
+//! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`, `access.rs`,
 //! `postgres.rs`, `api.rs`, `clients.rs`, `services.rs`, `directories.rs`), loading (`load.rs`), mistakes
 //! (`problem.rs`), the file that `init` writes (`init.rs`). What does not: what is in keys and
 //! certificates (`keys/`, `tls/`), asking peers (`cli/check`).
 //!
 //! Everything below is valid by construction: an unsafe or contradictory file has no `Config`.
 
+mod access;
 mod api;
 mod api_model;
 mod apps;

@@ -39,6 +39,8 @@ pub struct Config {
     pub clients: Vec<ClientConfig>,
     /// Whom tokens are exchanged for; ids are unique.
     pub audiences: Vec<AudienceConfig>,
+    /// How what directories say is weighed.
+    pub directory: DirectoryRules,
     /// What visitors' pages say.
     pub portal: PortalConfig,
     /// The audit trail.
@@ -275,11 +277,51 @@ pub struct AccessRule {
     /// Anyone whom the issuer vouches for and who is validated: `everyone = true`.
     pub everyone: bool,
     /// Without this group a person is *pending* (validation), not refused.
-    pub validated: Option<GroupName>,
+    pub validated: Option<Gate>,
     /// One of these is needed (when not empty).
-    pub any_of: Vec<GroupName>,
+    pub any_of: Vec<Gate>,
     /// All of these are needed.
-    pub all_of: Vec<GroupName>,
+    pub all_of: Vec<Gate>,
+}
+
+/// A group that an access rule asks for: `"chat"`, or `{ name = "chat", id = "…" }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// As assertions name it.
+    pub name: GroupName,
+    /// The directory's own id of it: where a directory has a word, this group is meant and no other,
+    /// whatever it is called.
+    pub id: Option<Box<str>>,
+}
+
+/// `[directory]`: how what directories say is weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryRules {
+    /// How old a directory's word may be and still open or shut a gate. A word that turns somebody
+    /// away does not age. Default 24 h.
+    pub max_age: Duration,
+    /// The same, where a word gives power over an app. Default 1 h.
+    pub admin_max_age: Duration,
+    /// Whether a directory's word admits somebody whose assertion lacks the group. Default true.
+    pub may_grant: bool,
+    /// Whether it does so, too, when the assertion names no group at all, as those of Pomerium's
+    /// service accounts never do: `insecure_grant_without_groups`. Default false.
+    pub grant_to_empty: bool,
+    /// How long accounts stand after a directory has turned somebody away, who is out at once.
+    /// Default 0 s.
+    pub grace: Duration,
+}
+
+impl Default for DirectoryRules {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(24 * 3600),
+            admin_max_age: Duration::from_secs(3600),
+            may_grant: true,
+            grant_to_empty: false,
+            grace: Duration::ZERO,
+        }
+    }
 }
 
 /// `[apps.session]`.

@@ -9,4 +9,25 @@
 //! taken for truth about access. A list that lacks somebody is no proof that they are gone: they are
 //! asked for one by one.
 
+//!
+//! - [`source`]: a directory that can be asked.
+//! - [`intake`]: the one way in of what they say, and what is done about it.
+//! - [`standing`]: what follows from all words about somebody; [`index`]: the groups they name.
+//! - [`gate`]: who may use an app; [`wanted`]: what an app should have of somebody.
+//! - [`standings`]: everybody's standing in memory, which the road asks.
+
+pub mod gate;
+pub mod index;
+pub mod intake;
 pub mod source;
+pub mod standing;
+pub mod standings;
+#[cfg(test)]
+mod tests;
+pub mod wanted;
+
+pub use gate::{Says, View};
+pub use intake::{Intake, Taken, TakenGroup, Terms, Took};
+pub use standing::{Denial, Standing, Verdict, Why};
+pub use standings::Standings;
+pub use wanted::{AppTerms, Wanted, WantedGroup, WantedState, wanted};

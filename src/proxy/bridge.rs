@@ -1,5 +1,6 @@
 //! What every station may use: the bridge's shared state, made once by `runtime`.
 
+use super::access::{self, Admitted, Facts};
 use super::assertion::ReplayTable;
 use super::forward::{Cut, Tunnels};
 use super::route::{Site, Sites};
@@ -8,7 +9,8 @@ use super::session::Sessions;
 use crate::apps::AppSession;
 use crate::audit::{Audit, Witness};
 use crate::bots;
-use crate::config::{BotSource, Limits, PortalConfig};
+use crate::config::{BotSource, DirectoryRules, Limits, PortalConfig};
+use crate::directory::Standings;
 use crate::identity;
 use crate::keys::derive::PasswordRoot;
 use crate::keys::master::MasterKey;
@@ -19,7 +21,7 @@ use crate::keys::session_token;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
-use crate::types::{AppId, Clock};
+use crate::types::{AppId, Clock, Timestamp};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,6 +44,8 @@ pub struct Parts {
     pub root: Arc<PasswordRoot>,
     /// What pages say.
     pub portal: PortalConfig,
+    /// How what directories say is weighed.
+    pub directory: DirectoryRules,
     /// Limits of the road.
     pub limits: Limits,
     /// Counters.
@@ -66,6 +70,10 @@ pub struct Bridge {
     pub master: Arc<ArcSwap<MasterKey>>,
     /// What pages say.
     pub portal: ArcSwap<PortalConfig>,
+    /// How what directories say is weighed; a reload may bring other rules.
+    pub directory: ArcSwap<DirectoryRules>,
+    /// What directories say of everybody.
+    pub standings: Standings,
     /// Limits of the road.
     pub limits: Limits,
     /// Counters.
@@ -100,6 +108,8 @@ impl Bridge {
             ring: Arc::new(ArcSwap::from_pointee(parts.ring)),
             master: Arc::new(ArcSwap::new(parts.master)),
             portal: ArcSwap::from_pointee(parts.portal),
+            directory: ArcSwap::from_pointee(parts.directory),
+            standings: Standings::default(),
             limits: parts.limits,
             metrics: parts.metrics,
             audit: parts.audit,
@@ -128,6 +138,16 @@ impl Bridge {
     /// The `iss` of the bridge cookie.
     pub fn token_issuer(&self) -> &'static str {
         session_token::ISSUER
+    }
+
+    /// What this replica knows of people, as of now.
+    pub fn facts(&self, now: Timestamp) -> Facts<'_> {
+        Facts {
+            denied: &self.sessions.denied,
+            standings: &self.standings,
+            rules: **self.directory.load(),
+            now,
+        }
     }
 
     /// The app of this id.
@@ -202,9 +222,13 @@ impl Bridge {
     }
 
     /// Whether what a request was judged by still holds at the end of a long wait: the app's rule,
-    /// and the key of its cookie. Whoever registers what outlives the request asks *afterwards*:
-    /// a change is either seen here, or sees what was registered.
-    pub fn still_admits(&self, site: &Site, kid: &str) -> bool {
+    /// what is known of the person, and the key of its cookie. Whoever registers what outlives the
+    /// request asks *afterwards*: a change is either seen here, or sees what was registered.
+    pub fn still_admits(&self, site: &Site, kid: &str, admitted: &Admitted) -> bool {
+        let facts = self.facts(self.clock.now());
+        if access::again(&site.config.access, &facts, admitted).is_err() {
+            return false;
+        }
         let sites = self.sites.load();
         let now = sites.by_host(&site.config.host);
         now.is_some_and(|now| {

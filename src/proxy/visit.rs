@@ -237,7 +237,8 @@ async fn road(
     let sid = verified.sid().clone();
     let issued = verified.issued();
     let subject = visit.subject.insert(verified.subject().clone());
-    let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
+    let facts = bridge.facts(bridge.clock.now());
+    let decided = access::decide(&site.config.access, &facts, verified);
     let admitted = decided.inspect_err(|_| {
         // Whoever is refused here must not go on listening (T26). The session itself stays: an
         // assertion can refuse a request, never take anything away (design §5).
@@ -504,7 +505,9 @@ impl Trip<'_> {
                 let registration = bridge.tunnels.register(live.id, kid.clone(), until);
                 // Whoever was revoked while the app answered is not carried, nor who came in by a
                 // rule or a key that has gone meanwhile: the cut of a reload came too early for it.
-                if live.ended().is_some() || !bridge.still_admits(self.site, kid.as_str()) {
+                let admitted = intended.bound().admitted();
+                if live.ended().is_some() || !bridge.still_admits(self.site, kid.as_str(), admitted)
+                {
                     return Err(Code::SessionRequired.into());
                 }
                 let (metrics, rules) = (self.site.metrics.clone(), self.site.rules.clone());

@@ -105,7 +105,7 @@ async fn vouch(
     let until = verified.expires();
     let sid = verified.sid().clone();
     let seen = session::seen(&verified, now);
-    access::decide(&site.config.access, &bridge.sessions.denied, verified)?;
+    access::decide(&site.config.access, &bridge.facts(now), verified)?;
     let store = |error: StoreError| session::store_refusal(error);
     let user = bridge.store.saw_user(&seen).await.map_err(store)?;
     let (app, of) = (&site.config.id, (&user.issuer, &user.subject));
@@ -143,7 +143,7 @@ fn standing(
     let Some(user) = facts.user else {
         return ended("nobody is known by this id");
     };
-    access::still(&site.config.access, &user)?;
+    access::still(&site.config.access, &bridge.facts(now), &user)?;
     let mut until = Timestamp(i64::MAX);
     if let Some(session) = &facts.session {
         let theirs = session.user == user.id && session.app == site.config.id;

@@ -1,7 +1,7 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
 //! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
 //! (`api`), certificates that follow their files (`certificates`), keys that change by themselves
-//! (`keys`), what services need beside their requests (`services`), the ops listener (`ops`), what
+//! (`keys`), the way in of what directories say (`directory`), what services need beside their requests (`services`), the ops listener (`ops`), what
 //! systemd hands over and is told (`systemd`), what the audit trail says of the configuration
 //! (`account`), reload and drain (`serve`). What does not: deciding
 //! anything about a request.
@@ -10,6 +10,7 @@ mod accept;
 mod account;
 mod api;
 mod certificates;
+mod directory;
 mod keys;
 mod ops;
 mod road;
@@ -18,6 +19,7 @@ mod services;
 mod systemd;
 mod wire;
 
+pub use directory::{Directory, intake_of, terms_of as directory_terms_of};
 pub use keys::{rewrapped, schedule_of};
 pub use serve::{Options, serve};
 pub use systemd::Sockets;

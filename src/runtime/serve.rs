@@ -4,6 +4,7 @@ use super::accept::{self, ListenerTls, Server};
 use super::account;
 use super::api::ApiServer;
 use super::certificates::Certificates;
+use super::directory::Directory;
 use super::keys::{self, KeyKeeper};
 use super::ops;
 use super::services;
@@ -116,6 +117,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(keeper.clone().rotate(end.clone()));
     background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(services::settle(bridge.clone(), end.clone()));
+    let directory = Directory::of(&config, &bridge);
+    let tending = (directory.intake.clone(), end.clone());
+    background.spawn(async move { tending.0.keep(tending.1).await });
     background.spawn(observe(
         bridge.clone(),
         all,
@@ -190,6 +194,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
                     issuers: &issuers,
                     certificates: &certificates,
                     keeper: &keeper,
+                    directory: &directory,
                     replica: &replica,
                 };
                 reload(&path, &running, &clock).await;
@@ -333,6 +338,7 @@ struct Running<'a> {
     issuers: &'a wire::Issuers,
     certificates: &'a Certificates,
     keeper: &'a KeyKeeper,
+    directory: &'a Directory,
     replica: &'a str,
 }
 
@@ -345,6 +351,7 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
         issuers,
         certificates,
         keeper,
+        directory,
         replica,
     } = *running;
     let config = match Config::load(path) {
@@ -374,9 +381,13 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
             // The new rules first: whoever is cut comes back at once and must meet them.
             let sites = Arc::new(sites);
             let formers = bridge.sites.swap(sites.clone());
+            directory.reload(&config);
+            let rules = bridge.directory.swap(Arc::new(config.directory));
+            let weighed_otherwise = *rules != config.directory;
             for former in formers.iter() {
                 let now = sites.by_host(&former.config.host);
-                if now.is_none_or(|s| s.config.access != former.config.access) {
+                let changed = now.is_none_or(|s| s.config.access != former.config.access);
+                if changed || weighed_otherwise {
                     bridge
                         .sessions
                         .judge_anew(&former.config.id, &bridge.tunnels);

@@ -498,6 +498,7 @@ pub(super) async fn bridge_of(
         master,
         root: Arc::new(root),
         portal: config.portal.clone(),
+        directory: config.directory,
         limits: config.limits.clone(),
         metrics,
         audit,

@@ -8,6 +8,7 @@ use super::peers;
 use super::report::Report;
 use crate::cli::out::count;
 use crate::config::{AppConfig, Config, IssuerConfig, JwksSource};
+use crate::directory::Standings;
 use crate::error::{Code, Refusal};
 use crate::jwks::{KeySet, KeySource};
 use crate::proxy::access::{self, Denied};
@@ -99,7 +100,15 @@ pub(super) async fn judge(
     person(report, &verified);
     stored(report, config, &verified).await;
     let groups = verified.groups().len();
-    match access::decide(&app.access, &Denied::default(), verified) {
+    // By the rule and the assertion alone: what directories say is in `users explain`.
+    let (denied, standings) = (Denied::default(), Standings::default());
+    let facts = access::Facts {
+        denied: &denied,
+        standings: &standings,
+        rules: config.directory,
+        now: clock.now(),
+    };
+    match access::decide(&app.access, &facts, verified) {
         Ok(_) => report.ok("access", format!("{} admits this person", app.id)),
         Err(refusal) => report.error(
             "access",

@@ -2,18 +2,20 @@
 //! which no session is looked at.
 //!
 //! The assertion's groups can only admit or refuse this request: they never take an account or a
-//! membership away (design §5). A fresher negative fact (a user disabled on any replica) beats the
-//! newest assertion (T10).
+//! membership away (design §5). What directories say is weighed with them gate by gate
+//! (`directory::gate`): a fresher negative fact (a user disabled on any replica, somebody who left a
+//! group or the directory) beats the newest assertion (T10). Everything is in memory: two look-ups.
 
 mod denied;
 
 pub use denied::Denied;
 
 use super::assertion::{Assertion, Verified};
-use crate::config::AccessRule;
+use crate::config::{AccessRule, DirectoryRules};
+use crate::directory::{Standings, View, gate};
 use crate::error::{Code, Refusal};
 use crate::store::{User, UserState};
-use crate::types::GroupName;
+use crate::types::{GroupName, IssuerId, Subject, Timestamp};
 
 /// Proof that the person may use the app now. Made only here (T20):
 ///
@@ -33,21 +35,17 @@ impl Admitted {
     }
 }
 
-/// What the rule says of a set of groups.
-fn judge(rule: &AccessRule, groups: &[GroupName]) -> Result<(), Code> {
-    let has = |wanted: &GroupName| groups.contains(wanted);
-    if rule.validated.as_ref().is_some_and(|g| !has(g)) {
-        return Err(Code::AccessPending);
-    }
-    let any = rule.any_of.is_empty() || rule.any_of.iter().any(has);
-    let all = rule.all_of.iter().all(has);
-    // Neither "everyone" nor a group to ask for: a rule that says nothing admits nobody.
-    let says_something = rule.everyone || !rule.any_of.is_empty() || !rule.all_of.is_empty();
-    if any && all && says_something {
-        Ok(())
-    } else {
-        Err(Code::AccessNotGranted)
-    }
+/// What this replica knows of people, beside what an assertion says.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// Who is turned away everywhere.
+    pub denied: &'a Denied,
+    /// What directories say.
+    pub standings: &'a Standings,
+    /// How that is weighed.
+    pub rules: DirectoryRules,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Admits or refuses a verified person.
@@ -56,107 +54,94 @@ fn judge(rule: &AccessRule, groups: &[GroupName]) -> Result<(), Code> {
 /// `access.disabled`, `access.pending`, `access.not_granted`.
 pub fn decide(
     rule: &AccessRule,
-    denied: &Denied,
+    facts: &Facts<'_>,
     assertion: Verified<Assertion>,
 ) -> Result<Admitted, Refusal> {
-    if denied.contains(assertion.issuer(), assertion.subject()) {
-        return Err(Refusal::new(
-            Code::AccessDisabled,
-            "disabled by an operator or a directory",
-        ));
-    }
-    by_rule(rule, assertion.groups())?;
+    judge(
+        rule,
+        facts,
+        (assertion.issuer(), assertion.subject()),
+        assertion.groups(),
+    )?;
     Ok(Admitted { assertion })
 }
 
-/// Whether a person may still use the app by what is on record: their state, and what their newest
-/// admitted assertion said. For tokens, behind which no assertion stands any more.
+/// Whether somebody who was admitted is so still: asked again at the end of a long wait, since what
+/// was known then may be known better now.
 ///
 /// # Errors
 /// As [`decide`].
-pub fn still(rule: &AccessRule, user: &User) -> Result<(), Refusal> {
-    if user.state != UserState::Active {
-        return Err(Refusal::new(
-            Code::AccessDisabled,
-            "disabled by an operator or a directory",
-        ));
-    }
-    by_rule(rule, &user.groups)
+pub fn again(rule: &AccessRule, facts: &Facts<'_>, admitted: &Admitted) -> Result<(), Refusal> {
+    let who = admitted.assertion();
+    judge(rule, facts, (who.issuer(), who.subject()), who.groups())
 }
 
-fn by_rule(rule: &AccessRule, groups: &[GroupName]) -> Result<(), Refusal> {
-    judge(rule, groups).map_err(|code| {
-        let said = groups.len();
-        Refusal::new(
-            code,
-            format!("by the app's access rule; the assertion names {said} groups"),
-        )
+/// Whether a person may still use the app by what is on record: their state, what directories say,
+/// and what their newest admitted assertion said. For tokens, behind which no assertion stands any
+/// more.
+///
+/// # Errors
+/// As [`decide`].
+pub fn still(rule: &AccessRule, facts: &Facts<'_>, user: &User) -> Result<(), Refusal> {
+    match user.state {
+        UserState::Active => {}
+        // Nobody has come yet.
+        UserState::Pending => return Err(Code::AccessPending.into()),
+        UserState::Suspended | UserState::Disabled | UserState::Tombstoned => {
+            return Err(disabled());
+        }
+    }
+    judge(rule, facts, (&user.issuer, &user.subject), &user.groups)
+}
+
+/// Whether directories alone shut an app to somebody: whatever their assertions say.
+pub fn is_shut(rule: &AccessRule, facts: &Facts<'_>, issuer: &IssuerId, subject: &Subject) -> bool {
+    facts.standings.ask(issuer, subject, |view| {
+        let said = gate::by_directories(rule, view, &facts.rules, facts.now);
+        matches!(said, Some(Err(_)))
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn groups(names: &[&str]) -> Vec<GroupName> {
-        names.iter().map(|n| GroupName::new(*n).unwrap()).collect()
+fn judge(
+    rule: &AccessRule,
+    facts: &Facts<'_>,
+    (issuer, subject): (&IssuerId, &Subject),
+    asserted: &[GroupName],
+) -> Result<(), Refusal> {
+    if facts.denied.contains(issuer, subject) {
+        return Err(disabled());
     }
+    facts.standings.ask(issuer, subject, |view| {
+        gate::judge(rule, asserted, view, &facts.rules, facts.now)
+            .map_err(|code| refusal(code, view, asserted, facts))
+    })
+}
 
-    fn rule(everyone: bool, validated: Option<&str>, any: &[&str], all: &[&str]) -> AccessRule {
-        AccessRule {
-            everyone,
-            validated: validated.map(|v| GroupName::new(v).unwrap()),
-            any_of: groups(any),
-            all_of: groups(all),
-        }
-    }
+fn disabled() -> Refusal {
+    Refusal::new(
+        Code::AccessDisabled,
+        "disabled by an operator or a directory",
+    )
+}
 
-    #[test]
-    fn the_rule_denies_unless_it_says_otherwise() {
-        let mute = rule(false, None, &[], &[]);
-        assert_eq!(judge(&mute, &groups(&["a"])), Err(Code::AccessNotGranted));
-        let only_validated = rule(false, Some("v"), &[], &[]);
-        assert_eq!(
-            judge(&only_validated, &groups(&["v"])),
-            Err(Code::AccessNotGranted)
+/// Why, for the log: by whose word.
+fn refusal(code: Code, view: &View<'_>, asserted: &[GroupName], facts: &Facts<'_>) -> Refusal {
+    if let Some(denial) = view.denial() {
+        let reason = format!(
+            "{}, says {} since {}",
+            denial.why.as_str(),
+            denial.source,
+            denial.since
         );
-        assert_eq!(judge(&rule(true, None, &[], &[]), &[]), Ok(()));
+        return Refusal::new(code, reason);
     }
-
-    #[test]
-    fn pending_comes_before_not_granted() {
-        let rule = rule(false, Some("validated"), &["chat"], &[]);
-        assert_eq!(judge(&rule, &groups(&["chat"])), Err(Code::AccessPending));
-        assert_eq!(
-            judge(&rule, &groups(&["validated"])),
-            Err(Code::AccessNotGranted)
-        );
-        assert_eq!(judge(&rule, &groups(&["validated", "chat"])), Ok(()));
-    }
-
-    #[test]
-    fn names_are_exact() {
-        let rule = rule(false, None, &["chat"], &[]);
-        for near in ["Chat", "chat ", "chats", "cha"] {
-            assert_eq!(
-                judge(&rule, &groups(&[near])),
-                Err(Code::AccessNotGranted),
-                "{near:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn all_means_all_and_any_means_any() {
-        let rule = rule(false, None, &["a", "b"], &["c", "d"]);
-        assert_eq!(
-            judge(&rule, &groups(&["a", "c"])),
-            Err(Code::AccessNotGranted)
-        );
-        assert_eq!(
-            judge(&rule, &groups(&["c", "d"])),
-            Err(Code::AccessNotGranted)
-        );
-        assert_eq!(judge(&rule, &groups(&["b", "c", "d"])), Ok(()));
-    }
+    let said = asserted.len();
+    let directories = match view.is_fresh(facts.rules.max_age, facts.now) {
+        true => "directories were asked",
+        false => "no directory has a fresh word",
+    };
+    Refusal::new(
+        code,
+        format!("by the app's access rule; the assertion names {said} groups, {directories}"),
+    )
 }

@@ -36,7 +36,8 @@ pub(super) async fn introduce(
     let verified = authenticate(bridge, &site, who, visitor.headers).await?;
     let cookies = visitor.prepare && who.may_have_cookies();
     let asked = Asked::of(bridge, &site, &verified);
-    let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
+    let facts = bridge.facts(bridge.clock.now());
+    let decided = access::decide(&site.config.access, &facts, verified);
     match decided {
         Err(refusal) => asked.refused(&refusal).await,
         Ok(admitted) if visitor.prepare => {
@@ -58,7 +59,8 @@ pub async fn look_by_themselves(
 ) -> Result<Response<Body>, Refusal> {
     bridge.sessions.log.must_be_fresh(bridge.clock.now())?;
     let asked = Asked::of(bridge, site, &verified);
-    let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
+    let facts = bridge.facts(bridge.clock.now());
+    let decided = access::decide(&site.config.access, &facts, verified);
     let answer = match decided {
         Err(refusal) => asked.refused(&refusal).await?,
         Ok(_) => asked.looked().await?,

@@ -9,6 +9,7 @@ use super::live::{Grant, Live, SealedGrant};
 use super::{end, flight, orphans, store_refusal};
 use crate::apps::{AppSession, SignIn};
 use crate::audit::Actor;
+use crate::directory::View;
 use crate::error::{Code, Refusal};
 use crate::identity;
 use crate::keys::random;
@@ -176,6 +177,11 @@ async fn make(bridge: &Arc<Bridge>, site: &Arc<Site>, wish: Wish) -> Result<Arc<
     let user = bridge.store.saw_user(&wish.seen).await?;
     if user.state.denies() {
         bridge.sessions.denied.set(issuer, subject, true);
+        return Err(Code::AccessDisabled.into());
+    }
+    // A directory may have said so since they were admitted: then nothing is made in the app.
+    let denied = |view: &View<'_>| view.denial().is_some();
+    if bridge.standings.ask(issuer, subject, denied) {
         return Err(Code::AccessDisabled.into());
     }
     let _lock = bridge

@@ -6,8 +6,9 @@ use crate::error::{Code, Refusal};
 use crate::proxy::bridge::Bridge;
 use crate::proxy::forward::Cut;
 use crate::store::{EndReason, Revocation, Revoked, StoreError, UserFilter, UserState};
-use crate::types::Timestamp;
+use crate::types::{IssuerId, Subject, Timestamp};
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -94,6 +95,7 @@ async fn begin(bridge: &Bridge) -> Result<(), StoreError> {
         }
     }
     bridge.sessions.denied.replace(denied);
+    bridge.standings.load(&*bridge.store).await?;
     bridge.reload_bots().await?;
     bridge.sessions.log.number.store(number, Ordering::Relaxed);
     bridge
@@ -166,6 +168,7 @@ async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
             bridge.reload_ring().await?;
             return begin(bridge).await;
         }
+        judge_anew(bridge, &entries).await?;
         for entry in &entries {
             apply(bridge, entry).await?;
             log.number.store(entry.number, Ordering::Relaxed);
@@ -177,6 +180,41 @@ async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
             return Ok(());
         }
     }
+}
+
+/// What directories say, as far as these entries tell that it changed: read together, since a sweep
+/// may tell of thousands, and before anything else is applied, since it may turn somebody away.
+async fn judge_anew(bridge: &Bridge, entries: &[Revocation]) -> Result<(), StoreError> {
+    let mut whom: HashSet<(IssuerId, Subject)> = HashSet::new();
+    let mut groups = false;
+    for entry in entries {
+        match &entry.what {
+            Revoked::Person(issuer, subject) => {
+                whom.insert((issuer.clone(), subject.clone()));
+            }
+            Revoked::Groups => groups = true,
+            // An operator may have forgiven what a directory denied.
+            Revoked::User(id) => {
+                if let Some(user) = bridge.store.user(*id).await? {
+                    whom.insert((user.issuer, user.subject));
+                }
+            }
+            _ => {}
+        }
+    }
+    if groups {
+        bridge.standings.refresh_groups(&*bridge.store).await?;
+    }
+    if !whom.is_empty() {
+        let list: Vec<_> = whom.iter().cloned().collect();
+        bridge.standings.refresh(&*bridge.store, &list).await?;
+    }
+    if groups {
+        bridge.sessions.mute_shut_out(bridge, None);
+    } else if !whom.is_empty() {
+        bridge.sessions.mute_shut_out(bridge, Some(&whom));
+    }
+    Ok(())
 }
 
 async fn apply(bridge: &Arc<Bridge>, entry: &Revocation) -> Result<(), StoreError> {
@@ -224,6 +262,7 @@ async fn apply(bridge: &Arc<Bridge>, entry: &Revocation) -> Result<(), StoreErro
             }
             return Ok(());
         }
+        // Taken over before, with all others of their batch.
         Revoked::Person(..) | Revoked::Groups => {}
     }
     bridge.wake_keeper();

@@ -34,7 +34,7 @@ pub use log::{LogState, follow};
 pub use table::Table;
 pub use verdicts::{Verdicts, tell};
 
-use super::access::{Admitted, Denied};
+use super::access::{self, Admitted, Denied};
 use super::bridge::Bridge;
 use super::edge::CleanRequest;
 use super::refuse::Halt;
@@ -44,12 +44,12 @@ use crate::error::{Code, Refusal};
 use crate::proxy::forward::{Cut, Tunnels};
 use crate::store::{EndReason, Tombstone};
 use crate::telemetry::RequestId;
-use crate::types::{AppId, Sid, Subject, Timestamp};
+use crate::types::{AppId, IssuerId, Sid, Subject, Timestamp};
 use cookie::Held;
 use establish::Browser;
 pub(in crate::proxy) use establish::Denial;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -95,6 +95,35 @@ impl Sessions {
         // A session that only other replicas hold is marked all the same.
         self.verdicts
             .refused((app, issuer, subject, sid), issued, live.is_some());
+    }
+
+    /// Cuts the sockets of everybody to whom directories shut an app, of these people or of all: the
+    /// sessions themselves are ended by whoever took the word in.
+    pub fn mute_shut_out(
+        &self,
+        bridge: &Bridge,
+        of: Option<&HashSet<(IssuerId, Subject)>>,
+    ) -> usize {
+        let facts = bridge.facts(bridge.clock.now());
+        let sites = bridge.sites.load();
+        let mut muted = 0;
+        for live in self.table.all() {
+            let meant = |of: &HashSet<(IssuerId, Subject)>| {
+                of.contains(&(live.issuer.clone(), live.subject.clone()))
+            };
+            if !of.is_none_or(meant) {
+                continue;
+            }
+            let site = sites.iter().find(|site| site.config.id == live.app);
+            let shut = site.is_none_or(|site| {
+                access::is_shut(&site.config.access, &facts, &live.issuer, &live.subject)
+            });
+            if shut {
+                bridge.tunnels.cut_session(&live.id, Cut::SessionEnded);
+                muted += 1;
+            }
+        }
+        muted
     }
 
     /// Cuts every socket of an app whose access rule changed: pages come back and are judged anew.
@@ -180,7 +209,10 @@ pub async fn bind(
                 request_id,
             );
             match Box::pin(obtained).await {
-                Ok(live) => live,
+                Ok(live) => {
+                    Box::pin(still_welcome(bridge, site, &live, &admitted)).await?;
+                    live
+                }
                 Err(Denial::Refused(refusal)) => return Err(refusal.into()),
                 Err(Denial::SignedOut(tombstone)) => {
                     return Err(signed_out(bridge, site, who, &tombstone, page, now));
@@ -238,12 +270,39 @@ pub(in crate::proxy) async fn open(
                     true,
                     request_id,
                 );
-                Box::pin(made).await?
+                let live = Box::pin(made).await?;
+                still_welcome(bridge, site, &live, admitted).await?;
+                live
             }
         }
     };
     live.seen(now);
     Ok(live)
+}
+
+/// Whoever was turned away while their session was being made is not let in by it, and it does not
+/// stay: what ended their sessions came before there was this one.
+async fn still_welcome(
+    bridge: &Arc<Bridge>,
+    site: &Arc<Site>,
+    live: &Arc<Live>,
+    admitted: &Admitted,
+) -> Result<(), Refusal> {
+    let now = bridge.clock.now();
+    let facts = bridge.facts(now);
+    let Err(refusal) = access::again(&site.config.access, &facts, admitted) else {
+        return Ok(());
+    };
+    let reason = match refusal.code {
+        Code::AccessDisabled => EndReason::UserDisabled,
+        // By the assertion alone it could only be refused; by a directory's word it ends.
+        _ if access::is_shut(&site.config.access, &facts, &live.issuer, &live.subject) => {
+            EndReason::PolicyChanged
+        }
+        _ => return Err(refusal),
+    };
+    end::one(bridge, site, live.id, reason, now, &bridge.audit.bridge()).await?;
+    Err(refusal)
 }
 
 /// The browser changed hands: the session that its cookie names is another person's, and ends

@@ -1,0 +1,259 @@
+//! Who may use an app: its access rule, by what the assertion and the directories say. Pure, and
+//! without an allocation: the road asks it on every request.
+//!
+//! Each group of a rule is a gate, judged by itself:
+//!
+//! | a fresh directory says | the assertion says | the gate |
+//! |---|---|---|
+//! | no | whatever | is shut |
+//! | yes | yes | is open |
+//! | yes | no | is open, if directories may grant, to whoever's assertion names any group at all |
+//! | nothing, or too long ago | yes / no | is open / shut |
+//!
+//! An assertion without any group may be a Pomerium service account's that bears a person's id, name
+//! and address (recordings/pomerium, difference 30): it is never given more than it says.
+//!
+//! A gate bound to an id is open to the members of that very group, whatever it is called now; its
+//! name counts only where no directory has a word. Of several sources that know a gate's group one
+//! *no* shuts it. A source knows a group by the gate's id or name; when none does, those that speak
+//! of groups at all say no: a group that was deleted admits nobody.
+
+use super::index::Index;
+use super::standing::{Denial, Said, Standing, Verdict};
+use crate::config::{AccessRule, DirectoryRules, Gate};
+use crate::error::Code;
+use crate::types::{GroupName, SourceId, Timestamp};
+use serde::Serialize;
+use std::time::Duration;
+
+/// What directories say of one group and person, as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    /// They are in it.
+    Yes,
+    /// They are not.
+    No,
+    /// No directory has a word that counts.
+    Nothing,
+}
+
+/// Somebody, as directories see them.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// `None`: nobody ever said anything about them.
+    pub standing: Option<&'a Standing>,
+    /// What is known of groups.
+    pub index: &'a Index,
+}
+
+impl View<'_> {
+    /// Who turns them away, if somebody does.
+    #[must_use]
+    pub fn denial(&self) -> Option<&Denial> {
+        self.standing.and_then(Standing::denial)
+    }
+
+    /// The words that count now.
+    pub(super) fn fresh(&self, max_age: Duration, now: Timestamp) -> impl Iterator<Item = &Said> {
+        let present = self.standing.filter(|s| s.verdict == Verdict::Present);
+        let said = present.map_or(&[][..], |standing| &standing.said);
+        said.iter()
+            .filter(move |said| now.since(said.confirmed_at(self.index)) <= max_age)
+    }
+
+    /// Whether any directory has said or confirmed within the maximum age that they are there.
+    #[must_use]
+    pub fn is_fresh(&self, max_age: Duration, now: Timestamp) -> bool {
+        self.fresh(max_age, now).next().is_some()
+    }
+
+    /// Whether they are in a gate's group, by the directories' words of the maximum age.
+    #[must_use]
+    pub fn says(&self, gate: &Gate, max_age: Duration, now: Timestamp) -> Says {
+        let mut says = Says::Nothing;
+        let mut speaks = false;
+        for said in self.fresh(max_age, now) {
+            match self.one_says(said, gate) {
+                Some(false) => return Says::No,
+                Some(true) => says = Says::Yes,
+                None => speaks |= self.speaks(said),
+            }
+        }
+        match says {
+            Says::Nothing if speaks => Says::No,
+            other => other,
+        }
+    }
+
+    /// Whether a source's silence about a group means something.
+    fn speaks(&self, said: &Said) -> bool {
+        let source = self.index.known_source(said.source);
+        !said.groups.is_empty() || source.is_some_and(|source| source.speaks)
+    }
+
+    /// What one source says; `None` when it does not know the group.
+    fn one_says(&self, said: &Said, gate: &Gate) -> Option<bool> {
+        if let Some(id) = &gate.id {
+            let number = self.index.by_id(said.source, id)?;
+            let group = self.index.group(number)?;
+            return Some(!group.gone && said.is_in(number));
+        }
+        let named = self.index.by_name(gate.name.as_str()).iter();
+        let mut own = named
+            .filter(|number| {
+                let group = self.index.group(**number);
+                group.is_some_and(|group| group.source == said.source)
+            })
+            .map(|number| said.is_in(*number))
+            .peekable();
+        own.peek()?;
+        Some(own.any(|is_in| is_in))
+    }
+}
+
+/// Who opened or shut a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecidedBy {
+    /// A directory.
+    Directory,
+    /// The assertion: no directory has a word, or directories may not grant this.
+    Assertion,
+}
+
+/// Whether a gate is open to somebody whose assertion names these groups.
+fn holds(
+    gate: &Gate,
+    asserted: &[GroupName],
+    view: &View<'_>,
+    rules: &DirectoryRules,
+    now: Timestamp,
+) -> (bool, DecidedBy) {
+    let asserts = asserted.contains(&gate.name);
+    match view.says(gate, rules.max_age, now) {
+        Says::No => (false, DecidedBy::Directory),
+        Says::Yes => {
+            let given = rules.may_grant && (rules.grant_to_empty || !asserted.is_empty());
+            match asserts || given {
+                true => (true, DecidedBy::Directory),
+                false => (false, DecidedBy::Assertion),
+            }
+        }
+        Says::Nothing => (asserts, DecidedBy::Assertion),
+    }
+}
+
+/// Judges a rule gate by gate.
+fn by_gates(rule: &AccessRule, mut open: impl FnMut(&Gate) -> bool) -> Result<(), Code> {
+    if rule.validated.as_ref().is_some_and(|gate| !open(gate)) {
+        return Err(Code::AccessPending);
+    }
+    let any = rule.any_of.is_empty() || rule.any_of.iter().any(&mut open);
+    let all = rule.all_of.iter().all(&mut open);
+    // Neither "everyone" nor a group to ask for: a rule that says nothing admits nobody.
+    let says_something = rule.everyone || !rule.any_of.is_empty() || !rule.all_of.is_empty();
+    if any && all && says_something {
+        Ok(())
+    } else {
+        Err(Code::AccessNotGranted)
+    }
+}
+
+/// Whether somebody whose assertion names these groups may use the app now.
+///
+/// # Errors
+/// `access.disabled`, `access.pending`, `access.not_granted`.
+pub fn judge(
+    rule: &AccessRule,
+    asserted: &[GroupName],
+    view: &View<'_>,
+    rules: &DirectoryRules,
+    now: Timestamp,
+) -> Result<(), Code> {
+    if view.denial().is_some() {
+        return Err(Code::AccessDisabled);
+    }
+    by_gates(rule, |gate| holds(gate, asserted, view, rules, now).0)
+}
+
+/// What directories alone say of somebody and an app: what may give or take accounts and
+/// memberships, which an assertion never does. `None`: they don't say enough to do either.
+#[must_use]
+pub fn by_directories(
+    rule: &AccessRule,
+    view: &View<'_>,
+    rules: &DirectoryRules,
+    now: Timestamp,
+) -> Option<Result<(), Code>> {
+    if view.denial().is_some() {
+        return Some(Err(Code::AccessDisabled));
+    }
+    if !view.is_fresh(rules.max_age, now) {
+        return None;
+    }
+    let says = |gate: &Gate| view.says(gate, rules.max_age, now);
+    // What would be decided if all that is not said were in their favour, and if it were not: where
+    // both agree, it does not matter.
+    let best = by_gates(rule, |gate| says(gate) != Says::No);
+    let worst = by_gates(rule, |gate| says(gate) == Says::Yes);
+    match (best, worst) {
+        (Err(code), _) => Some(Err(code)),
+        (Ok(()), Ok(())) => Some(Ok(())),
+        (Ok(()), Err(_)) => None,
+    }
+}
+
+/// A gate as it is explained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedGate {
+    /// Which key of the rule names it: `validated`, `any_of`, `all_of`.
+    pub key: &'static str,
+    /// The group's name in the rule.
+    pub name: String,
+    /// The id it is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What directories say as a whole.
+    pub directories: Says,
+    /// What each says whose word is fresh; those that do not know the group are not named.
+    pub sources: Vec<(SourceId, bool)>,
+    /// Whether the newest assertion names it.
+    pub assertion: bool,
+    /// Whether it is open.
+    pub open: bool,
+    /// By whose word.
+    pub decided_by: DecidedBy,
+}
+
+/// Each gate of a rule, and what opens or shuts it.
+#[must_use]
+pub fn explain(
+    rule: &AccessRule,
+    asserted: &[GroupName],
+    view: &View<'_>,
+    rules: &DirectoryRules,
+    now: Timestamp,
+) -> Vec<ExplainedGate> {
+    let validated = rule.validated.iter().map(|gate| ("validated", gate));
+    let any = rule.any_of.iter().map(|gate| ("any_of", gate));
+    let all = rule.all_of.iter().map(|gate| ("all_of", gate));
+    let explained = |(key, gate): (&'static str, &Gate)| {
+        let (open, decided_by) = holds(gate, asserted, view, rules, now);
+        let sources = view.fresh(rules.max_age, now).filter_map(|said| {
+            let source = view.index.known_source(said.source)?;
+            Some((source.id.clone(), view.one_says(said, gate)?))
+        });
+        ExplainedGate {
+            key,
+            name: gate.name.to_string(),
+            id: gate.id.as_deref().map(str::to_owned),
+            directories: view.says(gate, rules.max_age, now),
+            sources: sources.collect(),
+            assertion: asserted.contains(&gate.name),
+            open,
+            decided_by,
+        }
+    };
+    validated.chain(any).chain(all).map(explained).collect()
+}
