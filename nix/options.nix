@@ -266,6 +266,33 @@ in
       logins = key count "Sign-ins at once.";
       login_timeout = key duration "How long one may take.";
     };
+    provision = section "What becomes of accounts and memberships as the directory speaks." {
+      when = key (choice [ "on-sign-in" "on-assignment" ]) "When an account is made.";
+      withdraw = key flag "Take away what the bridge gave when its group is gone.";
+      deactivate = section "Somebody is gone, or may no longer use the app." {
+        grace = key duration "From then until the account is deactivated.";
+        bots = key (choice [ "disable" "hand-over" "leave" ]) "What becomes of their bots.";
+        bots_to = key text "User name in the app of who keeps them.";
+        memberships = key flag "Take away what the bridge gave, too.";
+        administrators = key flag "Deactivate administrators' accounts like others.";
+        delete = key flag "Refused: the bridge deletes no account.";
+      };
+      seats = section "How many users the app takes." {
+        warn_at = key count "Warn when so many percent are taken.";
+        reserve = key count "Seats that accounts ahead of a first sign-in leave free.";
+        idle_after = key duration "Who was not seen at work for so long is idle.";
+        grace = key duration "From reclaiming a seat until the account is deactivated.";
+      };
+      groups = sections "What being in a directory's group gives." {
+        group = key text "The group's name.";
+        group_id = key text "Or the directory's own id of it.";
+        team = key text "The team.";
+        channels = key texts "Channels in it.";
+        team_admin = key flag "Whether they administer the team.";
+        channel_admin = key flag "Whether they administer the channels.";
+        system_role = key text "A role in the whole app.";
+      };
+    };
     machine_routes = sections "Calls that carry no identity." {
       method = required (choice [ "GET" "HEAD" "POST" "PUT" "PATCH" "DELETE" ]) "The method.";
       path = required text "An exact path, or everything below it with /*.";

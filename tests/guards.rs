@@ -103,6 +103,45 @@ const GUARDS: &[Guard] = &[
         &["the_trail_is_for_admin_alone_and_nobody_writes_it"],
     ),
     (
+        "what somebody deactivated stays so",
+        "src/identity/converge/present.rs",
+        "known.done_at().is_some_and(|done| done != at)",
+        &[
+            "a_deactivation_that_somebody_did_anew_is_no_longer_ours",
+            "what_somebody_deactivated_in_the_app_stays_so",
+        ],
+    ),
+    (
+        "only what was given is taken away",
+        "src/identity/converge/memberships.rs",
+        "None if there => return Ok(())",
+        &["a_membership_that_was_there_before_is_never_the_bridges"],
+    ),
+    (
+        "power over an app needs a fresh word",
+        "src/identity/converge/memberships.rs",
+        "group.for_power",
+        &["power_over_the_app_needs_a_fresh_word"],
+    ),
+    (
+        "what the app is asked for is on record before",
+        "src/identity/converge/memberships.rs",
+        "store.intend_membership(&intent)",
+        &["t36_a_crash_at_any_step_heals"],
+    ),
+    (
+        "administrators are deactivated by an order only",
+        "src/apps/mattermost/provisioner.rs",
+        "RemoteKind::Privileged if !order.privileged",
+        &["special_accounts_are_never_deactivated_without_an_explicit_order"],
+    ),
+    (
+        "nobody takes a kept bot along",
+        "src/apps/mattermost/provisioner.rs",
+        "self.spare_bots",
+        &["nobody_is_deactivated_whose_going_would_take_a_kept_bot_along"],
+    ),
+    (
         "lines of nobody known",
         "src/api/finish.rs",
         "strangers.refused",
@@ -980,7 +1019,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "apps",
             "audit",
+            "config",
             "error",
+            "jobs",
             "keys",
             "store",
             "telemetry",

@@ -23,6 +23,7 @@ mod out;
 mod person;
 mod person_data;
 mod restore;
+mod seats;
 mod serve;
 mod sessions;
 mod smoke;
@@ -105,6 +106,13 @@ enum Command {
         #[command(subcommand)]
         what: bots::Bots,
     },
+    /// Who takes an app's seats, how long they last, and taking back those that nobody uses.
+    Seats {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: seats::Seats,
+    },
     /// Who did what: look, export, and prove that nothing was changed.
     Audit {
         #[command(flatten)]
@@ -147,6 +155,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Accounts { file, what } => what.run(&file),
         Command::Jobs { file, what } => what.run(&file),
         Command::Bots { file, what } => what.run(&file),
+        Command::Seats { file, what } => what.run(&file),
         Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
         Command::Health(health) => health.run(),

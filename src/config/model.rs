@@ -1,9 +1,9 @@
 //! The checked form of the configuration; that of the api listener is in
-//! `api_model.rs`, that of directories in `directories_model.rs`.
+//! `api_model.rs`, that of directories in `directories_model.rs`, that of provisioning in
+//! `provision_model.rs`.
 
 use super::{
-    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, JobsConfig,
-    MailConfig,
+    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, JobsConfig, MailConfig, ProvisionConfig,
 };
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
@@ -256,6 +256,8 @@ pub struct AppConfig {
     pub services: Vec<ServiceConfig>,
     /// What kind it is, and what only that kind has.
     pub kind: AppKind,
+    /// What becomes of accounts and memberships as the directory speaks.
+    pub provision: ProvisionConfig,
     /// How long the app may take to answer with a head. Default 60 s. Bodies have no limit.
     pub response_timeout: Duration,
 }

@@ -4,6 +4,7 @@
 mod access;
 mod directories;
 mod mail;
+mod provision;
 
 use super::findings::{Problems, Source};
 use super::load::examine;
@@ -244,7 +245,8 @@ fn the_annotated_file_shows_every_key_and_no_other() {
     let uncommented = uncommented
         .replace("jwks.json\" }", "jwks.json\", ca = \"certs/ca.pem\" }")
         .replace("http://127.0.0.1:8065", "https://127.0.0.1:8065")
-        .replace("[listen.api]", "[listen.api]\naddress = \"0.0.0.0:8444\"");
+        .replace("[listen.api]", "[listen.api]\naddress = \"0.0.0.0:8444\"")
+        .replace("bots = \"disable\"", "bots = \"hand-over\"");
     let source = Source {
         name: "annotated".into(),
         text: uncommented,

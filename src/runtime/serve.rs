@@ -13,7 +13,8 @@ use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
 use crate::apps::Severity;
 use crate::audit::Kind;
-use crate::config::{Config, ProxyTls};
+use crate::config::{AppConfig, Config, ProxyTls};
+use crate::identity::seats;
 use crate::jwks::{FetchError, KeySource};
 use crate::proxy::Bridge;
 use crate::proxy::forward::Cut;
@@ -456,6 +457,18 @@ async fn drain(
     }
 }
 
+/// For the forecast, and a warning before the last seat is gone.
+async fn count_seats(bridge: &Bridge, app: &AppConfig, used: u64, limit: u64) {
+    let now = bridge.clock.now();
+    if let Err(error) = seats::count(&*bridge.store, &app.id, used, Some(limit), now).await {
+        tracing::warn!(app = %app.id, %error, "today's seats could not be counted");
+    }
+    let warn_at = app.provision.seats.warn_at;
+    if seats::is_warning(used, Some(limit), warn_at) {
+        tracing::warn!(app = %app.id, used, limit, warn_at, "seats are running out: auth-manager seats idle");
+    }
+}
+
 /// Reads the apps' settings, at start and then now and again, and names what bites.
 async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
     loop {
@@ -467,6 +480,7 @@ async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
                     site.metrics.reachable(true);
                     if let Some((used, limit)) = facts.seats {
                         site.metrics.seats(used, limit);
+                        count_seats(&bridge, &site.config, used, limit).await;
                     }
                     let known = site.facts.load_full();
                     for finding in &facts.findings {

@@ -32,6 +32,7 @@ mod directory;
 mod jobs;
 mod plans;
 pub mod postgres;
+mod provision;
 mod rows;
 mod rules;
 mod sealed;
@@ -53,6 +54,10 @@ pub use jobs::{
 pub use model::*;
 pub use plans::{PlanFilter, PlanState, PlanStore, StoredPlan};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use provision::{
+    DeactivatedFor, Deactivation, DeactivationStage, Membership, MembershipEnd, MembershipState,
+    ProvisionStore, SeatCount,
+};
 pub use sealed::*;
 pub use sqlite::SqliteStore;
 pub use trail::{
@@ -72,7 +77,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: DirectoryStore + JobStore + PlanStore {
+pub trait Store: DirectoryStore + JobStore + PlanStore + ProvisionStore {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

@@ -21,6 +21,7 @@ mod people;
 mod pg;
 mod plans;
 mod postgres;
+mod provision;
 mod purge;
 mod races;
 mod schema;
@@ -134,6 +135,12 @@ suite! {
         a_token_is_written_to_what_was_read_and_told
         one_of_many_new_tokens_stands
         a_bots_token_is_resealed_like_everything_else;
+    provision:
+        a_membership_is_an_intent_first_and_on_record_when_given
+        what_came_to_nothing_or_went_by_itself_is_not_withdrawn
+        memberships_are_of_one_person_one_app_and_one_account
+        a_deactivation_is_on_record_when_the_app_wrote_it_down
+        a_days_seats_are_counted_once;
     tokens:
         what_stands_behind_a_token_is_read_at_once
         nothing_stands_behind_an_invented_token
