@@ -131,6 +131,28 @@ in
     insecure_http_jwks = key flag "http:// addresses for jwks beyond loopback.";
   };
 
+  directories = sections "Who is asked about people and groups." {
+    id = required text "Never change it: what the directory said is kept under it.";
+    kind = required (choice [ "authentik" "keycloak" ]) "Which kind.";
+    issuer = key text "Which of issuers vouches for the people it names.";
+    url = required text "Where it is.";
+    ca = key file "The authority of its certificate.";
+    insecure_http_directory = key flag "http:// beyond loopback.";
+    token = key secret "Authentik: an API token of a service account.";
+    token_identifier = key text "Authentik: what that token is called.";
+    subject = key (choice [ "uid" "uuid" "pk" "id" ]) "What `sub` of people's sign-ins is.";
+    types = key texts "Authentik: types of users who are people.";
+    ignore = key texts "Authentik: paths of users who are no people.";
+    realm = key text "Keycloak: the realm.";
+    client_id = key text "Keycloak: a client with a service account.";
+    client_secret = key secret "Keycloak: its secret.";
+    page_size = key count "People or groups in one answer.";
+    timeout = key duration "How long one question may take.";
+    reads = key count "Questions at once.";
+    groups_max_age = key duration "How old the known tree of groups may be.";
+    expiry_warning = key duration "A token that ends sooner is warned of.";
+  };
+
   api_issuers = sections "Who signs the tokens that services show." {
     id = required text "What clients call it.";
     issuer = required text "The exact `iss` of its tokens.";

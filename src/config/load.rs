@@ -3,7 +3,9 @@
 use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
-use super::{AppConfig, Config, Fingerprint, api, apps, audiences, clients, sections, services};
+use super::{
+    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, sections, services,
+};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -138,6 +140,17 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         unique(table, "id", &mut seen);
     }
 
+    let around = directories::Around {
+        issuers: &issuers,
+        complete: issuers.len() == issuer_tables.len(),
+    };
+    let mut directories = Vec::new();
+    let mut sources = HashSet::new();
+    for table in &root.tables("directories", "id") {
+        directories.extend(directories::directory(table, &around));
+        unique(table, "id", &mut sources);
+    }
+
     let more_tables: Vec<_> = more
         .iter()
         .filter_map(|source| Some((source, problems.parse(source)?)))
@@ -235,6 +248,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         store: store?,
         keys: keys?,
         issuers,
+        directories,
         apps,
         api_issuers,
         clients,

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file (and `apps.d/*.toml` beside it), checked as a whole before
 //! anything is bound. What lives here: the checked form (`model.rs`), the raw form (`reader.rs`,
 //! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`,
-//! `postgres.rs`, `api.rs`, `clients.rs`, `services.rs`), loading (`load.rs`), mistakes
+//! `postgres.rs`, `api.rs`, `clients.rs`, `services.rs`, `directories.rs`), loading (`load.rs`), mistakes
 //! (`problem.rs`), the file that `init` writes (`init.rs`). What does not: what is in keys and
 //! certificates (`keys/`, `tls/`), asking peers (`cli/check`).
 //!
@@ -12,6 +12,8 @@ mod api_model;
 mod apps;
 mod audiences;
 mod clients;
+mod directories;
+mod directories_model;
 mod files;
 mod findings;
 mod init;
@@ -29,6 +31,7 @@ mod tests;
 pub mod units;
 
 pub use api_model::*;
+pub use directories_model::*;
 pub use init::{Init, write_default};
 pub use model::*;
 pub use problem::{ConfigError, ConfigErrors};

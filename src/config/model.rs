@@ -1,6 +1,7 @@
-//! The checked form of the configuration; that of the api listener is in `api_model.rs`.
+//! The checked form of the configuration; that of the api listener is in
+//! `api_model.rs`, that of directories in `directories_model.rs`.
 
-use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig};
+use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig};
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// Sources of assertions; never empty.
     pub issuers: Vec<IssuerConfig>,
+    /// Who is asked about people and groups; ids are unique.
+    pub directories: Vec<DirectoryConfig>,
     /// Apps; never empty; hosts are unique.
     pub apps: Vec<AppConfig>,
     /// Who signs the tokens of services.

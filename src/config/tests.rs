@@ -1,6 +1,8 @@
 //! The configuration as a whole: the shipped files load, the documented defaults are the code's,
 //! and each mistake is named with its line and its remedy.
 
+mod directories;
+
 use super::findings::{Problems, Source};
 use super::load::examine;
 use super::*;
@@ -41,6 +43,7 @@ impl House {
             "master-2027.key",
             "bot.token",
             "collector.token",
+            "directory.token",
         ] {
             house.write(&format!("etc/{name}"), "x");
         }
@@ -227,6 +230,12 @@ fn the_annotated_file_shows_every_key_and_no_other() {
         .filter(|line| *line != "address = \"off\"")
         // A service's bot is managed here or there.
         .filter(|line| !line.contains("alerts.token"))
+        // A directory is of one kind.
+        .filter(|line| {
+            !["realm = ", "client_id = ", "client_secret = "]
+                .iter()
+                .any(|k| line.starts_with(k))
+        })
         .map(|line| format!("{line}\n"))
         .collect();
     let uncommented = uncommented
