@@ -14,6 +14,7 @@
 //! - [`state`]: what endpoints share; [`rest`]: what resources do alike.
 //! - [`apps`], [`visitors`]: services at an app's door, on their own behalf and on a visitor's; both
 //!   reach the road through the trait [`Road`], which `proxy` implements and `runtime` hands over.
+//! - [`hooks`]: what directories tell.
 //! - [`openapi`]: the document, made from the endpoints.
 //!
 //! # Adding an endpoint
@@ -47,6 +48,7 @@ pub mod caller;
 mod clients;
 mod finish;
 pub mod granted;
+pub mod hooks;
 mod keys;
 mod metadata;
 mod oauth;
@@ -96,6 +98,7 @@ fn resources() -> Routes {
         .merge(signing_keys::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
+        .merge(hooks::routes())
         .merge(oauth::routes())
 }
 

@@ -3,6 +3,7 @@
 use super::apps::Road;
 use super::bearer::Bearers;
 use super::caller::Caller;
+use super::hooks::Hooks;
 use super::registry::Clients;
 use crate::audit::{Actor, Audit, Witness};
 use crate::config::{ApiListener, AudienceConfig};
@@ -51,6 +52,8 @@ pub struct Api {
     pub jwks_age: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// Where directories' webhooks go in.
+    pub hooks: Arc<Hooks>,
     /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.
     pub audit: Arc<Audit>,
 }

@@ -12,6 +12,7 @@ mod check;
 mod clients;
 mod demo;
 mod health;
+mod hooks;
 mod init;
 mod keys;
 mod master;
@@ -108,6 +109,13 @@ enum Command {
         #[command(subcommand)]
         what: clients::Clients,
     },
+    /// Webhooks of directories: what was heard, and playing Authentik to try them.
+    Hooks {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: hooks::Hooks,
+    },
     /// Ask the running bridge how it is, for health checks without curl.
     Health(health::Health),
     /// Bring store and sealed keys into one file, while the bridge runs.
@@ -139,6 +147,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Bots { file, what } => what.run(&file),
         Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
+        Command::Hooks { file, what } => what.run(&file),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

@@ -16,6 +16,7 @@ mod directories;
 mod directories_model;
 mod files;
 mod findings;
+mod hooks;
 mod init;
 mod load;
 mod model;

@@ -19,7 +19,8 @@ pub fn fuzz_hook(data: &[u8]) {
             assert!(!id.is_empty() && id.len() <= 20 && id.bytes().all(|b| b.is_ascii_digit()));
             let said = match &event.about {
                 About::Model(model) => {
-                    model.app == "authentik_core" && model.name == "user" && model.key == id
+                    let key = model.key.parse::<u32>().map(|pk| pk.to_string());
+                    model.app == "authentik_core" && model.name == "user" && key == Ok(id)
                 }
                 About::Person(pk) => *pk == id,
                 _ => false,

@@ -38,6 +38,7 @@
 
 mod book;
 pub mod fuzz;
+mod meaning;
 mod notice;
 mod recent;
 mod repr;
@@ -45,6 +46,7 @@ mod sources;
 mod watch;
 mod worth;
 
+pub use meaning::{Meaning, meaning};
 pub use sources::{Hooks, Recorder};
 
 use super::Routes;

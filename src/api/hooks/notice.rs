@@ -104,6 +104,7 @@ fn custom(body: &Map<String, Value>) -> Notice {
         None | Some(Value::Null) => {
             let user = body.get("user").and_then(|user| user.get("pk"));
             user.and_then(Value::as_u64)
+                .and_then(|pk| u32::try_from(pk).ok())
                 .map_or(About::Nothing, |pk| About::Person(pk.to_string()))
         }
         Some(_) => About::Unclear,

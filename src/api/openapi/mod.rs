@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, keys, metadata, oauth, sessions, signing_keys, users, visitors,
+    Routes, accounts, clients, hooks, keys, metadata, oauth, sessions, signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -61,6 +61,7 @@ pub(super) fn routes() -> Routes {
         (name = "sessions", description = "Who is signed in."),
         (name = "keys", description = "Our signing keys."),
         (name = "clients", description = "Who may call."),
+        (name = "hooks", description = "What directories tell."),
         (name = "oauth", description = "Whose a token is, and another one for it."),
         (name = "discovery", description = "What there is."),
     ),
@@ -77,7 +78,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 10] {
+fn parts() -> [utoipa::openapi::OpenApi; 11] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -86,6 +87,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 10] {
         signing_keys::Documented::openapi(),
         clients::Documented::openapi(),
         visitors::Documented::openapi(),
+        hooks::Documented::openapi(),
         keys::Documented::openapi(),
         metadata::Documented::openapi(),
         oauth::documented(),

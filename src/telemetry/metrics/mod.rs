@@ -5,11 +5,13 @@
 //! whose counters were looked up once, when the configuration was loaded.
 
 mod app;
+mod hooks;
 mod labels;
 
 pub use app::{AppMetrics, Counted};
 pub use labels::{
-    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, HookOutcome, LoginOutcome,
+    ReplayKind,
     SessionEvent, StoreTrouble,
 };
 
@@ -82,6 +84,7 @@ struct Families {
     audit_dropped: Counter,
     audit_troubles: Family<Word, Counter>,
     revocation_read_at: Gauge,
+    hooks: hooks::HookFamilies,
 }
 
 impl Metrics {
@@ -451,6 +454,7 @@ impl Families {
                 "revocation_read_timestamp_seconds",
                 "When this replica last read the revocation log to its end, in seconds since 1970",
             ),
+            hooks: hooks::HookFamilies::register(to),
         }
     }
 }
