@@ -1,15 +1,17 @@
-//! Apps: one folder each. An app is four things, and each trait below is one of them: a
-//! **connector** (manages accounts), a **strategy** (opens and ends the app's sessions), **bots**
-//! (for services, which call the app as one) and **rules** (what its requests and answers mean on
-//! the road).
+//! Apps: one folder each. An app is five things, and each is a trait: a **connector** (makes
+//! accounts), a **provisioner** (what becomes of them later: deactivated, in teams, in roles), a
+//! **strategy** (opens and ends the app's sessions), **bots** (for services, which call the app as
+//! one) and **rules** (what its requests and answers mean on the road).
 //!
 //! Nothing here knows the road, the store or another app. Adding an app touches this folder and
 //! one line of the registry in `runtime`.
 
 pub mod mattermost;
 mod model;
+mod provisioner;
 
 pub use model::*;
+pub use provisioner::*;
 
 use crate::error::{Code, Refusal};
 use crate::types::{AppToken, RemoteId, SecretText};

@@ -246,6 +246,9 @@ pub enum AppError {
     /// The team's member limit (`MaxUsersPerTeam`).
     #[error("the team is full: {0}")]
     TeamFull(String),
+    /// It would leave the app without an administrator.
+    #[error("the app would have no administrator left: {0}")]
+    LastAdmin(String),
     /// The account is deactivated.
     #[error("the account is deactivated")]
     Deactivated,

@@ -94,6 +94,10 @@ kinds! {
     ServiceCalled = "service.called",
     /// An operator had a services' bot taken up, its token changed, or its tokens revoked.
     BotOrdered = "bot.ordered",
+    /// An operator or service made a job due that was dead or waited.
+    JobRetried = "job.retried",
+    /// An operator or service took a job out of the queue.
+    JobCancelled = "job.cancelled",
     /// A write through the API that is no change of its own in the store.
     ApiWrite = "api.write",
     /// Denials were dropped: more of them than could be counted.

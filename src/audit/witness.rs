@@ -4,7 +4,7 @@
 use super::Settings;
 use super::event::{Actor, Event, Kind};
 use crate::store::{
-    Account, AccountState, By, Change, Draft, KeyState, Scribe, Session, StoredKey, UserState,
+    Account, AccountState, By, Change, Draft, Job, KeyState, Scribe, Session, StoredKey, UserState,
 };
 use crate::types::Timestamp;
 use std::net::IpAddr;
@@ -127,6 +127,8 @@ impl Scribe for Witness {
             }
             Change::Account(before, after) => self.account(before, after),
             Change::Key(before, after) => Some(self.key(before, after)),
+            Change::JobRetried(job) => Some(self.job(Kind::JobRetried, job)),
+            Change::JobCancelled(job) => Some(self.job(Kind::JobCancelled, job)),
             Change::Pruned(number) => Some(self.event(Kind::AuditPruned).detail("up_to", number)),
         };
         event.iter().map(Event::draft).collect()
@@ -160,6 +162,25 @@ impl Witness {
             Some(remote) => event.detail("remote", remote.as_str()),
             None => event,
         })
+    }
+
+    /// Its key stays out: it may hold what a directory calls a person.
+    fn job(&self, kind: Kind, job: &Job) -> Event {
+        let mut event = self
+            .event(kind)
+            .detail("job", job.id.to_string())
+            .detail("does", job.kind.as_str())
+            .detail("was", job.state.as_str());
+        if let Some(user) = job.user {
+            event = event.user(user);
+        }
+        if let Some(app) = &job.app {
+            event = event.app(app);
+        }
+        match &job.source {
+            Some(source) => event.detail("source", source.as_str()),
+            None => event,
+        }
     }
 
     fn key(&self, before: Option<&StoredKey>, after: &StoredKey) -> Event {

@@ -75,6 +75,7 @@ pub fn refusal(error: AppError) -> Refusal {
         | AppError::WrongPassword
         | AppError::Locked
         | AppError::Gone
+        | AppError::LastAdmin(_)
         | AppError::Refused(_) => Code::AccountRefused,
     };
     let mut refusal = Refusal::new(code, error.to_string());

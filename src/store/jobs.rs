@@ -6,7 +6,7 @@
 //! makes it so. So it may run twice, in any order, and several wishes for the same thing are one job
 //! (`key`).
 
-use super::{Result, StoreError};
+use super::{By, Result, StoreError};
 use crate::types::{AppId, SourceId, Timestamp, UserId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ pub enum Priority {
 pub struct NewJob {
     /// What kind.
     pub kind: JobKind,
-    /// Two open jobs never have the same: the second wish joins the first.
+    /// Two open jobs (waiting, running or dead) never have the same: the second wish joins the first.
     pub key: String,
     /// Jobs of one lane run one after the other: a person's, by `issuer/subject` or the source's id
     /// of them.
@@ -125,7 +125,8 @@ pub struct Job {
     pub holder: Option<String>,
     /// Until when they are believed to.
     pub leased_until: Option<Timestamp>,
-    /// Why the last attempt failed; for the operator, without secrets.
+    /// Why the last attempt that failed did; for the operator, without secrets. Empty once one
+    /// succeeded.
     pub error: String,
     /// First wished.
     pub created_at: Timestamp,
@@ -142,7 +143,7 @@ pub enum JobEnd {
     Retry {
         /// Not before.
         at: Timestamp,
-        /// Why.
+        /// Why; empty leaves what was said before.
         error: String,
         /// Whether it counts: a breaker that is open costs no attempt.
         counts: bool,
@@ -163,10 +164,15 @@ pub struct JobClaim {
     pub lease: Duration,
     /// At most so many.
     pub limit: u32,
+    /// None that is less urgent.
+    pub least: Priority,
     /// None of these apps: their breaker is open or their budget is spent.
     pub without_apps: Vec<AppId>,
     /// None of these directories, likewise.
     pub without_sources: Vec<SourceId>,
+    /// What the holder works at already. Its leases may look as if they were over when the clock has
+    /// jumped; it alone knows that they are not.
+    pub busy: Vec<Uuid>,
 }
 
 /// A page of jobs, oldest first.
@@ -207,15 +213,30 @@ pub struct JobCount {
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// Puts wishes on record, all or none. One whose key is open already joins that job: it becomes
-    /// the earlier and more urgent of both, with the newer payload; one that runs is marked `again`.
+    /// the earlier and more urgent of both, with the newer payload; one that runs is marked `again`,
+    /// one that is dead waits again with its attempts forgotten, since something new is known.
     async fn enqueue(&self, wishes: &[NewJob], now: Timestamp) -> Result<Vec<Enqueued>>;
 
-    /// Takes due jobs, the most urgent first, then the oldest; never two of one lane at once, on any
-    /// replica. Jobs whose lease is over are taken like pending ones. Counts an attempt.
+    /// Takes due jobs, the most urgent first, then the one that has been due for longest; never two
+    /// of one lane at once, on any replica. Jobs whose lease is over are taken like pending ones.
+    /// Counts an attempt.
+    ///
+    /// A job that was written at a time that has not come yet was so by a clock that was wrong: its
+    /// pause (or lease) begins anew now, so that it neither starts early nor waits for that time.
     async fn claim_jobs(&self, claim: &JobClaim, now: Timestamp) -> Result<Vec<Job>>;
 
     /// Keeps a job longer; `false` when it is no longer the holder's, whose work must then stop.
-    async fn extend_job(&self, id: Uuid, holder: &str, until: Timestamp) -> Result<bool>;
+    async fn extend_job(
+        &self,
+        id: Uuid,
+        holder: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// The holder's jobs that keep something that takes access away from its turn: a due job of
+    /// [`Priority::Deny`] waits in their lane, and they are less urgent.
+    async fn outranked_jobs(&self, holder: &str, now: Timestamp) -> Result<Vec<Uuid>>;
 
     /// Writes down how an attempt ended; `false`, and nothing happens, when the job is no longer the
     /// holder's. One that was wished again meanwhile is pending again, whatever the end was.
@@ -234,17 +255,93 @@ pub trait JobStore: Send + Sync {
     async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>>;
 
     /// Makes a dead or waiting job due now, with its attempts forgotten; `None` when it is neither.
-    async fn retry_job(&self, id: Uuid, now: Timestamp) -> Result<Option<Job>>;
+    async fn retry_job(&self, id: Uuid, now: Timestamp, by: &By) -> Result<Option<Job>>;
 
     /// Takes a pending or dead job out; `None` when it is neither.
-    async fn cancel_job(&self, id: Uuid, now: Timestamp) -> Result<Option<Job>>;
+    async fn cancel_job(&self, id: Uuid, now: Timestamp, by: &By) -> Result<Option<Job>>;
 
     /// How much there is of what is not done.
     async fn count_jobs(&self) -> Result<Vec<JobCount>>;
 
+    /// Forgets jobs that were done or cancelled before this moment. Bounded work a call: call again
+    /// while it gives more than 0. Gives the number of rows removed.
+    async fn forget_jobs(&self, before: Timestamp) -> Result<u64>;
+
     /// Waits until a job may have become due by being wished (`NOTIFY` on PostgreSQL, an in-process
     /// signal on SQLite), or `at_most` has passed. Only ever makes it faster.
     async fn wait_for_job(&self, at_most: Duration);
+}
+
+/// How far ahead of now a job may have been written before its times are not believed, in seconds:
+/// replicas' clocks differ a little.
+pub(super) const CLOCKS_DIFFER: i64 = 60;
+
+/// Wishes as if each had been put on record after the other: one a key, the first of them first.
+/// Beside them, for each wish, which of these it is in.
+pub(super) fn joined(wishes: &[NewJob]) -> (Vec<NewJob>, Vec<usize>) {
+    let mut distinct: Vec<NewJob> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    let of = wishes
+        .iter()
+        .map(|wish| {
+            let at = *places.entry(wish.key.as_str()).or_insert(distinct.len());
+            match distinct.get_mut(at) {
+                None => distinct.push(wish.clone()),
+                Some(first) => {
+                    first.priority = first.priority.min(wish.priority);
+                    first.due_at = first.due_at.min(wish.due_at);
+                    first.user = wish.user.or(first.user);
+                    first.payload.clone_from(&wish.payload);
+                    first.why.clone_from(&wish.why);
+                }
+            }
+            at
+        })
+        .collect();
+    (distinct, of)
+}
+
+/// An end as both engines write it down.
+pub(super) struct Ending<'a> {
+    /// The state, unless the job was wished again.
+    pub(super) state: JobState,
+    /// Whether the attempts are forgotten if it was.
+    pub(super) fresh: bool,
+    /// How many attempts it did not cost.
+    pub(super) refund: i64,
+    /// Not before.
+    pub(super) at: Option<i64>,
+    /// The error; `None` leaves what stands.
+    pub(super) error: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl<'a> From<&'a JobEnd> for Ending<'a> {
+    fn from(end: &'a JobEnd) -> Self {
+        let plain = super::rules::plain;
+        match end {
+            JobEnd::Done => Self {
+                state: JobState::Done,
+                fresh: true,
+                refund: 0,
+                at: None,
+                error: Some("".into()),
+            },
+            JobEnd::Retry { at, error, counts } => Self {
+                state: JobState::Pending,
+                fresh: false,
+                refund: i64::from(!counts),
+                at: Some(at.0),
+                error: (!error.is_empty()).then(|| plain(error)),
+            },
+            JobEnd::Dead { error } => Self {
+                state: JobState::Dead,
+                fresh: true,
+                refund: 0,
+                at: None,
+                error: Some(plain(error)),
+            },
+        }
+    }
 }
 
 /// What a word in the store that no job has means.

@@ -4,13 +4,14 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, EndReason, KeptAnswer, KeyKind, KeyState, MarkKind, Result, Revocation,
-    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, StoreError, StoredBot, StoredKey,
-    Tombstone, TrailHead, TrailMark, TrailRecord, User, UserState, claims, trail,
+    Account, AccountState, EndReason, Job, JobCount, JobKind, JobState, KeptAnswer, KeyKind,
+    KeyState, MarkKind, Priority, Result, Revocation, Revoked, SealCount, Sealed, SealedAt,
+    SealedKind, Session, StoreError, StoredBot, StoredKey, Tombstone, TrailHead, TrailMark,
+    TrailRecord, User, UserState, claims, trail,
 };
 use crate::types::{
-    AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, Subject,
-    Timestamp, UserId,
+    AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, SourceId,
+    Subject, Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -323,6 +324,52 @@ pub(super) fn bot(row: &impl Columns) -> Result<StoredBot> {
 /// The key of a bot's row; neither part holds a slash.
 pub(super) fn bot_id(app: &AppId, name: &BotName) -> String {
     format!("{app}/{name}")
+}
+
+pub(super) const JOB: &str = "id, kind, key, lane, app, source, user_id, priority, payload, why, \
+     state, attempts, due_at, again, holder, leased_until, error, created_at, updated_at";
+
+pub(super) fn job(row: &impl Columns) -> Result<Job> {
+    Ok(Job {
+        id: row.uuid(0)?,
+        kind: word("job", &row.text(1)?, JobKind::from_word)?,
+        key: row.text(2)?,
+        lane: row.text(3)?,
+        app: row
+            .text_or_null(4)?
+            .map(|t| id(t, AppId::new))
+            .transpose()?,
+        source: row
+            .text_or_null(5)?
+            .map(|t| id(t, SourceId::new))
+            .transpose()?,
+        user: row.uuid_or_null(6)?.map(UserId),
+        priority: Priority::from_number(row.int(7)?)?,
+        payload: row.text(8)?,
+        why: row.text(9)?,
+        state: word("job state", &row.text(10)?, JobState::from_word)?,
+        attempts: row.int(11)?,
+        due_at: Timestamp(row.int(12)?),
+        again: row.flag(13)?,
+        holder: row.text_or_null(14)?,
+        leased_until: row.int_or_null(15)?.map(Timestamp),
+        error: row.text(16)?,
+        created_at: Timestamp(row.int(17)?),
+        updated_at: Timestamp(row.int(18)?),
+    })
+}
+
+pub(super) fn job_count(row: &impl Columns) -> Result<JobCount> {
+    Ok(JobCount {
+        kind: word("job", &row.text(0)?, JobKind::from_word)?,
+        app: row
+            .text_or_null(1)?
+            .map(|t| id(t, AppId::new))
+            .transpose()?,
+        state: word("job state", &row.text(2)?, JobState::from_word)?,
+        count: row.int(3)?,
+        oldest_due: Timestamp(row.int(4)?),
+    })
 }
 
 /// A user's state from its word.

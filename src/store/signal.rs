@@ -1,10 +1,11 @@
-//! "Something may have been appended to the revocation log": what wakes a replica early.
+//! "Something may have been appended to the revocation log", "a job may have been wished": what
+//! wakes a replica early.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A counter of hints, and how many of them the last reading of the log has covered.
+/// A counter of hints, and how many of them the last reading (of the log, of the queue) has covered.
 ///
 /// A hint that comes between the reading and the waiting is thus not lost. With several readers
 /// one may miss a hint the other has covered: they then wait for their time-out, as the trait
@@ -23,12 +24,12 @@ impl Signal {
         }
     }
 
-    /// Something may have been appended.
+    /// There may be something new.
     pub(super) fn hint(&self) {
         self.hints.send_modify(|n| *n += 1);
     }
 
-    /// The log is about to be read.
+    /// It is about to be read.
     pub(super) fn reading(&self) {
         self.covered.store(*self.hints.borrow(), Ordering::SeqCst);
     }

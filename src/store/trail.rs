@@ -6,7 +6,7 @@
 //! [`By`] asks it what to write once it knows what it really changed, and fails as a whole when that
 //! can't be appended. There is nothing in between that a crash could lose.
 
-use super::{Account, EndReason, Session, StoreError, StoredKey, User};
+use super::{Account, EndReason, Job, Session, StoreError, StoredKey, User};
 use crate::types::{AppId, Timestamp, UserId};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,10 @@ pub enum Change<'a> {
     Account(&'a Account, &'a Account),
     /// A signing key was added or written: before, if it was there, and after.
     Key(Option<&'a StoredKey>, &'a StoredKey),
+    /// A job that was dead or waited was made due: before.
+    JobRetried(&'a Job),
+    /// A job was taken out: before.
+    JobCancelled(&'a Job),
     /// The trail lost its beginning, up to and with this number.
     Pruned(i64),
 }

@@ -6,8 +6,8 @@ use auth_manager::store::archive::{
     Cell, Erasure, Load, Loaded, PersonRows, Piece, Place, TABLES, Table, table,
 };
 use auth_manager::store::{
-    Birth, EndReason, KeyKind, KeyState, PostgresStore, Revoked, Session, SqliteStore, Store,
-    StoreError, StoredKey, User, UserState, Which,
+    Birth, EndReason, JobEnd, JobState, KeyKind, KeyState, PostgresStore, Priority, Revoked,
+    Session, SqliteStore, Store, StoreError, StoredKey, User, UserState, Which,
 };
 use auth_manager::types::KeyId;
 use std::collections::BTreeSet;
@@ -102,6 +102,36 @@ async fn loaded(place: &Place, how: &Load, pieces: &[Piece]) -> Loaded {
         }
     }
     panic!("somebody still has it open");
+}
+
+pub(crate) async fn a_job_of_a_backup_waits_again(bed: Bed) {
+    let mut wish = crate::jobs::wish("runs", "alice", Priority::Deny, 0);
+    wish.user = Some(bed.person("alice").await.id);
+    let wishes = [
+        wish,
+        crate::jobs::wish("waits", "alice", Priority::Grant, 50),
+    ];
+    let made = bed.a.enqueue(&wishes, T0).await.unwrap();
+    let taken = bed.a.claim_jobs(&crate::jobs::claim("h", 9), T0).await;
+    assert_eq!(taken.unwrap().len(), 1);
+    let again = bed.a.enqueue(&wishes, T0).await.unwrap();
+    assert!(again[0].joined);
+    let pieces = dumped(&bed.place()).await;
+    for empty in [Empty::sqlite(), Empty::postgres()] {
+        loaded(&empty.place, &HOW, &pieces).await;
+        let store = opened(&empty.place).await;
+        let job = store.job(made[0].id).await.unwrap().unwrap();
+        assert_eq!((job.state, job.holder), (JobState::Pending, None));
+        assert_eq!((job.leased_until, job.again), (None, false));
+        // Whoever held it is of another day: it can't finish what it does not know.
+        let end = store.finish_job(job.id, "h", &JobEnd::Done, T0).await;
+        assert!(!end.unwrap());
+        let taken = store
+            .claim_jobs(&crate::jobs::claim("new", 9), at(100))
+            .await;
+        assert_eq!(taken.unwrap()[0].id, made[0].id);
+        assert!(store.job(made[1].id).await.unwrap().is_some());
+    }
 }
 
 /// Texts and numbers at the edges of what a row may hold.
@@ -456,7 +486,9 @@ pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
     let mut newer = false;
     pieces.retain(|piece| {
         match piece {
-            Piece::Table { name, .. } => newer = name.starts_with("audit_") || name == "bots",
+            Piece::Table { name, .. } => {
+                newer = name.starts_with("audit_") || name == "bots" || name == "jobs"
+            }
             Piece::End => newer = false,
             Piece::Begin { .. } | Piece::Rows(_) => {}
         }

@@ -9,6 +9,8 @@ mod births;
 mod bots;
 mod claims;
 mod endings;
+mod jobs;
+mod jobs_model;
 mod keys;
 mod locks;
 mod log;
@@ -138,6 +140,27 @@ suite! {
         a_refused_request_leaves_its_key_free
         answers_are_kept_for_a_time_and_in_number
         one_of_many_claims_is_carried_out;
+    jobs:
+        wishes_of_one_thing_are_one_job
+        many_wishes_go_on_record_together
+        a_wish_while_it_runs_runs_it_again
+        a_wish_wakes_the_dead
+        what_takes_access_away_goes_first
+        places_kept_for_the_urgent_take_nothing_else
+        a_lane_is_one_after_the_other
+        a_lane_never_runs_two_however_many_claim
+        a_job_of_the_dead_is_taken_over_and_only_the_heir_finishes
+        what_its_holder_works_at_is_not_taken_again
+        an_attempt_counts_unless_it_is_said_not_to
+        an_operator_retries_and_takes_out_and_it_is_on_record
+        a_deny_outranks_what_runs_in_its_lane
+        t35_times_of_a_wrong_clock_begin_anew
+        jobs_are_found_and_counted
+        what_is_done_is_forgotten_and_what_is_open_is_not
+        a_wait_for_a_job_ends_with_a_wish
+        a_row_of_a_newer_version_is_not_read;
+    jobs_model:
+        the_queue_is_as_a_small_model_says;
     purge:
         what_no_longer_matters_is_forgotten
         a_call_removes_a_bounded_number
@@ -156,6 +179,7 @@ suite! {
         every_table_is_listed_with_what_becomes_of_it
         a_dump_goes_into_either_engine_and_is_the_same_there
         a_restore_lets_nobody_back_in
+        a_job_of_a_backup_waits_again
         a_store_that_is_open_is_not_replaced
         pieces_that_are_not_a_whole_dump_change_nothing
         an_older_dump_is_brought_up_to_date

@@ -5,7 +5,7 @@ use crate::bed::{
 };
 use crate::pg::Cluster;
 use auth_manager::store::{
-    EndReason, PostgresOptions, PostgresStore, Store, StoreError, UserState, Which,
+    EndReason, PostgresOptions, PostgresStore, Priority, Store, StoreError, UserState, Which,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,24 @@ async fn a_notification_wakes_another_replica() {
             .end_sessions(&which, EndReason::Logout, T0, T0, &by())
             .await
             .unwrap();
+        timeout(SOON, heard).await.expect("it is woken").unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wish_wakes_another_replica() {
+    let bed = Bed::postgres().await;
+    for n in 0..3 {
+        let waiting = Arc::clone(&bed.b);
+        let heard = tokio::spawn(async move {
+            let claim = crate::jobs::claim("h", 1);
+            while waiting.claim_jobs(&claim, T0).await.unwrap().is_empty() {
+                waiting.wait_for_job(SOON * 10).await;
+            }
+        });
+        let key = format!("k{n}");
+        let wish = crate::jobs::wish(&key, &key, Priority::Grant, 0);
+        bed.a.enqueue(&[wish], T0).await.unwrap();
         timeout(SOON, heard).await.expect("it is woken").unwrap();
     }
 }

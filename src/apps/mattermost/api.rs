@@ -4,8 +4,10 @@
 //! recordings, difference 5), no proxy of the environment used. Bodies and times are bounded. What is
 //! not JSON is not the API.
 
+mod provision;
 mod shapes;
 
+pub(super) use provision::{Of, PAGE};
 pub(super) use shapes::{
     AccessToken, Bot, License, Login, Member, NewUser, Patch, ServerLimits, Session, Team,
     TeamStats, User,

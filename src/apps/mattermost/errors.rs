@@ -100,6 +100,23 @@ fn from_answer(status: u16, id: &str, message: &str) -> AppError {
             AppError::TeamFull(said("TeamSettings.MaxUsersPerTeam is reached: raise it"))
         }
 
+        // Bots do not count, and yet the check protects them too (recordings, difference 31).
+        "app.user.update.lastAdmin.app_error" => {
+            AppError::LastAdmin(said("make another person an administrator first"))
+        }
+        "api.user.update_active.permissions.app_error" => AppError::Credential(said(
+            "the bot lacks the role system_admin (mmctl --local roles system-admin <bot>)",
+        )),
+        "api.user.update_active.cannot_modify_status_when_user_is_managed_by_ldap.app_error" => {
+            AppError::NotOurs(said("its directory manages it"))
+        }
+        "api.user.update_user_roles.license.app_error" => AppError::Refused(said(
+            "the server gives this role with a licence only: system_admin is the one it gives without",
+        )),
+        "store.sql_bot.get.missing.app_error" => AppError::Gone,
+        "app.team.get.find.app_error" => AppError::Refused(said("the team is gone")),
+        "app.channel.get.existing.app_error" => AppError::Refused(said("the channel is gone")),
+
         "app.user.missing_account.const" => AppError::Gone,
         "api.user.login.inactive.app_error" => AppError::Deactivated,
         "api.user.check_user_login_attempts.too_many.app_error" => AppError::Locked,

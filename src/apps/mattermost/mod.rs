@@ -4,8 +4,9 @@
 //! - `api` is the wire: one method per endpoint, nothing decided. `errors` turns the server's error
 //!   ids into ours, in one table.
 //! - `names` derives what a person is called there.
-//! - `connector`, `strategy` and `rules` are three traits, `bots` is the fourth, for services; `kind`
-//!   says which accounts must never be touched; `facts` reads the settings that bite.
+//! - `connector`, `strategy` and `rules` are three traits, `bots` is the fourth, for services, and
+//!   `provisioner` the fifth (`memberships` and `seats` are parts of it); `kind` says which accounts
+//!   must never be touched; `facts` reads the settings that bite.
 //!
 //! What does not live here: when any of it happens (`identity`, `proxy`), and where it is remembered
 //! (`store`). In particular *that one account belongs to one person only* is the store's promise:
@@ -19,9 +20,12 @@ mod connector;
 mod errors;
 mod facts;
 mod kind;
+mod memberships;
 mod names;
+mod provisioner;
 mod resets;
 mod rules;
+mod seats;
 mod settings;
 mod strategy;
 

@@ -101,6 +101,46 @@ pub(super) async fn get(call: Call) -> Answer {
     Ok(Reply::json(200, &bot))
 }
 
+/// `GET /bots`: an administrator sees everybody's.
+pub(super) async fn list(call: Call) -> Answer {
+    call.admin_only()?;
+    let number = |name: &str, default: usize| {
+        call.param(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    };
+    let (page, size) = (number("page", 0), number("per_page", 60).clamp(1, 200));
+    let all = call.param("include_deleted") == Some("true");
+    let state = call.app.state();
+    let shown: Vec<&Bot> = state
+        .bots
+        .iter()
+        .filter(|bot| all || bot.delete_at == 0)
+        .skip(page.saturating_mul(size))
+        .take(size)
+        .collect();
+    Ok(Reply::json(200, &shown))
+}
+
+/// `POST /bots/{id}/assign/{user}`: any id is taken for an owner but another bot's (recording 30).
+pub(super) async fn assign(call: Call) -> Answer {
+    let bot = find(&call)?;
+    let owner = call.id(3, "user_id")?;
+    call.admin_only()?;
+    let mut state = call.app.state();
+    if state.user(&owner).is_some_and(|user| user.is_bot) {
+        return Err(Refusal::permissions());
+    }
+    let kept = state
+        .bots
+        .iter_mut()
+        .find(|have| have.user_id == bot.user_id);
+    let kept = kept.ok_or_else(Refusal::missing_user)?;
+    kept.owner_id = owner;
+    kept.update_at = now_ms();
+    Ok(Reply::json(200, &kept.clone()))
+}
+
 /// `POST /bots/{id}/enable` and `…/disable`.
 pub(super) async fn switch(call: Call) -> Answer {
     let bot = find(&call)?;

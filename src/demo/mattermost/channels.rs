@@ -173,6 +173,27 @@ pub(super) async fn members(call: Call) -> Answer {
     Ok(Reply::json(200, &shown))
 }
 
+fn no_member() -> Refusal {
+    Refusal::new(
+        404,
+        "app.channel.get_member.missing.app_error",
+        "No channel member found for that user ID and channel ID.",
+    )
+}
+
+/// `GET /channels/{id}/members/{user}`.
+pub(super) async fn member(call: Call) -> Answer {
+    let channel = visible(&call)?;
+    let user = call.user_id(3)?;
+    let state = call.app.state();
+    let same = |m: &&ChannelMember| m.channel_id == channel.id && m.user_id == user;
+    let member = state.channel_members.iter().find(same);
+    Ok(Reply::json(
+        200,
+        &member_json(member.ok_or_else(no_member)?),
+    ))
+}
+
 /// `POST /channels`.
 pub(super) async fn create(mut call: Call) -> Answer {
     let body = call.json().await?;
@@ -267,12 +288,7 @@ pub(super) async fn remove(call: Call) -> Answer {
     }
     let mut state = call.app.state();
     if !state.in_channel(&channel.id, &user) {
-        let message = "No channel member found for that user ID and channel ID.";
-        return Err(Refusal::new(
-            404,
-            "app.channel.get_member.missing.app_error",
-            message,
-        ));
+        return Err(no_member());
     }
     state
         .channel_members
@@ -288,9 +304,9 @@ pub(super) async fn scheme_roles(mut call: Call) -> Answer {
     call.admin_only()?;
     let mut state = call.app.state();
     let same = |m: &&mut ChannelMember| m.channel_id == channel.id && m.user_id == user;
-    if let Some(member) = state.channel_members.iter_mut().find(same) {
-        member.scheme_admin = body.get("scheme_admin") == Some(&Value::Bool(true));
-    }
+    let member = state.channel_members.iter_mut().find(same);
+    member.ok_or_else(no_member)?.scheme_admin =
+        body.get("scheme_admin") == Some(&Value::Bool(true));
     Ok(Reply::ok())
 }
 

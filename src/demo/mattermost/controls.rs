@@ -522,7 +522,7 @@ impl StandIn {
         tokio::task::spawn_blocking(hash).await.unwrap_or_default()
     }
 
-    fn id_of(&self, name: &str) -> Option<String> {
+    pub(super) fn id_of(&self, name: &str) -> Option<String> {
         let state = self.state();
         state
             .users
@@ -531,7 +531,7 @@ impl StandIn {
             .map(|user| user.id.clone())
     }
 
-    fn with_user(&self, name: &str, change: impl FnOnce(&mut User)) {
+    pub(super) fn with_user(&self, name: &str, change: impl FnOnce(&mut User)) {
         if let Some(user) = self
             .state()
             .users

@@ -9,8 +9,8 @@
 //! that a mistake of the bridge can never be repeated by the thing that is to catch it.
 //!
 //! One file a resource of the API; `server` accepts connections, `route` is the table of paths,
-//! `credential` decides who calls, `answer` is how Mattermost answers, `controls` is what tests
-//! may do behind the API's back.
+//! `credential` decides who calls, `answer` is how Mattermost answers, `controls` and `furniture` are
+//! what tests may do behind the API's back.
 
 mod answer;
 mod bots;
@@ -21,6 +21,7 @@ mod controls;
 mod credential;
 mod faults;
 mod files;
+mod furniture;
 mod gzip;
 mod hooks;
 mod ids;

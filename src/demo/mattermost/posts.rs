@@ -24,6 +24,9 @@ impl StandIn {
         let now = now_ms();
         let mut state = self.state();
         let bot = state.user(user).is_some_and(|user| user.is_bot);
+        if let Some(author) = state.user_mut(user) {
+            author.active_at = now;
+        }
         let mut post = Post {
             id: new_id(),
             create_at: now,

@@ -39,6 +39,8 @@ pub(super) struct User {
     pub(super) is_bot: bool,
     pub(super) remote_id: Option<String>,
     pub(super) image: Option<Bytes>,
+    /// When they last had a socket or wrote something; 0: never. A login alone is none (recorded).
+    pub(super) active_at: i64,
     /// Failed attempts over the account's life; the counter above is reset.
     pub(super) failed_ever: u64,
 }

@@ -363,7 +363,13 @@ pub(super) async fn remove(call: Call) -> Answer {
         .team_members
         .iter_mut()
         .find(|m| m.team_id == team && m.user_id == user);
-    let member = found.ok_or_else(no_member)?;
+    let member = found.ok_or_else(|| {
+        Refusal::new(
+            400,
+            "api.team.remove_user_from_team.missing.app_error",
+            "The user does not appear to be part of this team.",
+        )
+    })?;
     if member.delete_at == 0 {
         member.delete_at = now;
     }

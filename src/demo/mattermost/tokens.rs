@@ -88,7 +88,7 @@ pub(super) async fn change(mut call: Call) -> Answer {
         .find(|token| token.id == *id)
         .cloned();
     let token = found.ok_or_else(|| {
-        let message = "Unable to find the personal access token.";
+        let message = "Unable to get the personal access tokens by user.";
         Refusal::new(404, "app.user_access_token.get_by_user.app_error", message)
     })?;
     drop(state);

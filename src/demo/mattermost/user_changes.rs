@@ -165,7 +165,8 @@ pub(super) async fn active(mut call: Call) -> Answer {
     }
     call.self_or_admin(&id)?;
     let person = cloned(&call, |user| user.id == id).ok_or_else(Refusal::missing_user)?;
-    if active && !person.is_active() && person.is_person() && call.app.at_user_limit() {
+    // Asked before whether anything changes: who is active is refused too (recording 30).
+    if active && person.is_person() && call.app.at_user_limit() {
         return Err(invalid(
             "app.user.update_active.user_limit.exceeded",
             "Can't activate user. Server exceeds safe user limit. ERROR_SAFETY_LIMITS_EXCEEDED.",
@@ -182,6 +183,14 @@ pub(super) async fn delete(call: Call) -> Answer {
 }
 
 async fn settle(app: &StandIn, id: &str, active: bool) -> Answer {
+    if !active
+        && let Some(user) = app.state().user_mut(id)
+        && !user.is_active()
+    {
+        // Deactivating again moves the time.
+        user.delete_at = now_ms();
+        user.update_at = user.delete_at;
+    }
     if !set_active(app, id, active)? {
         // The real server recurses without end and never answers.
         std::future::pending::<()>().await;
@@ -212,7 +221,12 @@ pub(super) async fn roles(mut call: Call) -> Answer {
         .iter()
         .filter(|user| user.is_admin() && user.is_person() && user.is_active());
     let people = people.count();
-    let user = state.user_mut(&id).ok_or_else(Refusal::missing_user)?;
+    // 400 here, 404 everywhere else (recording 30).
+    let missing = || Refusal {
+        status_code: 400,
+        ..Refusal::missing_user()
+    };
+    let user = state.user_mut(&id).ok_or_else(missing)?;
     // Recorded: bots do not count, and yet the check protects them too.
     if user.is_admin() && !has_role(&roles, "system_admin") && people <= 1 {
         let message = "Cannot demote last System Admin.";

@@ -161,6 +161,7 @@ pub(super) fn blank() -> User {
         is_bot: false,
         remote_id: Some(String::new()),
         image: None,
+        active_at: 0,
         failed_ever: 0,
     }
 }
@@ -427,7 +428,12 @@ pub(super) async fn list(call: Call) -> Answer {
     };
     let (page, size) = (number("page", 0), number("per_page", 60).clamp(1, 200));
     let state = call.app.state();
-    let mut users: Vec<&User> = state.users.iter().collect();
+    let wanted = |user: &&User| match (call.param("active"), call.param("inactive")) {
+        (Some("true"), _) => user.is_active(),
+        (_, Some("true")) => !user.is_active(),
+        _ => true,
+    };
+    let mut users: Vec<&User> = state.users.iter().filter(wanted).collect();
     users.sort_by(|a, b| a.username.cmp(&b.username));
     let view = |user: &User| render(user, view_of(&call, &user.id));
     let shown: Vec<_> = users
@@ -467,21 +473,29 @@ pub(super) async fn by_usernames(call: Call) -> Answer {
 pub(super) async fn statuses(mut call: Call) -> Answer {
     let wanted: Vec<String> =
         serde_json::from_value(call.json().await?).map_err(|_| Refusal::body_param("user_ids"))?;
-    let now = now_ms();
-    let shown: Vec<Value> = wanted
-        .iter()
-        .filter(|id| is_id(id))
-        .map(|id| status_json(id, now))
-        .collect();
+    if wanted.is_empty() || !wanted.iter().all(|id| is_id(id)) {
+        return Err(Refusal::body_param("user_ids"));
+    }
+    let shown: Vec<Value> = wanted.iter().map(|id| status_json(&call.app, id)).collect();
     Ok(Reply::json(200, &shown))
 }
 
 /// `PUT` and `GET /users/{id}/status`.
 pub(super) async fn status(call: Call) -> Answer {
     let id = call.user_id(1)?;
-    Ok(Reply::json(200, &status_json(&id, now_ms())))
+    Ok(Reply::json(200, &status_json(&call.app, &id)))
 }
 
-fn status_json(id: &str, now: i64) -> Value {
-    json!({"user_id": id, "status": "online", "manual": false, "last_activity_at": now, "dnd_end_time": 0})
+/// Somebody of whom nothing is known is offline, whether or not there is such an account (recorded).
+fn status_json(app: &StandIn, id: &str) -> Value {
+    let at = app.state().user(id).map_or(0, |user| user.active_at);
+    let status = if now_ms() - at < AWAY_AFTER_MS {
+        "online"
+    } else {
+        "offline"
+    };
+    json!({"user_id": id, "status": status, "manual": false, "last_activity_at": at, "dnd_end_time": 0})
 }
+
+/// Who did nothing for so long is not online any more, in milliseconds.
+const AWAY_AFTER_MS: i64 = 5 * 60 * 1000;

@@ -343,6 +343,8 @@ impl Entry {
         });
         connection.push(format!("{hello}\n"));
         self.key = Some(key);
+        drop(hub);
+        self.app.set_active_now(&session.user_id);
         true
     }
 

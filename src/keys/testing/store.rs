@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 #[derive(Default)]
 pub(in crate::keys) struct KeyStore {
@@ -53,6 +54,57 @@ fn kind(at: &SealedAt) -> SealedKind {
 
 fn not_ours<T>() -> T {
     unreachable!("keys never ask for this")
+}
+
+#[async_trait]
+impl JobStore for KeyStore {
+    async fn enqueue(&self, _: &[NewJob], _: Timestamp) -> Result<Vec<Enqueued>> {
+        not_ours()
+    }
+
+    async fn claim_jobs(&self, _: &JobClaim, _: Timestamp) -> Result<Vec<Job>> {
+        not_ours()
+    }
+
+    async fn extend_job(&self, _: Uuid, _: &str, _: Timestamp, _: Timestamp) -> Result<bool> {
+        not_ours()
+    }
+
+    async fn outranked_jobs(&self, _: &str, _: Timestamp) -> Result<Vec<Uuid>> {
+        not_ours()
+    }
+
+    async fn finish_job(&self, _: Uuid, _: &str, _: &JobEnd, _: Timestamp) -> Result<bool> {
+        not_ours()
+    }
+
+    async fn job(&self, _: Uuid) -> Result<Option<Job>> {
+        not_ours()
+    }
+
+    async fn jobs(&self, _: &JobFilter) -> Result<Vec<Job>> {
+        not_ours()
+    }
+
+    async fn retry_job(&self, _: Uuid, _: Timestamp, _: &By) -> Result<Option<Job>> {
+        not_ours()
+    }
+
+    async fn cancel_job(&self, _: Uuid, _: Timestamp, _: &By) -> Result<Option<Job>> {
+        not_ours()
+    }
+
+    async fn count_jobs(&self) -> Result<Vec<JobCount>> {
+        not_ours()
+    }
+
+    async fn forget_jobs(&self, _: Timestamp) -> Result<u64> {
+        not_ours()
+    }
+
+    async fn wait_for_job(&self, _: Duration) {
+        not_ours()
+    }
 }
 
 #[async_trait]

@@ -9,7 +9,7 @@
 
 use super::dump::{held, shown};
 use super::{Cell, Column, Kind, Piece, Raw, known, table};
-use crate::store::{EndReason, Result, StoreError, UserState};
+use crate::store::{EndReason, JobState, Result, StoreError, UserState};
 use crate::types::Timestamp;
 use tokio::sync::mpsc::Receiver;
 
@@ -180,6 +180,7 @@ async fn make_safe(raw: &dyn Raw, how: &Load, former: &Former, loaded: &mut Load
     );
     let forgotten = (Kind::Bytes, Cell::Bytes(Vec::new()));
     loaded.keys = raw.run(&revoke, &[forgotten, int(how.now.0)]).await?;
+    release_jobs(raw).await?;
     if how.keep_denials {
         keep_disabled(raw, &former.people, loaded).await?;
         let (columns, rows) = &former.tombstones;
@@ -252,6 +253,19 @@ async fn end_sessions(raw: &dyn Raw, how: &Load, loaded: &mut Loaded) -> Result<
     );
     let why = text(EndReason::Revoked.as_str());
     loaded.ended = raw.run(&end, &[int(how.now.0), why]).await?;
+    Ok(())
+}
+
+/// Nobody works at a job of the backup: whoever did is of another day.
+async fn release_jobs(raw: &dyn Raw) -> Result<()> {
+    let release = format!(
+        "UPDATE jobs SET state = {}, holder = NULL, leased_until = NULL, again = {}
+         WHERE holder IS NOT NULL",
+        raw.place(1, Kind::Text),
+        raw.place(2, Kind::Flag)
+    );
+    let values = [text(JobState::Pending.as_str()), (Kind::Flag, Cell::Int(0))];
+    raw.run(&release, &values).await?;
     Ok(())
 }
 

@@ -39,6 +39,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0006_bots",
         sql: include_str!("migrations/0006_bots.sql"),
     },
+    Migration {
+        version: 7,
+        name: "0007_jobs",
+        sql: include_str!("migrations/0007_jobs.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

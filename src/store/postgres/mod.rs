@@ -12,6 +12,7 @@ pub(super) mod archive;
 mod bots;
 mod claims;
 mod error;
+mod jobs;
 mod keys;
 mod lock;
 mod migrate;
@@ -55,6 +56,7 @@ pub struct PostgresStore {
     locks: Locks,
     channel: String,
     appended: Arc<Signal>,
+    wished: Arc<Signal>,
     _listener: AbortOnDropHandle<()>,
 }
 
@@ -67,12 +69,17 @@ impl PostgresStore {
     pub async fn connect(options: &PostgresOptions) -> Result<Self> {
         let pool = pool::pool(options)?;
         migrate::migrate(&pool, &options.schema).await?;
-        let appended = Arc::new(Signal::new());
+        let (appended, wished) = (Arc::new(Signal::new()), Arc::new(Signal::new()));
+        let heard = notify::Heard {
+            appended: Arc::clone(&appended),
+            wished: Arc::clone(&wished),
+        };
         Ok(Self {
             locks: Locks::new(&options.schema),
             channel: notify::channel(&options.schema),
-            _listener: notify::listen(options, Arc::clone(&appended))?,
+            _listener: notify::listen(options, heard)?,
             appended,
+            wished,
             pool,
         })
     }

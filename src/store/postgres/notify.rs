@@ -1,9 +1,11 @@
-//! `LISTEN`: hears when any replica appends to the log, on a connection of its own.
+//! `LISTEN`: hears when any replica appends to the log or wishes for a job, on a connection of its
+//! own.
 //!
-//! It comes back by itself when the connection is lost, and says "something may have been
-//! appended" each time it does, since it may have missed what was.
+//! It comes back by itself when the connection is lost, and says "there may be something new" each
+//! time it does, since it may have missed what was.
 
 use super::archive::OPEN;
+use super::jobs::WISHED;
 use super::lock::key;
 use super::pool::{FollowingTls, PostgresOptions};
 use crate::store::Result;
@@ -31,25 +33,44 @@ pub(super) fn channel(schema: &str) -> String {
     format!("auth_manager_{schema}")
 }
 
+/// Who is told.
+pub(super) struct Heard {
+    /// Of the log.
+    pub(super) appended: Arc<Signal>,
+    /// Of the queue.
+    pub(super) wished: Arc<Signal>,
+}
+
+impl Heard {
+    fn hint(&self, payload: &str) {
+        match payload {
+            WISHED => self.wished.hint(),
+            _ => self.appended.hint(),
+        }
+    }
+
+    fn hint_all(&self) {
+        self.appended.hint();
+        self.wished.hint();
+    }
+}
+
 /// Listens until the handle is dropped.
-pub(super) fn listen(
-    options: &PostgresOptions,
-    signal: Arc<Signal>,
-) -> Result<AbortOnDropHandle<()>> {
+pub(super) fn listen(options: &PostgresOptions, heard: Heard) -> Result<AbortOnDropHandle<()>> {
     let config = options.config()?;
     let channel = channel(&options.schema);
     let open = key(&options.schema, OPEN);
     let task = match &options.tls {
         Some(tls) => {
             let tls = FollowingTls(Arc::clone(tls));
-            tokio::spawn(run(config, tls, channel, open, signal))
+            tokio::spawn(run(config, tls, channel, open, heard))
         }
-        None => tokio::spawn(run(config, NoTls, channel, open, signal)),
+        None => tokio::spawn(run(config, NoTls, channel, open, heard)),
     };
     Ok(AbortOnDropHandle::new(task))
 }
 
-async fn run<T>(config: Config, tls: T, channel: String, open: i64, signal: Arc<Signal>)
+async fn run<T>(config: Config, tls: T, channel: String, open: i64, heard: Heard)
 where
     T: MakeTlsConnect<Socket> + Clone + Send + 'static,
     T::Stream: Send,
@@ -58,7 +79,7 @@ where
 {
     let mut pause = PAUSE;
     loop {
-        if once(&config, tls.clone(), &channel, open, &signal).await {
+        if once(&config, tls.clone(), &channel, open, &heard).await {
             pause = PAUSE;
         }
         sleep(pause).await;
@@ -67,7 +88,7 @@ where
 }
 
 /// One connection, until it is lost. Gives whether it ever listened.
-async fn once<T>(config: &Config, tls: T, channel: &str, open: i64, signal: &Signal) -> bool
+async fn once<T>(config: &Config, tls: T, channel: &str, open: i64, heard: &Heard) -> bool
 where
     T: MakeTlsConnect<Socket>,
 {
@@ -76,8 +97,8 @@ where
     };
     let hear = async {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
-            if matches!(message, AsyncMessage::Notification(_)) {
-                signal.hint();
+            if let AsyncMessage::Notification(said) = message {
+                heard.hint(said.payload());
             }
         }
     };
@@ -93,7 +114,7 @@ where
             return;
         }
         listened = true;
-        signal.hint();
+        heard.hint_all();
         loop {
             sleep(HEARTBEAT).await;
             if !matches!(timeout(ANSWER, client.simple_query("")).await, Ok(Ok(_))) {

@@ -13,6 +13,7 @@ pub(super) mod archive;
 mod bots;
 mod claims;
 mod error;
+mod jobs;
 mod keys;
 mod lock;
 mod open;
@@ -58,6 +59,7 @@ pub struct SqliteStore {
     readers: Option<Workers>,
     locks: Locks,
     appended: Arc<Signal>,
+    wished: Arc<Signal>,
 }
 
 impl SqliteStore {
@@ -87,6 +89,7 @@ impl SqliteStore {
             readers: Some(Workers::start("store-reader", readers)?),
             locks: Locks::beside(path),
             appended: Arc::new(Signal::new()),
+            wished: Arc::new(Signal::new()),
         })
     }
 
@@ -120,6 +123,7 @@ impl SqliteStore {
             readers: None,
             locks: Locks::in_process(),
             appended: Arc::new(Signal::new()),
+            wished: Arc::new(Signal::new()),
         })
     }
 

@@ -46,6 +46,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0006_bots",
         sql: include_str!("migrations/0006_bots.sql"),
     },
+    Migration {
+        version: 7,
+        name: "0007_jobs",
+        sql: include_str!("migrations/0007_jobs.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

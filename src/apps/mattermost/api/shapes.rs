@@ -10,6 +10,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, Deserialize)]
 pub(in super::super) struct User {
     pub(in super::super) id: String,
+    /// Milliseconds.
+    #[serde(default)]
+    pub(in super::super) create_at: i64,
+    /// Milliseconds; 0: active.
     #[serde(default)]
     pub(in super::super) delete_at: i64,
     #[serde(default)]
@@ -148,6 +152,9 @@ pub(in super::super) struct Bot {
     pub(in super::super) user_id: String,
     #[serde(default)]
     pub(in super::super) owner_id: String,
+    /// Milliseconds; 0: enabled.
+    #[serde(default)]
+    pub(in super::super) delete_at: i64,
 }
 
 /// An access token; `token` only where it was just made (recordings 21).
