@@ -51,7 +51,7 @@ pub(super) async fn finish(
     if let Some(problem) = response.extensions().get::<Problem>() {
         api.metrics.refused(problem.code());
     }
-    log(&response, &method, &path, &id, began);
+    log(&api, &response, &method, &path, &id, began);
     response
 }
 
@@ -117,7 +117,14 @@ fn protect(headers: &mut HeaderMap, id: &RequestId) {
 }
 
 /// One line a request. Never the query, a header or a body (T34).
-fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: Instant) {
+fn log(
+    api: &Api,
+    response: &Response,
+    method: &Method,
+    path: &str,
+    id: &RequestId,
+    began: Instant,
+) {
     let extensions = response.extensions();
     let client = extensions
         .get::<Caller>()
@@ -144,6 +151,13 @@ fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: 
         );
         return;
     };
+    let mut unsaid = None;
+    if path.starts_with("/hooks/") && problem.code() == Code::ApiUnauthenticated {
+        match api.hooks.strangers.speak(Instant::now()) {
+            Some(count) => unsaid = Some(count).filter(|count| *count > 0),
+            None => return,
+        }
+    }
     let (code, reason) = (problem.code().as_str(), problem.reason());
     macro_rules! refused {
         ($level:ident) => {
@@ -156,6 +170,7 @@ fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: 
                 status,
                 code,
                 reason,
+                unsaid,
                 millis,
                 request_id,
                 "api request refused"

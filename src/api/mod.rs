@@ -49,6 +49,7 @@ mod clients;
 mod finish;
 pub mod granted;
 pub mod hooks;
+mod hush;
 mod keys;
 mod metadata;
 mod oauth;

@@ -11,6 +11,7 @@ mod bots;
 mod certificates;
 mod commands;
 mod desk;
+mod hooks;
 mod limits;
 mod resources;
 mod schemathesis;

@@ -4,6 +4,7 @@ use super::book::{Book, Trouble, Writer};
 use super::notice::{self, Event, Notice};
 use super::recent::Recent;
 use super::worth::{Worth, weigh};
+use crate::api::hush::Hush;
 use crate::api::problem::Problem;
 use crate::error::Code;
 use crate::jobs::wish::{self, ToRead};
@@ -36,6 +37,8 @@ pub struct Hooks {
     pub(super) directory: Arc<dyn DirectoryStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
+    /// Lines about callers that nobody knows.
+    pub(in crate::api) strangers: Hush,
 }
 
 /// A directory that sends webhooks.
@@ -79,6 +82,7 @@ impl Hooks {
             directory,
             clock,
             metrics,
+            strangers: Hush::new(),
         };
         (hooks, Recorder(writer))
     }

@@ -1,7 +1,7 @@
 //! `auth-manager check`: reads the files, asks the neighbours, names each mistake and its remedy.
 //! Changes nothing, and needs no running bridge.
 //!
-//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and apps, by way of `ask` · `assertion` a captured one, with
+//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and apps, by way of `ask` · `hooks` webhooks of directories, tried · `assertion` a captured one, with
 //! `capture` (what was captured) and `explain` (what is wrong with it).
 
 mod ask;
@@ -9,6 +9,7 @@ mod assertion;
 pub(super) mod capture;
 mod certificates;
 mod explain;
+mod hooks;
 mod local;
 mod peers;
 pub(super) mod report;
@@ -67,6 +68,9 @@ impl Check {
                 }
                 for issuer in &config.api_issuers {
                     peers::api_issuer(&mut report, issuer, &clock).await;
+                }
+                for directory in &config.directories {
+                    hooks::judge(&mut report, &config, directory, &clock).await;
                 }
                 for app in &config.apps {
                     peers::app(&mut report, &config, app, &clock).await;
