@@ -1,22 +1,18 @@
 //! A road for the tests of this folder, which knows whom it is told, and a queue.
 
-use super::hooks::Hooks;
+use super::hooks::{HookStore, Hooks};
 use super::{apps, visitors};
 use crate::error::{Code, Refusal};
 use crate::identity::{Claimed, Visitor, Visitors};
-use crate::store::{
-    By, DirectoryGroup, DirectoryStore, Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter,
-    JobStore, NewJob, Person, PersonFilter, Put, SourceState, StoreError,
-};
+use crate::store::{NewJob, StoreError};
 use crate::telemetry::metrics::Metrics;
-use crate::types::{ClientId, HostName, IssuerId, SessionId, SourceId, Subject, SystemClock, Timestamp};
+use crate::types::{ClientId, HostName, SessionId, SourceId, SystemClock, Timestamp};
 use async_trait::async_trait;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Answers every question with the visitor it was given, and remembers what it was asked.
 #[derive(Default)]
@@ -101,7 +97,7 @@ impl apps::Road for NoRoad {
 pub(super) fn no_hooks() -> Arc<Hooks> {
     let queue = Arc::new(Queue::default());
     let (clock, metrics) = (Arc::new(SystemClock), Metrics::new(Default::default()));
-    Arc::new(Hooks::new([], queue.clone(), queue, clock, metrics).0)
+    Arc::new(Hooks::new([], queue, clock, metrics).0)
 }
 
 /// A queue and a directory's state, in memory; it may be away, or hang.
@@ -126,12 +122,8 @@ impl Queue {
 }
 
 #[async_trait]
-impl JobStore for Queue {
-    async fn enqueue(
-        &self,
-        wishes: &[NewJob],
-        _: Timestamp,
-    ) -> crate::store::Result<Vec<Enqueued>> {
+impl HookStore for Queue {
+    async fn enqueue(&self, wishes: &[NewJob], _: Timestamp) -> crate::store::Result<()> {
         self.there()?;
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -140,104 +132,7 @@ impl JobStore for Queue {
         // As a disk does: others gather meanwhile.
         tokio::time::sleep(Duration::from_millis(1)).await;
         self.wishes.lock().extend_from_slice(wishes);
-        Ok(Vec::new())
-    }
-
-    async fn claim_jobs(&self, _: &JobClaim, _: Timestamp) -> crate::store::Result<Vec<Job>> {
-        Ok(Vec::new())
-    }
-
-    async fn extend_job(&self, _: Uuid, _: &str, _: Timestamp) -> crate::store::Result<bool> {
-        Ok(false)
-    }
-
-    async fn finish_job(
-        &self,
-        _: Uuid,
-        _: &str,
-        _: &JobEnd,
-        _: Timestamp,
-    ) -> crate::store::Result<bool> {
-        Ok(false)
-    }
-
-    async fn job(&self, _: Uuid) -> crate::store::Result<Option<Job>> {
-        Ok(None)
-    }
-
-    async fn jobs(&self, _: &JobFilter) -> crate::store::Result<Vec<Job>> {
-        Ok(Vec::new())
-    }
-
-    async fn retry_job(&self, _: Uuid, _: Timestamp) -> crate::store::Result<Option<Job>> {
-        Ok(None)
-    }
-
-    async fn cancel_job(&self, _: Uuid, _: Timestamp) -> crate::store::Result<Option<Job>> {
-        Ok(None)
-    }
-
-    async fn count_jobs(&self) -> crate::store::Result<Vec<JobCount>> {
-        Ok(Vec::new())
-    }
-
-    async fn wait_for_job(&self, _: Duration) {}
-}
-
-fn none<T>() -> crate::store::Result<T> {
-    Err(StoreError::NotEmpty)
-}
-
-#[async_trait]
-impl DirectoryStore for Queue {
-    async fn put_person(&self, _: &Person, _: Timestamp, _: &By) -> crate::store::Result<Put> {
-        none()
-    }
-
-    async fn person(&self, _: &SourceId, _: &str) -> crate::store::Result<Option<Person>> {
-        none()
-    }
-
-    async fn person_by_alias(&self, _: &SourceId, _: &str) -> crate::store::Result<Option<Person>> {
-        none()
-    }
-
-    async fn people_of(&self, _: &IssuerId, _: &Subject) -> crate::store::Result<Vec<Person>> {
-        none()
-    }
-
-    async fn people(&self, _: &PersonFilter) -> crate::store::Result<Vec<Person>> {
-        none()
-    }
-
-    async fn forget_person(
-        &self,
-        _: &SourceId,
-        _: &str,
-        _: Timestamp,
-        _: &By,
-    ) -> crate::store::Result<()> {
-        none()
-    }
-
-    async fn put_group(
-        &self,
-        _: &DirectoryGroup,
-        _: Timestamp,
-    ) -> crate::store::Result<Option<Option<DirectoryGroup>>> {
-        none()
-    }
-
-    async fn groups(&self, _: &SourceId) -> crate::store::Result<Vec<DirectoryGroup>> {
-        none()
-    }
-
-    async fn source_state(&self, _: &SourceId) -> crate::store::Result<SourceState> {
-        self.there().map(|()| SourceState::default())
-    }
-
-    async fn put_source_state(&self, _: &SourceId, _: &SourceState) -> crate::store::Result<()> {
-        none()
+        Ok(())
     }
 
     async fn heard(&self, _: &SourceId, at: Timestamp, tested: bool) -> crate::store::Result<()> {
@@ -246,5 +141,10 @@ impl DirectoryStore for Queue {
             self.tested.lock().push(at);
         }
         Ok(())
+    }
+
+    async fn last_heard(&self, _: &SourceId) -> crate::store::Result<Option<Timestamp>> {
+        self.there()?;
+        Ok(self.tested.lock().last().copied())
     }
 }

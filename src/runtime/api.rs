@@ -128,8 +128,7 @@ fn hooks_of(config: &Config, bridge: &Bridge) -> (Hooks, Recorder) {
     });
     Hooks::new(
         sources,
-        bridge.store.clone(),
-        bridge.store.clone(),
+        Arc::new(bridge.store.clone()),
         bridge.clock.clone(),
         bridge.metrics.clone(),
     )

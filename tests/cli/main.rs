@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod bed;
 mod check;
+mod hooks;
 mod init;
 mod keys;
 mod later;

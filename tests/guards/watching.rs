@@ -3,10 +3,10 @@
 
 use auth_manager::error::Code;
 use auth_manager::telemetry::metrics::{
-    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, LoginOutcome, Metrics,
-    ReplayKind, SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, HookOutcome, LoginOutcome,
+    Metrics, ReplayKind, SessionEvent, StoreTrouble,
 };
-use auth_manager::types::{AppId, IssuerId, Timestamp};
+use auth_manager::types::{AppId, IssuerId, SourceId, Timestamp};
 use http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -46,6 +46,9 @@ fn shown() -> BTreeSet<String> {
     metrics.audit_dropped(0);
     metrics.audit_trouble(AuditTrouble::Sign);
     metrics.connection_refused("proxy", ConnectionTrouble::Tls);
+    let directory = SourceId::new("authentik").expect("a word");
+    metrics.hook(&directory, HookOutcome::Read);
+    metrics.hooks_heard(&directory, None, false);
     app.session(SessionEvent::Born);
     app.session_ended("logout");
     app.sessions_live(1);

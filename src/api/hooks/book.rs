@@ -2,7 +2,8 @@
 //! meanwhile the next ones gather. So a storm costs the store a few writes, and each caller a few
 //! milliseconds.
 
-use crate::store::{JobStore, NewJob};
+use super::sources::HookStore;
+use crate::store::NewJob;
 use crate::types::Clock;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,12 +40,12 @@ struct Entry {
 /// The other end: who writes.
 pub(super) struct Writer {
     from: mpsc::Receiver<Entry>,
-    store: Arc<dyn JobStore>,
+    store: Arc<dyn HookStore>,
     clock: Arc<dyn Clock>,
 }
 
 impl Book {
-    pub(super) fn new(store: Arc<dyn JobStore>, clock: Arc<dyn Clock>) -> (Self, Writer) {
+    pub(super) fn new(store: Arc<dyn HookStore>, clock: Arc<dyn Clock>) -> (Self, Writer) {
         let (to, from) = mpsc::channel(WAITING);
         (Self(to), Writer { from, store, clock })
     }
@@ -76,9 +77,7 @@ impl Writer {
             }
             let (wishes, waiting) = together(&mut gathered);
             let outcome = self.store.enqueue(&wishes, self.clock.now()).await;
-            let outcome = outcome
-                .map(|_| ())
-                .map_err(|error| Trouble::Store(error.to_string()));
+            let outcome = outcome.map_err(|error| Trouble::Store(error.to_string()));
             for done in waiting {
                 // Who went away meanwhile asks again.
                 let _ = done.send(outcome.clone());

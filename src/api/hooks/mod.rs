@@ -47,7 +47,7 @@ mod watch;
 mod worth;
 
 pub use meaning::{Meaning, meaning};
-pub use sources::{Hooks, Recorder};
+pub use sources::{HookStore, Hooks, Recorder};
 
 use super::Routes;
 use super::granted::{self, Granted};

@@ -8,9 +8,10 @@ use crate::api::hush::Hush;
 use crate::api::problem::Problem;
 use crate::error::Code;
 use crate::jobs::wish::{self, ToRead};
-use crate::store::{DirectoryStore, JobStore, Priority};
+use crate::store::{self, NewJob, Priority, Store};
 use crate::telemetry::metrics::{HookOutcome, Metrics};
 use crate::types::{Clock, SourceId, Timestamp};
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,11 +31,40 @@ const AGAIN: Duration = Duration::from_secs(1_200);
 /// Events and people that are remembered at most; 40 bytes each.
 const MOST: usize = 65_536;
 
+/// What webhooks need of the store.
+#[async_trait]
+pub trait HookStore: Send + Sync {
+    /// Puts wishes on record, all or none.
+    async fn enqueue(&self, wishes: &[NewJob], now: Timestamp) -> store::Result<()>;
+
+    /// Something arrived, the transport test if `tested`.
+    async fn heard(&self, source: &SourceId, at: Timestamp, tested: bool) -> store::Result<()>;
+
+    /// When something last arrived, at any replica.
+    async fn last_heard(&self, source: &SourceId) -> store::Result<Option<Timestamp>>;
+}
+
+#[async_trait]
+impl HookStore for Arc<dyn Store> {
+    async fn enqueue(&self, wishes: &[NewJob], now: Timestamp) -> store::Result<()> {
+        (**self).enqueue(wishes, now).await.map(|_| ())
+    }
+
+    async fn heard(&self, source: &SourceId, at: Timestamp, tested: bool) -> store::Result<()> {
+        (**self).heard(source, at, tested).await
+    }
+
+    async fn last_heard(&self, source: &SourceId) -> store::Result<Option<Timestamp>> {
+        let state = self.source_state(source).await?;
+        Ok(state.heard_at.max(state.tested_at))
+    }
+}
+
 /// Where webhooks go in.
 pub struct Hooks {
     pub(super) sources: BTreeMap<SourceId, Source>,
     book: Book,
-    pub(super) directory: Arc<dyn DirectoryStore>,
+    pub(super) store: Arc<dyn HookStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
     /// Lines about callers that nobody knows.
@@ -65,12 +95,11 @@ impl Hooks {
     #[must_use]
     pub fn new(
         sources: impl IntoIterator<Item = (SourceId, Duration)>,
-        jobs: Arc<dyn JobStore>,
-        directory: Arc<dyn DirectoryStore>,
+        store: Arc<dyn HookStore>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> (Self, Recorder) {
-        let (book, writer) = Book::new(jobs, clock.clone());
+        let (book, writer) = Book::new(store.clone(), clock.clone());
         let sources = sources.into_iter().map(|(id, silent_after)| {
             metrics.hooks_of(&id);
             let source = Source::new(id.clone(), silent_after);
@@ -79,7 +108,7 @@ impl Hooks {
         let hooks = Self {
             sources: sources.collect(),
             book,
-            directory,
+            store,
             clock,
             metrics,
             strangers: Hush::new(),
@@ -115,7 +144,7 @@ impl Hooks {
             }
             Notice::Test => {
                 let now = self.clock.now();
-                self.directory.heard(&source.id, now, true).await?;
+                self.store.heard(&source.id, now, true).await?;
                 return Ok(HookOutcome::Test);
             }
             Notice::Sentence => return Ok(HookOutcome::Nothing),

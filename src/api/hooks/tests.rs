@@ -153,6 +153,17 @@ fn t30_unknown_actions_and_forms_do_no_harm_and_miss_nothing() {
     assert_eq!(asks(deep.as_bytes()), "garbage");
 }
 
+#[test]
+fn corpus_replays() {
+    let folder = format!("{}/fuzz/corpus/hook", env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        fuzz::fuzz_hook(&std::fs::read(entry.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count >= 10, "{count}");
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_body_of_some_kind(data in proptest::collection::vec(any::<u8>(), 0..512)) {
@@ -223,7 +234,6 @@ impl Bed {
         let id = SourceId::new("authentik").unwrap();
         let (hooks, recorder) = Hooks::new(
             [(id, Duration::from_secs(3600))],
-            queue.clone(),
             queue.clone(),
             Arc::new(ManualClock::at(NOW)),
             metrics.clone(),

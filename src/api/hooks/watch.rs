@@ -82,13 +82,13 @@ impl Hooks {
         if let Some(at) = here
             && here > known.written
         {
-            match self.directory.heard(&source.id, at, false).await {
+            match self.store.heard(&source.id, at, false).await {
                 Ok(()) => known.written = here,
                 Err(error) => self.metrics.store_error(error.trouble()),
             }
         }
-        match self.directory.source_state(&source.id).await {
-            Ok(state) => here.max(state.heard_at).max(state.tested_at),
+        match self.store.last_heard(&source.id).await {
+            Ok(anywhere) => here.max(anywhere),
             Err(error) => {
                 self.metrics.store_error(error.trouble());
                 here.max(known.written)
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_change_that_nothing_was_heard_of_is_missed_once_its_retries_are_over() {
-        let at = |seconds| Timestamp(1_000_000 + seconds);
+        let at = |seconds: i64| Timestamp(1_000_000 + seconds);
         for (change, heard, now, missing) in [
             (0, None, 1_200, false),
             (0, None, 1_201, true),

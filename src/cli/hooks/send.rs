@@ -29,7 +29,7 @@ const LONGEST: u64 = 1 << 20;
 
 /// Play Authentik: deliver events to a running bridge, which asks the real directory about them.
 #[derive(Debug, clap::Args)]
-pub(super) struct Send {
+pub(in crate::cli) struct Send {
     /// What: `test`, an action like `model_updated:user`, `model_deleted:group` or `login`, or `all`.
     #[arg(value_name = "EVENT", default_values_t = [TEST.to_owned()])]
     events: Vec<String>,

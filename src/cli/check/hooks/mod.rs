@@ -62,7 +62,7 @@ pub(super) async fn judge(
     };
     let store = open(config).await;
     if let Some(store) = &store {
-        heard(report, &about, directory, hooks, &**store, clock.now()).await;
+        heard(report, &about, directory, hooks, store, clock.now()).await;
     }
     let authentik = match Authentik::new(directory, &own.token) {
         Ok(authentik) => authentik,
@@ -101,7 +101,7 @@ async fn heard(
     about: &str,
     directory: &DirectoryConfig,
     hooks: &HooksConfig,
-    store: &dyn Store,
+    store: &Arc<dyn Store>,
     now: Timestamp,
 ) {
     let Ok(state) = store.source_state(&directory.id).await else {
