@@ -156,6 +156,22 @@ in
       secrets_sha256 = key texts "Or its SHA-256.";
       silent_after = key duration "Silence of so long is an alarm.";
     };
+    reconcile = section "How often it is read whole, and when what follows waits." {
+      every = key duration "How often everything is read and compared.";
+      brake_number = key count "Held when more people would lose access, and more than the share.";
+      brake_share = key count "In percent of those who are present.";
+      brake_most = key count "Held when more people would lose access, whatever the share.";
+    };
+  };
+
+  mail = section "The mail server that letters to people go through." {
+    server = required text "smtps:// or smtp:// (STARTTLS).";
+    insecure_plain_smtp = key flag "Letters and password in the clear.";
+    ca = key file "The authority of its certificate.";
+    from = required text "Who writes.";
+    username = key text "Who sends.";
+    password = key secret "Their password.";
+    timeout = key duration "How long one letter may take.";
   };
 
   api_issuers = sections "Who signs the tokens that services show." {

@@ -40,8 +40,10 @@ pub mod bots;
 pub mod directory;
 pub mod identity;
 pub mod jobs;
+pub mod mail;
 pub mod portal;
 pub mod proxy;
+pub mod reconcile;
 
 // What runs it.
 pub mod cli;

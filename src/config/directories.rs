@@ -2,6 +2,7 @@
 
 use super::hooks;
 use super::reader::{Table, shown};
+use super::reconcile;
 use super::sections::{hours, is_loopback, seconds};
 use super::{
     AuthentikConfig, AuthentikSubject, AuthentikType, DirectoryConfig, DirectoryKind, IssuerConfig,
@@ -64,6 +65,7 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         matches!(kind, Kind::Authentik),
         around.api,
     );
+    let reconcile = reconcile::reconcile(&table.table("reconcile"));
     let (authentik, keycloak) = (authentik(table, kind), keycloak(table, kind));
     let kind = match kind {
         Kind::Authentik => authentik.map(DirectoryKind::Authentik),
@@ -80,6 +82,7 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         groups_max_age,
         expiry_warning,
         hooks,
+        reconcile,
         kind: kind?,
     })
 }

@@ -1,6 +1,7 @@
 //! The checked form of `[[directories]]`. What depends on them and is somebody else's concern
 //! (webhooks, reconciling) has a table and a file of its own.
 
+use super::ReconcileConfig;
 use super::SecretSource;
 use crate::types::{IssuerId, SourceId};
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub struct DirectoryConfig {
     pub expiry_warning: Duration,
     /// How its webhooks prove themselves; `None`: it sends none.
     pub hooks: Option<HooksConfig>,
+    /// How often it is read whole, and when what follows waits.
+    pub reconcile: ReconcileConfig,
     /// What kind it is, and what only that kind has.
     pub kind: DirectoryKind,
 }

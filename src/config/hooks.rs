@@ -102,8 +102,9 @@ pub(super) fn taken(
         };
         ids.insert(directory.id.to_string());
         let table = (tables.iter()).find(|t| t.text("id") == Some(directory.id.as_str()));
-        for secret in &hooks.secrets {
-            let credential = format!("static {:?}", secret.sha256);
+        let own: BTreeSet<_> = hooks.secrets.iter().map(|s| s.sha256).collect();
+        for sha256 in own {
+            let credential = format!("static {sha256:?}");
             if !credentials.insert(credential)
                 && let Some(table) = table
             {

@@ -4,7 +4,8 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, hooks, sections, services,
+    AppConfig, Config, Fingerprint, api, apps, audiences, clients, directories, hooks, mail,
+    sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
@@ -126,6 +127,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let audit = sections::audit(&root.table("audit"));
     let instance = proxy.as_ref().map(|proxy| proxy.address);
     let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
+    let mail = mail::mail(&root.table("mail"));
     let limits = sections::limits(&root.table("limits"));
 
     let issuer_tables = root.tables("issuers", "id");
@@ -259,6 +261,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         portal,
         audit,
         traces,
+        mail,
         limits,
         fingerprint: fingerprint(main, more),
         insecure: problems.insecure(),

@@ -1,7 +1,9 @@
 //! The checked form of the configuration; that of the api listener is in
 //! `api_model.rs`, that of directories in `directories_model.rs`.
 
-use super::{ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig};
+use super::{
+    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, MailConfig,
+};
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
 use std::collections::BTreeMap;
@@ -41,6 +43,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Where traces go; `None`: none are made.
     pub traces: Option<TracesConfig>,
+    /// Where letters to people go; `None`: none are sent.
+    pub mail: Option<MailConfig>,
     /// Limits of the bridge as a whole.
     pub limits: Limits,
     /// What the files said, as hashes: for the audit trail.

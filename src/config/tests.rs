@@ -3,6 +3,7 @@
 
 mod directories;
 mod hooks;
+mod mail;
 
 use super::findings::{Problems, Source};
 use super::load::examine;
@@ -45,6 +46,7 @@ impl House {
             "bot.token",
             "collector.token",
             "directory.token",
+            "mail.password",
         ] {
             house.write(&format!("etc/{name}"), "x");
         }

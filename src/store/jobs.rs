@@ -164,6 +164,8 @@ pub struct JobClaim {
     pub lease: Duration,
     /// At most so many.
     pub limit: u32,
+    /// Only of these kinds: what nobody here can carry out waits for somebody who can.
+    pub kinds: Vec<JobKind>,
     /// None that is less urgent.
     pub least: Priority,
     /// None of these apps: their breaker is open or their budget is spent.
@@ -347,6 +349,11 @@ impl<'a> From<&'a JobEnd> for Ending<'a> {
 /// What a word in the store that no job has means.
 pub(super) fn unknown_priority(value: i64) -> StoreError {
     StoreError::Inconsistent(format!("priority {value} is not known to this version"))
+}
+
+impl JobKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Converge, Self::Sweep, Self::Mail];
 }
 
 impl Priority {

@@ -29,6 +29,7 @@ mod migrate;
 mod model;
 mod directory;
 mod jobs;
+mod plans;
 pub mod postgres;
 mod rows;
 mod rules;
@@ -46,6 +47,7 @@ pub use jobs::{
     Priority,
 };
 pub use model::*;
+pub use plans::{PlanFilter, PlanState, PlanStore, StoredPlan};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use sealed::*;
 pub use sqlite::SqliteStore;
@@ -66,7 +68,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: JobStore + Send + Sync {
+pub trait Store: JobStore + PlanStore + Send + Sync {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

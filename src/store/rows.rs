@@ -5,9 +5,9 @@
 
 use super::{
     Account, AccountState, EndReason, Job, JobCount, JobKind, JobState, KeptAnswer, KeyKind,
-    KeyState, MarkKind, Priority, Result, Revocation, Revoked, SealCount, Sealed, SealedAt,
-    SealedKind, Session, StoreError, StoredBot, StoredKey, Tombstone, TrailHead, TrailMark,
-    TrailRecord, User, UserState, claims, trail,
+    KeyState, MarkKind, PlanState, Priority, Result, Revocation, Revoked, SealCount, Sealed,
+    SealedAt, SealedKind, Session, StoreError, StoredBot, StoredKey, StoredPlan, Tombstone,
+    TrailHead, TrailMark, TrailRecord, User, UserState, claims, trail,
 };
 use crate::types::{
     AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, SourceId,
@@ -101,6 +101,23 @@ pub(super) fn session(row: &impl Columns) -> Result<Session> {
         ended_at: row.int_or_null(17)?.map(Timestamp),
         end_reason: row.text_or_null(18)?.map(|t| end_reason(&t)).transpose()?,
         agent: row.text(19)?,
+    })
+}
+
+pub(super) const PLAN: &str =
+    "id, source, state, digest, why, body, made_at, state_since, ended_by";
+
+pub(super) fn plan(row: &impl Columns) -> Result<StoredPlan> {
+    Ok(StoredPlan {
+        id: row.uuid(0)?,
+        source: id(row.text(1)?, SourceId::new)?,
+        state: word("plan state", &row.text(2)?, PlanState::from_word)?,
+        digest: row.text(3)?,
+        why: row.text(4)?,
+        body: row.text(5)?,
+        made_at: Timestamp(row.int(6)?),
+        state_since: Timestamp(row.int(7)?),
+        by: row.text(8)?,
     })
 }
 

@@ -130,7 +130,7 @@ async fn t30_every_recorded_body_is_taken_and_asks_about_whom_it_should_alone() 
         }
         assert_eq!(bed.reads(), expected, "after {file}");
     }
-    assert_eq!(taken, 281);
+    assert_eq!(taken, 259);
     assert_eq!(bed.counted("test").await, tests);
     let listed = bed.services.world.run(&["hooks", "list", "--json"]).await;
     let listed: Value = serde_json::from_str(&listed).unwrap();

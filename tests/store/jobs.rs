@@ -36,6 +36,7 @@ pub(crate) fn claim(holder: &str, limit: u32) -> JobClaim {
         holder: holder.into(),
         lease: LEASE,
         limit,
+        kinds: JobKind::ALL.to_vec(),
         least: Priority::Background,
         without_apps: Vec::new(),
         without_sources: Vec::new(),
@@ -263,6 +264,8 @@ pub(crate) async fn places_kept_for_the_urgent_take_nothing_else(bed: Bed) {
     assert_eq!(without, ["read", "chat", "mail"]);
     let without = take(|claim, _, source| claim.without_sources = vec![source]).await;
     assert_eq!(without, ["wiki", "chat", "mail"]);
+    let mail = take(|claim, _, _| claim.kinds = vec![JobKind::Mail]).await;
+    assert!(mail.is_empty());
     // What was given back cost nothing.
     let all = bed.a.jobs(&JobFilter::default()).await.unwrap();
     assert!(
@@ -698,6 +701,16 @@ pub(crate) async fn a_row_of_a_newer_version_is_not_read(bed: Bed) {
         bed.sql(&format!("UPDATE jobs SET {column}")).await;
         let read = bed.a.jobs(&JobFilter::default()).await;
         assert!(read.is_err(), "{column}");
+        // Nor is it taken, or in anybody's way who could be.
+        let wish = wish("other", "l", Priority::Background, 0);
+        let id = bed.wished(&wish).await.id;
+        if column.starts_with("kind") {
+            assert_eq!(keys(&bed.claimed("h", 9, 0).await), ["other"]);
+            let end = bed.a.finish_job(id, "h", &JobEnd::Done, T0).await;
+            assert!(end.unwrap());
+        } else {
+            bed.sql("DELETE FROM jobs WHERE key = 'other'").await;
+        }
         bed.sql("UPDATE jobs SET kind = 'converge', priority = 1, state = 'pending'")
             .await;
     }

@@ -17,6 +17,7 @@ mod log;
 mod people;
 #[path = "../support/pg.rs"]
 mod pg;
+mod plans;
 mod postgres;
 mod purge;
 mod races;
@@ -117,6 +118,11 @@ suite! {
         what_is_sealed_is_counted_by_kind_and_key
         what_is_sealed_otherwise_comes_in_pages
         a_seal_is_replaced_only_while_it_is_what_was_read;
+    plans:
+        one_plan_waits_for_a_directory
+        an_equal_plan_keeps_its_id_and_its_no
+        a_plan_is_ended_once
+        an_ended_plan_is_forgotten_and_a_held_one_is_not;
     bots:
         a_bot_is_put_on_record_once
         a_token_is_written_to_what_was_read_and_told

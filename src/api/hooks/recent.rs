@@ -12,7 +12,8 @@ pub(super) struct Recent<K> {
     window: Duration,
     most: usize,
     at: HashMap<K, Instant>,
-    /// In the order they were noted; a key that was noted again stands here twice.
+    /// Each key once, by when it was noted first; one that was noted again is moved when its turn
+    /// comes.
     order: VecDeque<(Instant, K)>,
 }
 
@@ -36,17 +37,20 @@ impl<K: Clone + Eq + Hash> Recent<K> {
 
     /// Notes it.
     pub(super) fn note(&mut self, key: K, now: Instant) {
-        self.at.insert(key.clone(), now);
-        self.order.push_back((now, key));
+        if self.at.insert(key.clone(), now).is_none() {
+            self.order.push_back((now, key));
+        }
         while let Some((at, _)) = self.order.front() {
             let over = now.saturating_duration_since(*at) >= self.window;
             if !over && self.order.len() <= self.most {
                 break;
             }
-            if let Some((at, key)) = self.order.pop_front()
-                && self.at.get(&key) == Some(&at)
-            {
-                self.at.remove(&key);
+            let Some((at, key)) = self.order.pop_front() else {
+                break;
+            };
+            match self.at.get(&key) {
+                Some(again) if *again > at => self.order.push_back((*again, key)),
+                _ => drop(self.at.remove(&key)),
             }
         }
     }
@@ -71,10 +75,13 @@ mod tests {
             recent.note(key, at(13));
         }
         assert!(!recent.has(&"a", at(13)) && recent.has(&"e", at(13)));
-        for _ in 0..1000 {
-            recent.note("e", at(13));
+        // Who is noted all the time pushes nobody out.
+        for second in 13..20 {
+            recent.note("e", at(second));
         }
-        assert!(recent.at.len() <= 3 && recent.order.len() <= 3);
-        assert!(recent.has(&"e", at(13)));
+        assert!(recent.at.len() == 3 && recent.order.len() == 3);
+        assert!(recent.has(&"c", at(20)) && recent.has(&"e", at(28)));
+        recent.note("f", at(24));
+        assert!(!recent.has(&"c", at(24)) && recent.has(&"e", at(24)) && recent.at.len() == 2);
     }
 }

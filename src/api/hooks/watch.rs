@@ -45,10 +45,9 @@ impl Hooks {
                 let heard = self.write_down(source, known).await;
                 ask(known, logs.get(id)).await;
                 let now = self.clock.now();
-                let since = heard.unwrap_or(began).max(began);
                 let silent = match known.change {
                     Some(change) => is_missing(change, heard, now),
-                    None => now.since(since) > source.silent_after,
+                    None => now.since(heard.unwrap_or(began)) > source.silent_after,
                 };
                 if silent && !known.silent {
                     let heard = heard.map(|at| at.to_string());

@@ -2,7 +2,8 @@
 
 use crate::store::*;
 use crate::types::{
-    AppId, BotName, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+    AppId, BotName, IssuerId, KeyId, RemoteId, SessionId, Sid, SourceId, Subject, Timestamp,
+    TokenId, UserId,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -103,6 +104,29 @@ impl JobStore for KeyStore {
     }
 
     async fn wait_for_job(&self, _: Duration) {
+        not_ours()
+    }
+}
+
+#[async_trait]
+impl PlanStore for KeyStore {
+    async fn hold_plan(&self, _: &StoredPlan) -> Result<StoredPlan> {
+        not_ours()
+    }
+
+    async fn supersede_plans(&self, _: &SourceId, _: Timestamp) -> Result<()> {
+        not_ours()
+    }
+
+    async fn plan(&self, _: Uuid) -> Result<Option<StoredPlan>> {
+        not_ours()
+    }
+
+    async fn plans(&self, _: &PlanFilter) -> Result<Vec<StoredPlan>> {
+        not_ours()
+    }
+
+    async fn end_plan(&self, _: Uuid, _: PlanState, _: &str, _: Timestamp) -> Result<bool> {
         not_ours()
     }
 }

@@ -111,6 +111,8 @@ pub const TABLES: &[Table] = &[
     Table::kept("bots"),
     // What runs in a backup waits again once it is restored.
     Table::kept("jobs").of_user("user_id").deleted(),
+    // What waited in a store of another day is planned anew; they name people by the directory's ids.
+    Table::left_out("plans"),
     Table::kept("audit_head"),
     Table::kept("audit_records").of_user("user_id").stays(
         "a record of the audit trail never changes; it names people by id (with [audit] email also by address), and goes after [audit] keep",

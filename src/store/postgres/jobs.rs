@@ -285,7 +285,8 @@ async fn take(
     let may = |j: &str| {
         format!(
             "{j}.due_at <= $1 AND {j}.priority <= $2
-             AND coalesce({j}.app <> ALL ($3), true) AND coalesce({j}.source <> ALL ($4), true)"
+             AND coalesce({j}.app <> ALL ($3), true) AND coalesce({j}.source <> ALL ($4), true)
+             AND {j}.kind = ANY ($8)"
         )
     };
     let sql = format!(
@@ -309,6 +310,7 @@ async fn take(
         .iter()
         .map(|source| source.as_str())
         .collect();
+    let kinds: Vec<_> = claim.kinds.iter().map(|kind| kind.as_str()).collect();
     let statement = tx.prepare_cached(&sql).await?;
     let rows = tx
         .query(
@@ -321,6 +323,7 @@ async fn take(
                 &i64::from(claim.limit),
                 &plain(&claim.holder),
                 &(now + claim.lease).0,
+                &kinds,
             ],
         )
         .await?;

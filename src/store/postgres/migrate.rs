@@ -44,6 +44,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0007_jobs",
         sql: include_str!("migrations/0007_jobs.sql"),
     },
+    Migration {
+        version: 8,
+        name: "0008_plans",
+        sql: include_str!("migrations/0008_plans.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

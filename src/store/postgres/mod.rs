@@ -17,6 +17,7 @@ mod keys;
 mod lock;
 mod migrate;
 mod notify;
+mod plans;
 mod pool;
 mod purge;
 mod revocations;

@@ -54,6 +54,14 @@ pub(super) async fn purge(pool: &Pool, now: Timestamp, before: Timestamp) -> Res
         &[&now.0, &PURGE_AT_ONCE],
     )
     .await?;
+    let plans = run(
+        &tx,
+        "DELETE FROM plans WHERE id = ANY (ARRAY
+             (SELECT id FROM plans WHERE state <> 'held' AND state_since < $1 LIMIT $2
+              FOR UPDATE SKIP LOCKED))",
+        &[&before.0, &PURGE_AT_ONCE],
+    )
+    .await?;
     tx.commit().await?;
-    Ok(tombstones + sessions + claims + entries + tokens)
+    Ok(tombstones + sessions + claims + entries + tokens + plans)
 }

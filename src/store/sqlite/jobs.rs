@@ -158,7 +158,8 @@ fn claim(db: &Connection, claim: &JobClaim, now: Timestamp) -> Result<Vec<Job>> 
         format!(
             "{j}.due_at <= ?1 AND {j}.priority <= ?2
              AND coalesce({j}.app NOT IN (SELECT value FROM json_each(?3)), 1)
-             AND coalesce({j}.source NOT IN (SELECT value FROM json_each(?4)), 1)"
+             AND coalesce({j}.source NOT IN (SELECT value FROM json_each(?4)), 1)
+             AND {j}.kind IN (SELECT value FROM json_each(?8))"
         )
     };
     let sql = format!(
@@ -184,6 +185,7 @@ fn claim(db: &Connection, claim: &JobClaim, now: Timestamp) -> Result<Vec<Job>> 
         i64::from(claim.limit),
         plain(&claim.holder),
         (now + claim.lease).0,
+        rows::json(claim.kinds.iter().map(|kind| kind.as_str())),
     ];
     let mut taken = many(db, &sql, values, |row| rows::job(row))?;
     taken.sort_by_key(|job| (job.priority, job.due_at, job.id));

@@ -17,6 +17,7 @@ mod jobs;
 mod keys;
 mod lock;
 mod open;
+mod plans;
 mod purge;
 mod revocations;
 mod row;

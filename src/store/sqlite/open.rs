@@ -51,6 +51,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0007_jobs",
         sql: include_str!("migrations/0007_jobs.sql"),
     },
+    Migration {
+        version: 8,
+        name: "0008_plans",
+        sql: include_str!("migrations/0008_plans.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

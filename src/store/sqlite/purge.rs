@@ -44,5 +44,11 @@ pub(super) fn purge(db: &Connection, now: Timestamp, before: Timestamp) -> Resul
              (SELECT id FROM revoked_tokens WHERE stands_until < ?1 LIMIT ?2)",
         params![now.0, PURGE_AT_ONCE],
     )?;
-    Ok((tombstones + sessions + claims + entries + tokens) as u64)
+    let plans = run(
+        db,
+        "DELETE FROM plans WHERE id IN
+             (SELECT id FROM plans WHERE state <> 'held' AND state_since < ?1 LIMIT ?2)",
+        params![before.0, PURGE_AT_ONCE],
+    )?;
+    Ok((tombstones + sessions + claims + entries + tokens + plans) as u64)
 }

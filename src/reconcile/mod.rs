@@ -1,0 +1,16 @@
+//! Reconciliation: a directory is read whole, compared with what is on record, and the difference
+//! becomes a plan, which is carried out, or held when it would take access from too many at once.
+//! It alone is enough to converge: every webhook may be lost.
+//!
+//! [`world`] reads the directory and asks one by one for whoever a list lacks · [`plan`] what differs
+//! and what follows from it · [`brake`] when a plan waits for a person's word · [`apply`] carries a
+//! plan out, deny first, or exactly as it was shown. What does not live here: what a word means
+//! (`directory`), accounts (`identity`), the reading itself (`directory::source`).
+//!
+//! A sweep that was cut short begins anew: what it had taken in by then no longer differs, so it goes
+//! on where it was without a note of where that is.
+
+pub mod apply;
+pub mod brake;
+pub mod plan;
+pub mod world;

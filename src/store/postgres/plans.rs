@@ -1,0 +1,112 @@
+//! Plans that wait for a person's word.
+
+use super::row::{many, one, run};
+use super::users::gone;
+use super::{PostgresStore, bounded};
+use crate::store::Result;
+use crate::store::plans::{self, PlanFilter, PlanState, PlanStore, StoredPlan};
+use crate::store::rows::{self, PLAN};
+use crate::store::rules::limit;
+use crate::types::{SourceId, Timestamp};
+use async_trait::async_trait;
+use deadpool_postgres::{GenericClient, Pool};
+use uuid::Uuid;
+
+#[async_trait]
+impl PlanStore for PostgresStore {
+    async fn hold_plan(&self, plan: &StoredPlan) -> Result<StoredPlan> {
+        bounded(hold(&self.pool, plan)).await
+    }
+
+    async fn supersede_plans(&self, source: &SourceId, now: Timestamp) -> Result<()> {
+        bounded(async { supersede(&self.client().await?, source, now).await }).await
+    }
+
+    async fn plan(&self, id: Uuid) -> Result<Option<StoredPlan>> {
+        bounded(async { get(&self.client().await?, id).await }).await
+    }
+
+    async fn plans(&self, filter: &PlanFilter) -> Result<Vec<StoredPlan>> {
+        bounded(async { page(&self.client().await?, filter).await }).await
+    }
+
+    async fn end_plan(&self, id: Uuid, to: PlanState, by: &str, now: Timestamp) -> Result<bool> {
+        bounded(async {
+            let sql = "UPDATE plans SET state = $2, ended_by = $3, state_since = $4
+                       WHERE id = $1 AND state = 'held'";
+            let values = &[&id, &to.as_str() as super::row::Value<'_>, &by, &now.0];
+            Ok(run(&self.client().await?, sql, values).await? > 0)
+        })
+        .await
+    }
+}
+
+async fn hold(pool: &Pool, plan: &StoredPlan) -> Result<StoredPlan> {
+    let mut client = pool.get().await?;
+    let tx = client.transaction().await?;
+    // Two replicas that swept at once take turns.
+    let turn = format!("plans/{}", plan.source);
+    run(
+        &tx,
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+        &[&turn],
+    )
+    .await?;
+    let sql = format!(
+        "SELECT {PLAN} FROM plans WHERE source = $1 AND state IN ('held', 'dismissed')
+         ORDER BY id DESC LIMIT 1"
+    );
+    let last = one(&tx, &sql, &[&plan.source.as_str()], rows::plan).await?;
+    if let Some(last) = last.and_then(|last| plans::stands(last, plan)) {
+        return Ok(last);
+    }
+    supersede(&tx, &plan.source, plan.made_at).await?;
+    let sql = format!("INSERT INTO plans ({PLAN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+    run(
+        &tx,
+        &sql,
+        &[
+            &plan.id,
+            &plan.source.as_str(),
+            &plan.state.as_str(),
+            &plan.digest,
+            &plan.why,
+            &plan.body,
+            &plan.made_at.0,
+            &plan.state_since.0,
+            &plan.by,
+        ],
+    )
+    .await?;
+    let stored = get(&tx, plan.id).await?.ok_or_else(gone)?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+async fn supersede(db: &impl GenericClient, source: &SourceId, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE plans SET state = 'superseded', state_since = $2
+               WHERE source = $1 AND state = 'held'";
+    run(db, sql, &[&source.as_str(), &now.0]).await?;
+    Ok(())
+}
+
+async fn get(db: &impl GenericClient, id: Uuid) -> Result<Option<StoredPlan>> {
+    let sql = format!("SELECT {PLAN} FROM plans WHERE id = $1");
+    one(db, &sql, &[&id], rows::plan).await
+}
+
+async fn page(db: &impl GenericClient, filter: &PlanFilter) -> Result<Vec<StoredPlan>> {
+    let sql = format!(
+        "SELECT {PLAN} FROM plans
+         WHERE ($1::text IS NULL OR source = $1) AND ($2::text IS NULL OR state = $2)
+           AND ($3::uuid IS NULL OR id > $3)
+         ORDER BY id LIMIT $4"
+    );
+    let values = &[
+        &filter.source.as_ref().map(SourceId::as_str) as super::row::Value<'_>,
+        &filter.state.map(PlanState::as_str),
+        &filter.after,
+        &limit(filter.limit),
+    ];
+    many(db, &sql, values, rows::plan).await
+}

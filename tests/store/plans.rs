@@ -1,0 +1,86 @@
+//! Plans that wait for a person's word.
+
+use crate::bed::{Bed, at};
+use auth_manager::store::{PlanFilter, PlanState, StoredPlan};
+use auth_manager::types::SourceId;
+use std::time::Duration;
+use uuid::Uuid;
+
+fn plan(source: &str, digest: &str, made_at: i64) -> StoredPlan {
+    StoredPlan {
+        id: Uuid::now_v7(),
+        source: SourceId::new(source).unwrap(),
+        state: PlanState::Held,
+        digest: digest.into(),
+        why: "too many".into(),
+        body: "{}".into(),
+        made_at: at(made_at),
+        state_since: at(made_at),
+        by: String::new(),
+    }
+}
+
+fn held(source: &str) -> PlanFilter {
+    PlanFilter {
+        source: Some(SourceId::new(source).unwrap()),
+        state: Some(PlanState::Held),
+        ..PlanFilter::default()
+    }
+}
+
+pub(crate) async fn one_plan_waits_for_a_directory(bed: Bed) {
+    let first = bed.a.hold_plan(&plan("home", "a", 1)).await.unwrap();
+    let elsewhere = bed.a.hold_plan(&plan("work", "a", 1)).await.unwrap();
+    let second = bed.b.hold_plan(&plan("home", "b", 2)).await.unwrap();
+    let waiting = bed.a.plans(&held("home")).await.unwrap();
+    assert_eq!(waiting, std::slice::from_ref(&second));
+    assert_eq!(bed.a.plans(&held("work")).await.unwrap(), [elsewhere]);
+    let former = bed.a.plan(first.id).await.unwrap().unwrap();
+    assert_eq!(former.state, PlanState::Superseded);
+    assert_eq!(former.state_since, at(2));
+    bed.a.supersede_plans(&second.source, at(3)).await.unwrap();
+    assert!(bed.b.plans(&held("home")).await.unwrap().is_empty());
+    assert_eq!(bed.b.plans(&PlanFilter::default()).await.unwrap().len(), 3);
+}
+
+pub(crate) async fn an_equal_plan_keeps_its_id_and_its_no(bed: Bed) {
+    let first = bed.a.hold_plan(&plan("home", "a", 1)).await.unwrap();
+    assert_eq!(bed.b.hold_plan(&plan("home", "a", 9)).await.unwrap(), first);
+    assert!(
+        bed.a
+            .end_plan(first.id, PlanState::Dismissed, "root", at(10))
+            .await
+            .unwrap()
+    );
+    let again = bed.b.hold_plan(&plan("home", "a", 11)).await.unwrap();
+    assert_eq!((again.id, again.state), (first.id, PlanState::Dismissed));
+    assert_eq!(again.by, "root");
+    // Another one is held all the same.
+    let other = bed.b.hold_plan(&plan("home", "b", 12)).await.unwrap();
+    assert_eq!(other.state, PlanState::Held);
+}
+
+pub(crate) async fn a_plan_is_ended_once(bed: Bed) {
+    let held = bed.a.hold_plan(&plan("home", "a", 1)).await.unwrap();
+    let (yes, no) = tokio::join!(
+        bed.a.end_plan(held.id, PlanState::Applied, "a", at(2)),
+        bed.b.end_plan(held.id, PlanState::Dismissed, "b", at(2)),
+    );
+    assert!(yes.unwrap() != no.unwrap());
+    assert!(
+        !bed.a
+            .end_plan(held.id, PlanState::Applied, "c", at(3))
+            .await
+            .unwrap()
+    );
+    assert!(bed.a.plan(Uuid::now_v7()).await.unwrap().is_none());
+}
+
+pub(crate) async fn an_ended_plan_is_forgotten_and_a_held_one_is_not(bed: Bed) {
+    let former = bed.a.hold_plan(&plan("home", "a", 1)).await.unwrap();
+    let held = bed.a.hold_plan(&plan("home", "b", 2)).await.unwrap();
+    let gone = bed.a.purge(at(1_000), Duration::from_secs(10)).await;
+    assert_eq!(gone.unwrap(), 1);
+    assert!(bed.b.plan(former.id).await.unwrap().is_none());
+    assert!(bed.b.plan(held.id).await.unwrap().is_some());
+}
