@@ -385,15 +385,3 @@ impl LockGuard {
 pub fn new_account_id() -> AccountId {
     AccountId::generate()
 }
-
-// TEMPSHIM
-impl dyn Store {
-    #[expect(missing_docs, reason = "shim")]
-    pub async fn source_state(&self, _: &crate::types::SourceId) -> Result<SourceState> {
-        Ok(SourceState::default())
-    }
-    #[expect(missing_docs, reason = "shim")]
-    pub async fn heard(&self, _: &crate::types::SourceId, _: Timestamp, _: bool) -> Result<()> {
-        Ok(())
-    }
-}
