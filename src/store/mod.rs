@@ -40,7 +40,9 @@ mod trail;
 mod turns;
 
 pub use claims::{Claim, Claimed, KeptAnswer};
-pub use directory::{DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, SourceState};
+pub use directory::{
+    DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, SaidOf, SourceState, Word,
+};
 pub use error::StoreError;
 pub use jobs::{
     Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobKind, JobState, JobStore, NewJob,
@@ -57,8 +59,8 @@ pub use trail::{
 };
 
 use crate::types::{
-    AccountId, AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId,
-    UserId,
+    AccountId, AppId, BotName, IssuerId, RemoteId, SessionId, Sid, SourceId, Subject, Timestamp,
+    TokenId, UserId,
 };
 use async_trait::async_trait;
 use std::time::Duration;
@@ -68,7 +70,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: JobStore + PlanStore + Send + Sync {
+pub trait Store: DirectoryStore + JobStore + PlanStore {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.
@@ -84,7 +86,26 @@ pub trait Store: JobStore + PlanStore + Send + Sync {
     /// Shadow users, ordered by id, after `filter.after`.
     async fn users(&self, filter: &UserFilter) -> Result<Vec<User>>;
 
-    /// Disables or enables a user. On a change: raises the user's epoch, and, when disabling, ends
+    /// Records a person whom a directory named and whom nobody has seen, as [`UserState::Pending`],
+    /// or brings the attributes of one who is on record up to date, groups aside, if what was said is
+    /// not older than what is stored. With `make` false nobody is added.
+    async fn told_of_user(&self, told: &SeenUser, make: bool) -> Result<Option<User>>;
+
+    /// Brings a person into a state by a directory's word. As [`Self::set_user_state`], but for what
+    /// only an operator may do: it never lifts an operator's denial, nor another directory's, never
+    /// a milder denial over a harder one, and nothing over a tombstone. What it may not do changes
+    /// nothing.
+    async fn directory_sets_state(
+        &self,
+        id: UserId,
+        source: &SourceId,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<Option<(User, Vec<Session>)>>;
+
+    /// Disables or enables a user, by an operator's word. On a change: raises the user's epoch, and, when disabling, ends
     /// every live session of the user (reason `UserDisabled`, no tombstone) and appends
     /// `Revoked::User` to the log, all in one transaction; when enabling, appends `Revoked::User`
     /// too, so that replicas forget the negative fact. Gives the user and the sessions ended;

@@ -7,7 +7,7 @@ use auth_manager::store::archive::{
 };
 use auth_manager::store::{
     Birth, EndReason, JobEnd, JobState, KeyKind, KeyState, PostgresStore, Priority, Revoked,
-    Session, SqliteStore, Store, StoreError, StoredKey, User, UserState, Which,
+    Session, SqliteStore, StateBy, Store, StoreError, StoredKey, User, UserState, Which,
 };
 use auth_manager::types::KeyId;
 use std::collections::BTreeSet;
@@ -481,34 +481,36 @@ pub(crate) async fn pieces_that_are_not_a_whole_dump_change_nothing(bed: Bed) {
 pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
     let (user, _) = filled(&bed).await;
     let mut pieces = dumped(&bed.place()).await;
-    // As version 1 had it: there was no audit trail, no bot, and a signing key had no kind.
+    // As version 1 had it: there was no audit trail, no bot, no directory, and neither had a signing
+    // key a kind nor a state somebody who set it.
     pieces[0] = Piece::Begin { schema: 1 };
     let mut newer = false;
     pieces.retain(|piece| {
         match piece {
             Piece::Table { name, .. } => {
-                newer = name.starts_with("audit_") || name == "bots" || name == "jobs"
+                let later = ["audit_", "bots", "jobs", "plans", "directory_"];
+                newer = later.iter().any(|begins| name.starts_with(begins));
             }
             Piece::End => newer = false,
             Piece::Begin { .. } | Piece::Rows(_) => {}
         }
         !newer
     });
-    let table = |p: &Piece| matches!(p, Piece::Table { name, .. } if name == "signing_keys");
-    let at = pieces.iter().position(table).expect("it is dumped");
-    let Piece::Table { columns, .. } = &mut pieces[at] else {
-        unreachable!()
-    };
-    let kind = columns
-        .iter()
-        .position(|c| c == "kind")
-        .expect("version 2 has it");
-    columns.remove(kind);
-    let Piece::Rows(rows) = &mut pieces[at + 1] else {
-        panic!("there is a key");
-    };
-    for row in rows {
-        row.remove(kind);
+    for (of, newer) in [("signing_keys", "kind"), ("users", "state_by")] {
+        let table = |p: &Piece| matches!(p, Piece::Table { name, .. } if name == of);
+        let at = pieces.iter().position(table).expect("it is dumped");
+        let Piece::Table { columns, .. } = &mut pieces[at] else {
+            unreachable!()
+        };
+        let column = columns.iter().position(|c| c == newer);
+        let column = column.expect("a later version has it");
+        columns.remove(column);
+        let Piece::Rows(rows) = &mut pieces[at + 1] else {
+            panic!("there is one of {of}");
+        };
+        for row in rows {
+            row.remove(column);
+        }
     }
     let new = match bed.raw {
         Raw::Sqlite(_) => Empty::sqlite(),
@@ -653,4 +655,87 @@ pub(crate) async fn an_erased_person_is_gone_and_a_disabled_one_stays_out(bed: B
         .map(|r| r.table)
         .collect();
     assert_eq!(left, ["users"]);
+}
+
+pub(crate) async fn what_a_directory_said_is_shown_and_erased_but_for_a_denial(bed: Bed) {
+    use crate::directory::{said, source};
+    let (alice, bob) = (bed.person("alice").await, bed.person("bob").await);
+    let mut gone = said("bob");
+    (gone.active, gone.gone_at) = (false, Some(T0));
+    for word in [&said("alice"), &gone, &said("carol")] {
+        bed.a.put_person(word, T0, &by()).await.unwrap();
+    }
+    let place = bed.place();
+    let rows = place.person(alice.id).await.unwrap();
+    let shown = |table: &str| rows.iter().find(|r| r.table == table).unwrap().rows.len();
+    assert_eq!(
+        (shown("directory_people"), shown("directory_aliases")),
+        (1, 2)
+    );
+    assert!(!format!("{rows:?}").contains("carol"));
+
+    let before = bed.a.newest_revocation().await.unwrap();
+    place.erase(alice.id, false, at(1)).await.unwrap().unwrap();
+    let log = bed.b.revocations_after(before, 9).await.unwrap();
+    let told = Revoked::Person(alice.issuer.clone(), alice.subject.clone());
+    assert!(log.iter().any(|entry| entry.what == told), "{log:?}");
+    let authentik = source("authentik");
+    let word = async |id: &str| bed.b.person(&authentik, id).await.unwrap();
+    assert_eq!(word("pk-alice").await, None);
+    assert!(word("pk-carol").await.is_some());
+
+    place.erase(bob.id, false, at(1)).await.unwrap().unwrap();
+    let left = word("pk-bob")
+        .await
+        .expect("without it they are let in as a stranger");
+    assert!(left.denies() && left.subject == Some(bob.subject.clone()));
+    assert_eq!(
+        (
+            left.name.as_str(),
+            left.email.as_str(),
+            left.username.as_str()
+        ),
+        ("", "", "")
+    );
+    assert!(left.groups.is_empty());
+    let by_alias = bed.b.person_by_alias(&authentik, "uid:bob").await.unwrap();
+    assert_eq!(by_alias.map(|found| found.id).as_deref(), Some("pk-bob"));
+}
+
+pub(crate) async fn a_restore_does_not_undo_what_a_directory_denied(bed: Bed) {
+    use crate::directory::{said, source};
+    let one = source("authentik");
+    let user = bed.person("alice").await;
+    bed.a.put_person(&said("alice"), T0, &by()).await.unwrap();
+    bed.person("bob").await;
+    let backup = dumped(&bed.place()).await;
+    let mut disabled = said("alice");
+    (disabled.active, disabled.read_at) = (false, at(5));
+    bed.a.put_person(&disabled, at(5), &by()).await.unwrap();
+    let by = by();
+    let set = bed
+        .a
+        .directory_sets_state(user.id, &one, UserState::Tombstoned, "", at(5), &by);
+    set.await.unwrap();
+    // Nobody here, and never seen: the word alone turns them away.
+    let mut stranger = said("carol");
+    stranger.gone_at = Some(at(5));
+    bed.a.put_person(&stranger, at(5), &by).await.unwrap();
+
+    let (place, _raw) = bed.closed();
+    let how = Load {
+        replace: true,
+        ..HOW
+    };
+    assert_eq!(loaded(&place, &how, &backup).await.disabled, 1);
+    let store = opened(&place).await;
+    let state = store.user(user.id).await.unwrap().unwrap();
+    assert_eq!(state.state, UserState::Tombstoned);
+    assert_eq!(state.state_by, StateBy::Directory(one.clone()));
+    for id in ["pk-alice", "pk-carol"] {
+        assert!(
+            store.person(&one, id).await.unwrap().unwrap().denies(),
+            "{id}"
+        );
+    }
 }
