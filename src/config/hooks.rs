@@ -4,6 +4,7 @@
 
 use super::directories_model::HooksConfig;
 use super::reader::Table;
+use super::secret::SecretError;
 use super::sections::{hours, seconds};
 use super::{DirectoryConfig, DirectoryKind, HookSecret};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -52,9 +53,16 @@ pub(super) fn hooks(table: &Table<'_>, authentik: bool, served: bool) -> Option<
     }
     let mut secrets = Vec::new();
     for source in sources {
-        // What can't be read at all was said already.
-        let Ok(bytes) = source.read_bytes() else {
-            continue;
+        let bytes = match source.read_bytes() {
+            Ok(bytes) => bytes,
+            // Said already: the file or the credential itself is not to be had.
+            Err(
+                SecretError::Read { .. } | SecretError::NotAFile(_) | SecretError::NoCredentials(_),
+            ) => continue,
+            Err(error) => {
+                table.complain("secrets", format!("{error}."), REMEDY);
+                continue;
+            }
         };
         let secret = bytes.trim_ascii();
         if let Some(why) = weakness(secret) {

@@ -424,5 +424,6 @@ async fn an_operator_plays_authentik_and_sees_what_arrived() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("another secret"), "{said}");
     assert!(!said.contains(NEXT));
+    assert_eq!(bed.deliver(SECRET, about(6)).await.0, 202);
     bed.services.finish().await;
 }

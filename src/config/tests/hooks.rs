@@ -65,6 +65,7 @@ fn t30_a_weak_or_known_bad_secret_refuses_to_start_and_is_never_shown() {
         ("null", "shorter than 32"),
         ("changeme", "shorter than 32"),
         ("\n", "is empty"),
+        ("", "is empty"),
         ("kq3Zr9tYw2mXc7VbN1sLdF5gH8jP0o", "shorter than 32"),
         ("changeme-changeme-changeme-changeme", "few characters over and over"),
         ("authentik-webhook-secret-changeme-please", "made of words"),
