@@ -5,6 +5,7 @@ use super::bearer::Bearers;
 use super::caller::Caller;
 use super::hooks::Hooks;
 use super::registry::Clients;
+use super::strangers::Strangers;
 use crate::audit::{Actor, Audit, Witness};
 use crate::config::{ApiListener, AudienceConfig};
 use crate::identity;
@@ -54,6 +55,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Where directories' webhooks go in.
     pub hooks: Arc<Hooks>,
+    /// Who was refused lately without being known.
+    pub strangers: Strangers,
     /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.
     pub audit: Arc<Audit>,
 }

@@ -10,9 +10,9 @@ use crate::types::{ClientId, HostName, SessionId, SourceId, SystemClock, Timesta
 use async_trait::async_trait;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use std::sync::Arc;
 
 /// Answers every question with the visitor it was given, and remembers what it was asked.
 #[derive(Default)]

@@ -18,9 +18,28 @@ const LONGEST: usize = 512;
 const DIFFERENT: usize = 9;
 /// What people and programs write where a secret should be.
 const WORDS: [&str; 22] = [
-    "authentik", "authorization", "bearer", "bridge", "changeit", "changeme", "default", "dummy",
-    "empty", "example", "false", "none", "null", "password", "placeholder", "replaceme", "secret",
-    "todo", "token", "true", "undefined", "webhook",
+    "authentik",
+    "authorization",
+    "bearer",
+    "bridge",
+    "changeit",
+    "changeme",
+    "default",
+    "dummy",
+    "empty",
+    "example",
+    "false",
+    "none",
+    "null",
+    "password",
+    "placeholder",
+    "replaceme",
+    "secret",
+    "todo",
+    "token",
+    "true",
+    "undefined",
+    "webhook",
 ];
 const REMEDY: &str = "Make one with `openssl rand -hex 32`, and give Authentik the same file.";
 
@@ -32,8 +51,7 @@ pub(super) fn hooks(table: &Table<'_>, authentik: bool, served: bool) -> Option<
         "secrets_sha256",
         "Write 64 hex digits: `auth-manager clients new-bearer` makes a secret and prints them.",
     );
-    let silent_after =
-        table.duration("silent_after", hours(7 * 24), seconds(600)..=hours(90 * 24));
+    let silent_after = table.duration("silent_after", hours(7 * 24), seconds(600)..=hours(90 * 24));
     if !table.is_present() {
         return None;
     }
@@ -49,7 +67,11 @@ pub(super) fn hooks(table: &Table<'_>, authentik: bool, served: bool) -> Option<
         );
     }
     if !table.has("secrets") && !table.has("secrets_sha256") {
-        table.complain("secrets", "It is missing.", format!("Write secrets = [{{ file = \"…\" }}]. {REMEDY}"));
+        table.complain(
+            "secrets",
+            "It is missing.",
+            format!("Write secrets = [{{ file = \"…\" }}]. {REMEDY}"),
+        );
     }
     let mut secrets = Vec::new();
     for source in sources {
@@ -80,7 +102,10 @@ pub(super) fn hooks(table: &Table<'_>, authentik: bool, served: bool) -> Option<
         source: None,
     }));
     let known_bad: Vec<[u8; 32]> = ["", "None", "null"].map(|t| sha256(t.as_bytes())).into();
-    if secrets.iter().any(|secret| known_bad.contains(&secret.sha256)) {
+    if secrets
+        .iter()
+        .any(|secret| known_bad.contains(&secret.sha256))
+    {
         table.complain("secrets_sha256", "It is the hash of no secret.", REMEDY);
     }
     let different: BTreeSet<_> = secrets.iter().map(|secret| secret.sha256).collect();
@@ -197,7 +222,13 @@ mod tests {
     #[test]
     fn t30_weak_secrets_are_known_and_strong_ones_taken() {
         for weak in [
-            "", "None", "null", "changeme", "secret", "Bearer x", "hunter2",
+            "",
+            "None",
+            "null",
+            "changeme",
+            "secret",
+            "Bearer x",
+            "hunter2",
             // Long enough, and still nothing.
             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             "abababababababababababababababab",

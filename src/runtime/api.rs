@@ -4,7 +4,7 @@ use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::wire::{StartError, believing, terms_of};
 use crate::api::hooks::{Hooks, Recorder};
-use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
+use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
 use crate::identity;
@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -53,12 +54,17 @@ impl ApiServer {
     ) -> Result<(Self, Recorder), StartError> {
         let (hooks, recorder) = hooks_of(config, bridge);
         let api = Arc::new(Api {
+            strangers: Default::default(),
             clock: bridge.clock.clone(),
             store: bridge.store.clone(),
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             road: Arc::new(ServiceRoad::new(bridge.clone())),
-            clients: ArcSwap::from_pointee(Clients::new(&config.clients, &config.directories, listener)),
+            clients: ArcSwap::from_pointee(Clients::new(
+                &config.clients,
+                &config.directories,
+                listener,
+            )),
             audiences: ArcSwap::from_pointee(config.audiences.clone()),
             visitors: Arc::new(bridge.clone()),
             pairwise: bridge
@@ -211,9 +217,10 @@ impl Door for Router {
     type Body = Body;
     type Service = Connection;
 
-    fn service(&self, peer: Option<Arc<Peer>>, turn: Turn) -> Connection {
+    fn service(&self, from: Option<IpAddr>, peer: Option<Arc<Peer>>, turn: Turn) -> Connection {
         Connection {
             router: self.clone(),
+            from,
             peer,
             turn,
         }
@@ -224,6 +231,7 @@ impl Door for Router {
 #[derive(Clone)]
 pub(super) struct Connection {
     router: Router,
+    from: Option<IpAddr>,
     peer: Option<Arc<Peer>>,
     turn: Turn,
 }
@@ -241,6 +249,9 @@ impl Service<Request<Incoming>> for Connection {
         let turn = self.turn.clone();
         turn.request();
         let mut request = request.map(Body::new);
+        if let Some(from) = self.from {
+            request.extensions_mut().insert(PeerAddress(from));
+        }
         // Nothing but the handshake says who the peer is.
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(peer.clone());

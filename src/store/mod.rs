@@ -21,6 +21,7 @@
 //! neither renewed nor carried over, and is ended (`EndReason::Expired`) by whoever comes across
 //! it, so that its app session is revoked like any other's.
 
+mod admission;
 pub mod archive;
 mod claims;
 mod error;
@@ -39,6 +40,7 @@ pub mod sqlite;
 mod trail;
 mod turns;
 
+pub use admission::{Admission, Verdict};
 pub use claims::{Claim, Claimed, KeptAnswer};
 pub use directory::{
     DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, SaidOf, SourceState, Word,
@@ -246,6 +248,16 @@ pub trait Store: DirectoryStore + JobStore + PlanStore {
 
     /// The last-seen marks of some sessions, on any replica.
     async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>>;
+
+    /// Notes what the access rule said of an assertion that was issued at `issued`. Writes, and
+    /// appends `Revoked::Admission` to the log, only when it changes whether a live session's person
+    /// stands turned away; gives whether it did. Nothing happens where there is no such session.
+    async fn note_verdict(
+        &self,
+        verdict: &Verdict,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool>;
 
     // ---- tokens --------------------------------------------------------------------------------
 

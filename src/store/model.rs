@@ -1,5 +1,6 @@
 //! The records.
 
+use super::Admission;
 use crate::types::{
     AccountId, AppId, BotName, GroupName, IssuerId, KeyId, RemoteId, SessionId, Sid, SourceId,
     Subject, Timestamp, TokenId, UserId,
@@ -322,6 +323,8 @@ pub struct Session {
     pub end_reason: Option<EndReason>,
     /// The browser, shortened, for lists.
     pub agent: String,
+    /// What the access rule last said of it.
+    pub admission: Admission,
 }
 
 impl std::fmt::Debug for Session {
@@ -459,6 +462,8 @@ pub enum Revoked {
     Keys,
     /// The token of a bot changed.
     Bots,
+    /// A session's person is turned away by the access rule, or admitted again: its row says which.
+    Admission(SessionId),
     /// What a directory says of a person changed.
     Person(IssuerId, Subject),
     /// What a directory says of groups changed, or how fresh its words are.

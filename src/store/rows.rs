@@ -4,11 +4,11 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState, KeptAnswer,
-    KeyKind, KeyState, MarkKind, Person, PlanState, Priority, Result, Revocation, Revoked,
-    SealCount, Sealed, SealedAt, SealedKind, Session, SourceState, StateBy, StoreError, StoredBot,
-    StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord, User, UserState, Word,
-    claims, trail,
+    Account, AccountState, Admission, DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState,
+    KeptAnswer, KeyKind, KeyState, MarkKind, Person, PlanState, Priority, Result, Revocation,
+    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, SourceState, StateBy, StoreError,
+    StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord, User,
+    UserState, Word, claims, trail,
 };
 use crate::types::{
     AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, SourceId,
@@ -159,7 +159,8 @@ pub(super) fn account(row: &impl Columns) -> Result<Account> {
 
 pub(super) const SESSION: &str = "id, app, issuer, subject, user_id, account_id, remote, sid, \
      former_sids, sealed, app_session, app_expires_at, generation, created_at, sid_since, \
-     expires_at, last_seen, ended_at, end_reason, agent";
+     expires_at, last_seen, ended_at, end_reason, agent, \
+     refused_at, readmitted_at";
 
 pub(super) fn session(row: &impl Columns) -> Result<Session> {
     Ok(Session {
@@ -183,6 +184,15 @@ pub(super) fn session(row: &impl Columns) -> Result<Session> {
         ended_at: row.int_or_null(17)?.map(Timestamp),
         end_reason: row.text_or_null(18)?.map(|t| end_reason(&t)).transpose()?,
         agent: row.text(19)?,
+        admission: admission(row, 20)?,
+    })
+}
+
+/// What the access rule last said, from the column `at` and the next.
+pub(super) fn admission(row: &impl Columns, at: usize) -> Result<Admission> {
+    Ok(Admission {
+        refused_at: Timestamp(row.int(at)?),
+        readmitted_at: Timestamp(row.int(at + 1)?),
     })
 }
 
@@ -229,6 +239,7 @@ pub(super) fn revocation(row: &impl Columns) -> Result<Revocation> {
         "all" => Revoked::All,
         "keys" => Revoked::Keys,
         "bots" => Revoked::Bots,
+        "admission" => Revoked::Admission(session_id(some(row.bytes_or_null(3)?)?)?),
         "person" => Revoked::Person(
             id(some(row.text_or_null(6)?)?, IssuerId::new)?,
             id(some(row.text_or_null(7)?)?, Subject::new)?,
@@ -291,6 +302,10 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
             Revoked::All => "all",
             Revoked::Keys => "keys",
             Revoked::Bots => "bots",
+            Revoked::Admission(id) => {
+                entry.session = Some(&id.0);
+                "admission"
+            }
         };
         entry
     }

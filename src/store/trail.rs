@@ -111,6 +111,10 @@ pub struct TrailFilter {
     pub kinds: Vec<String>,
     /// Not before.
     pub since: Option<Timestamp>,
+    /// Only earlier than this.
+    pub until: Option<Timestamp>,
+    /// Only with this outcome: the body's `code`, a word of letters, digits, `.`, `_` and `-`.
+    pub code: Option<String>,
     /// After this number.
     pub after: i64,
     /// Before this number, newest first: for reading backwards.
@@ -138,6 +142,12 @@ pub struct TrailMark {
     pub number: i64,
     /// The statement, a compact JWS.
     pub token: String,
+}
+
+/// How a body says its outcome. A quote within a text stands escaped in JSON, so that only the member
+/// itself reads like this.
+pub(super) fn code_member(code: &str) -> String {
+    format!("\"code\":{}", serde_json::Value::from(code))
 }
 
 /// The hash of a record: of everything that it is and of the hash before it.

@@ -48,7 +48,8 @@ impl Has {
         let matchers = pairs.map(|(at, (action, model))| {
             json!({ "pk": pk(at), "name": format!("p{at}"), "action": action, "app": "", "model": model })
         });
-        let bindings = (0..6).map(|at| json!({ "pk": pk(at + 20), "policy": pk(at), "enabled": true, "order": at }));
+        let bindings = (0..6)
+            .map(|at| json!({ "pk": pk(at + 20), "policy": pk(at), "enabled": true, "order": at }));
         Self {
             transports: json!([{
                 "pk": pk(90), "name": "auth-manager-webhook", "mode": "webhook", "webhook_url": url,
@@ -76,7 +77,9 @@ fn page(results: &Value) -> Response {
 
 async fn list(State(has): State<Shared>, Path(path): Path<String>, headers: HeaderMap) -> Response {
     let has = has.lock().unwrap().clone();
-    let known = headers.get("authorization").is_some_and(|v| v == &format!("Bearer {TOKEN}"));
+    let known = headers
+        .get("authorization")
+        .is_some_and(|v| v == &format!("Bearer {TOKEN}"));
     if !known || has.forbidden.iter().any(|part| path.contains(part)) {
         return (StatusCode::FORBIDDEN, "{}").into_response();
     }
@@ -85,7 +88,9 @@ async fn list(State(has): State<Shared>, Path(path): Path<String>, headers: Head
         "events/rules/" => page(&has.rules),
         "policies/bindings/" => page(&has.bindings),
         "policies/event_matcher/" => page(&has.matchers),
-        path if path.starts_with("core/groups/") => Json(json!({ "users": has.users })).into_response(),
+        path if path.starts_with("core/groups/") => {
+            Json(json!({ "users": has.users })).into_response()
+        }
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -98,7 +103,11 @@ async fn test(State(has): State<Shared>, Path(path): Path<String>) -> Response {
     assert!(path.ends_with("/test/"), "{path}");
     if let Some((url, secret)) = &has.deliver {
         let body = r#"{"body": "Test Notification from transport auth-manager-webhook", "severity": "notice", "user_email": "admin@lab.example", "user_username": "akadmin"}"#;
-        let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+        let (host, path) = url
+            .strip_prefix("http://")
+            .unwrap()
+            .split_once('/')
+            .unwrap();
         let request = format!(
             "POST /{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {secret}\r\n\
              Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -187,7 +196,12 @@ impl Scene {
         let ours = verdicts.filter(|v| v["about"] == "hooks authentik");
         let lines = ours.map(|v| {
             let text = |key: &str| v[key].as_str().unwrap_or_default().to_owned();
-            format!("{}: {} -> {}\n", text("level"), text("text"), text("remedy"))
+            format!(
+                "{}: {} -> {}\n",
+                text("level"),
+                text("text"),
+                text("remedy")
+            )
         });
         lines.collect()
     }
@@ -197,8 +211,14 @@ impl Scene {
 async fn the_transport_test_is_fired_and_each_mistake_is_named() {
     let scene = Scene::new().await;
     let good = scene.verdicts(|_| {}).await;
-    assert!(good.contains("ok: the transport test was fired, and arrived"), "{good}");
-    assert!(!good.contains("error") && !good.contains("warning"), "{good}");
+    assert!(
+        good.contains("ok: the transport test was fired, and arrived"),
+        "{good}"
+    );
+    assert!(
+        !good.contains("error") && !good.contains("warning"),
+        "{good}"
+    );
     let first = |has: &mut Has, list: &str, key: &str, value: Value| {
         let list = match list {
             "transports" => &mut has.transports,
@@ -213,29 +233,108 @@ async fn the_transport_test_is_fired_and_each_mistake_is_named() {
         Box::new(move |has: &mut Has| first(has, list, key, value))
     };
     let cases: Vec<(Change<'_>, &str)> = vec![
-        (Box::new(|has| has.transports = json!([])), "error: no transport"),
-        (set("transports", "webhook_url", json!("https://elsewhere/hook")), "error: wrong address"),
-        (set("transports", "webhook_url", json!(format!("{}/", scene.hook))), "error: wrong address"),
-        (set("transports", "mode", json!("webhook_slack")), "error: transport auth-manager-webhook is of mode webhook_slack"),
-        (set("transports", "webhook_mapping_headers", json!(null)), "error: transport auth-manager-webhook has no header mapping"),
-        (set("transports", "webhook_mapping_body", json!(null)), "note: transport auth-manager-webhook has no body mapping"),
-        (set("transports", "send_once", json!(false)), "warning: send_once"),
-        (Box::new(|has| has.deliver.as_mut().unwrap().1 = "None"), "error: wrong secret"),
-        (Box::new(|has| has.deliver.as_mut().unwrap().0.push('x')), "error: wrong"),
-        (Box::new(|has| has.deliver = None), "error: the transport test was taken by somebody"),
-        (Box::new(|has| { has.deliver = None; has.test = (405, ""); }), "error: a mapping of the transport breaks"),
-        (Box::new(|has| { has.deliver = None; has.test = (500, "\"Connection refused\""); }), "error: Authentik's server does not reach"),
-        (set("rules", "transports", json!([])), "error: no rule uses transport"),
-        (set("rules", "destination_group", json!(null)), "has no recipients"),
-        (set("rules", "destination_event_user", json!(true)), "warning: rule auth-manager-changes notifies the event's own user"),
-        (Box::new(|has| has.users = json!([])), "error: the recipient group of rule auth-manager-changes is empty"),
-        (Box::new(|has| has.bindings = json!([])), "error: rule auth-manager-changes has no policy"),
-        (set("matchers", "app", json!("authentik.core")), "error: policy p0 has `app` set"),
-        (set("matchers", "action", json!("login")), "warning: no policy selects model_created of authentik_core.user"),
-        (set("bindings", "enabled", json!(false)), "warning: no policy selects model_created of authentik_core.user"),
-        (Box::new(|has| has.forbidden = vec!["transports"]), "note: the token may not see transports"),
-        (Box::new(|has| has.forbidden = vec!["rules"]), "note: the token may not see rules"),
-        (Box::new(|has| has.forbidden = vec!["/test/"]), "note: the token may not fire the transport test"),
+        (
+            Box::new(|has| has.transports = json!([])),
+            "error: no transport",
+        ),
+        (
+            set("transports", "webhook_url", json!("https://elsewhere/hook")),
+            "error: wrong address",
+        ),
+        (
+            set(
+                "transports",
+                "webhook_url",
+                json!(format!("{}/", scene.hook)),
+            ),
+            "error: wrong address",
+        ),
+        (
+            set("transports", "mode", json!("webhook_slack")),
+            "error: transport auth-manager-webhook is of mode webhook_slack",
+        ),
+        (
+            set("transports", "webhook_mapping_headers", json!(null)),
+            "error: transport auth-manager-webhook has no header mapping",
+        ),
+        (
+            set("transports", "webhook_mapping_body", json!(null)),
+            "note: transport auth-manager-webhook has no body mapping",
+        ),
+        (
+            set("transports", "send_once", json!(false)),
+            "warning: send_once",
+        ),
+        (
+            Box::new(|has| has.deliver.as_mut().unwrap().1 = "None"),
+            "error: wrong secret",
+        ),
+        (
+            Box::new(|has| has.deliver.as_mut().unwrap().0.push('x')),
+            "error: wrong",
+        ),
+        (
+            Box::new(|has| has.deliver = None),
+            "error: the transport test was taken by somebody",
+        ),
+        (
+            Box::new(|has| {
+                has.deliver = None;
+                has.test = (405, "");
+            }),
+            "error: a mapping of the transport breaks",
+        ),
+        (
+            Box::new(|has| {
+                has.deliver = None;
+                has.test = (500, "\"Connection refused\"");
+            }),
+            "error: Authentik's server does not reach",
+        ),
+        (
+            set("rules", "transports", json!([])),
+            "error: no rule uses transport",
+        ),
+        (
+            set("rules", "destination_group", json!(null)),
+            "has no recipients",
+        ),
+        (
+            set("rules", "destination_event_user", json!(true)),
+            "warning: rule auth-manager-changes notifies the event's own user",
+        ),
+        (
+            Box::new(|has| has.users = json!([])),
+            "error: the recipient group of rule auth-manager-changes is empty",
+        ),
+        (
+            Box::new(|has| has.bindings = json!([])),
+            "error: rule auth-manager-changes has no policy",
+        ),
+        (
+            set("matchers", "app", json!("authentik.core")),
+            "error: policy p0 has `app` set",
+        ),
+        (
+            set("matchers", "action", json!("login")),
+            "warning: no policy selects model_created of authentik_core.user",
+        ),
+        (
+            set("bindings", "enabled", json!(false)),
+            "warning: no policy selects model_created of authentik_core.user",
+        ),
+        (
+            Box::new(|has| has.forbidden = vec!["transports"]),
+            "note: the token may not see transports",
+        ),
+        (
+            Box::new(|has| has.forbidden = vec!["rules"]),
+            "note: the token may not see rules",
+        ),
+        (
+            Box::new(|has| has.forbidden = vec!["/test/"]),
+            "note: the token may not fire the transport test",
+        ),
     ];
     for (change, expected) in cases {
         let said = scene.verdicts(change).await;

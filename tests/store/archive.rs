@@ -6,10 +6,11 @@ use auth_manager::store::archive::{
     Cell, Erasure, Load, Loaded, PersonRows, Piece, Place, TABLES, Table, table,
 };
 use auth_manager::store::{
-    Birth, EndReason, JobEnd, JobState, KeyKind, KeyState, PostgresStore, Priority, Revoked,
-    Session, SqliteStore, StateBy, Store, StoreError, StoredKey, User, UserState, Which,
+    Birth, Claim, Claimed, EndReason, JobEnd, JobState, KeptAnswer, KeyKind, KeyState,
+    PostgresStore, Priority, Revoked, Session, SqliteStore, StateBy, Store, StoreError, StoredKey,
+    User, UserState, Which,
 };
-use auth_manager::types::KeyId;
+use auth_manager::types::{ClientId, KeyId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -478,11 +479,29 @@ pub(crate) async fn pieces_that_are_not_a_whole_dump_change_nothing(bed: Bed) {
     assert!(opened(&place).await.user(user.id).await.unwrap().is_some());
 }
 
+/// Takes a column out of a table that has rows.
+fn without(pieces: &mut [Piece], table: &str, column: &str) {
+    let ours = |p: &Piece| matches!(p, Piece::Table { name, .. } if name == table);
+    let at = pieces.iter().position(ours).expect("it is dumped");
+    let Piece::Table { columns, .. } = &mut pieces[at] else {
+        unreachable!()
+    };
+    let place = columns.iter().position(|c| c == column);
+    let place = place.expect("a later version has it");
+    columns.remove(place);
+    let Piece::Rows(rows) = &mut pieces[at + 1] else {
+        panic!("{table} has rows");
+    };
+    for row in rows {
+        row.remove(place);
+    }
+}
+
 pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
     let (user, _) = filled(&bed).await;
     let mut pieces = dumped(&bed.place()).await;
-    // As version 1 had it: there was no audit trail, no bot, no directory, and neither had a signing
-    // key a kind nor a state somebody who set it.
+    // As version 1 had it: there was no audit trail, no bot, no directory, a signing key had no kind, a
+    // state nobody who set it, and of a session it was not known that its person was turned away.
     pieces[0] = Piece::Begin { schema: 1 };
     let mut newer = false;
     pieces.retain(|piece| {
@@ -496,21 +515,13 @@ pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
         }
         !newer
     });
-    for (of, newer) in [("signing_keys", "kind"), ("users", "state_by")] {
-        let table = |p: &Piece| matches!(p, Piece::Table { name, .. } if name == of);
-        let at = pieces.iter().position(table).expect("it is dumped");
-        let Piece::Table { columns, .. } = &mut pieces[at] else {
-            unreachable!()
-        };
-        let column = columns.iter().position(|c| c == newer);
-        let column = column.expect("a later version has it");
-        columns.remove(column);
-        let Piece::Rows(rows) = &mut pieces[at + 1] else {
-            panic!("there is one of {of}");
-        };
-        for row in rows {
-            row.remove(column);
-        }
+    for (table, column) in [
+        ("signing_keys", "kind"),
+        ("users", "state_by"),
+        ("sessions", "refused_at"),
+        ("sessions", "readmitted_at"),
+    ] {
+        without(&mut pieces, table, column);
     }
     let new = match bed.raw {
         Raw::Sqlite(_) => Empty::sqlite(),
@@ -590,6 +601,26 @@ pub(crate) async fn a_person_is_shown_whole_and_nobody_else(bed: Bed) {
     assert!(bed.place().person(nobody).await.unwrap().is_empty());
 }
 
+fn claim(key: &str) -> Claim {
+    Claim {
+        client: ClientId::new("helpdesk").unwrap(),
+        key: key.to_owned(),
+        fingerprint: [7; 32],
+        holder: uuid::Uuid::new_v4(),
+        lease: Duration::from_secs(60),
+        keep: Duration::from_secs(86_400),
+        most: 100,
+    }
+}
+
+fn answer(body: &str) -> KeptAnswer {
+    KeptAnswer {
+        status: 200,
+        etag: Some("\"e\"".into()),
+        body: body.to_owned(),
+    }
+}
+
 pub(crate) async fn an_erased_person_is_gone_and_a_disabled_one_stays_out(bed: Bed) {
     let (user, session) = bed.visitor("alice", "s1").await;
     let (_, bob) = bed.visitor("bob", "s2").await;
@@ -605,11 +636,33 @@ pub(crate) async fn an_erased_person_is_gone_and_a_disabled_one_stays_out(bed: B
         .unwrap();
     assert!(matches!(erase(false).await, Err(StoreError::Changed)));
     bed.a.session_closed(session.id).await.unwrap();
+    // What a service was answered about each of them.
+    for (key, id) in [("k-alice", user.id), ("k-bob", bob.user)] {
+        let claim = claim(key);
+        assert_eq!(bed.a.claim(&claim, at(8)).await.unwrap(), Claimed::Ours);
+        let answer = answer(&format!("{{\"user\":\"{id}\",\"email\":\"x\"}}"));
+        bed.a.keep_answer(&claim, &answer).await.unwrap();
+    }
+    let answered = async |key: &str| match bed.b.claim(&claim(key), at(21)).await.unwrap() {
+        Claimed::Answered(answer) => answer.body,
+        other => panic!("{key}: {other:?}"),
+    };
     let before = bed.a.newest_revocation().await.unwrap();
     let erased = erase(false).await.unwrap().unwrap();
     assert!(!erased.stays_disabled);
     let gone: Vec<_> = erased.removed.iter().map(|r| (r.table, r.rows)).collect();
-    assert_eq!(gone, [("sessions", 1), ("accounts", 1), ("users", 1)]);
+    assert_eq!(
+        gone,
+        [
+            ("sessions", 1),
+            ("accounts", 1),
+            ("users", 1),
+            ("claims", 1)
+        ]
+    );
+    // It is known that the request was answered, and nothing of what was said.
+    assert_eq!(answered("k-alice").await, "{}");
+    assert!(answered("k-bob").await.contains(&bob.user.to_string()));
     assert!(bed.b.user(user.id).await.unwrap().is_none());
     assert!(bed.b.session(session.id).await.unwrap().is_none());
     assert!(bed.b.session(bob.id).await.unwrap().is_some());

@@ -3,6 +3,7 @@
 //! name.
 
 mod accounts;
+mod admission;
 mod archive;
 mod bed;
 mod births;
@@ -92,6 +93,10 @@ suite! {
         a_sign_in_has_its_session_while_it_lives
         a_mark_never_goes_back
         marks_of_unknown_sessions_are_no_matter;
+    admission:
+        who_is_turned_away_is_so_on_every_replica
+        there_is_nobody_to_turn_away_without_a_live_session
+        of_many_refusals_at_once_one_is_news;
     endings:
         ending_a_session_buries_every_sid
         only_some_reasons_bury

@@ -155,7 +155,11 @@ async fn body_of(body: Body) -> Result<Bytes, Problem> {
 impl Hooks {
     /// Whose delivery it is: the directory's whose secret was shown; of another client with the
     /// scope, the one it names, or the only one.
-    fn of(&self, caller: &Granted<granted::Hooks>, named: Option<&str>) -> Result<&Source, Problem> {
+    fn of(
+        &self,
+        caller: &Granted<granted::Hooks>,
+        named: Option<&str>,
+    ) -> Result<&Source, Problem> {
         let id = match (caller.directory(), named) {
             (Some(own), None) => own.clone(),
             (Some(own), Some(named)) if own.as_str() == named => own.clone(),

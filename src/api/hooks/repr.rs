@@ -184,8 +184,25 @@ mod tests {
         let deep = "[".repeat(100_000);
         let nested = format!("{}{}", "{'a': ".repeat(40), "1");
         for text in [
-            "", "{", "{'a'}", "{'a': }", "{'a': 1", "{'a': 1} ", "{a: 1}", "'a", r"'\q'", r"'\x4",
-            "<User: x>", "UUID('x')", "{'a': 1, }", "[1,2]", "'a\nb'", "yes", "-", &deep, &nested,
+            "",
+            "{",
+            "{'a'}",
+            "{'a': }",
+            "{'a': 1",
+            "{'a': 1} ",
+            "{a: 1}",
+            "'a",
+            r"'\q'",
+            r"'\x4",
+            "<User: x>",
+            "UUID('x')",
+            "{'a': 1, }",
+            "[1,2]",
+            "'a\nb'",
+            "yes",
+            "-",
+            &deep,
+            &nested,
         ] {
             assert_eq!(read(text), Err(Unreadable), "{text:.20}");
         }

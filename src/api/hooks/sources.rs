@@ -4,7 +4,6 @@ use super::book::{Book, Trouble, Writer};
 use super::notice::{self, Event, Notice};
 use super::recent::Recent;
 use super::worth::{Worth, weigh};
-use crate::api::hush::Hush;
 use crate::api::problem::Problem;
 use crate::error::Code;
 use crate::jobs::wish::{self, ToRead};
@@ -67,8 +66,6 @@ pub struct Hooks {
     pub(super) store: Arc<dyn HookStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
-    /// Lines about callers that nobody knows.
-    pub(in crate::api) strangers: Hush,
 }
 
 /// A directory that sends webhooks.
@@ -111,7 +108,6 @@ impl Hooks {
             store,
             clock,
             metrics,
-            strangers: Hush::new(),
         };
         (hooks, Recorder(writer))
     }

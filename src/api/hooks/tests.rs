@@ -21,7 +21,10 @@ fn asks(body: &[u8]) -> String {
 
 #[test]
 fn every_recorded_body_asks_about_whom_it_should_and_nobody_else() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings/authentik");
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/recordings/authentik"
+    );
     let table = include_str!("../../../tests/data/hooks.txt");
     let (mut bodies, mut files) = (0, 0);
     for section in table.split("\n[").skip(1) {
@@ -72,24 +75,35 @@ fn t30_a_body_that_names_an_admin_as_recipient_or_actor_asks_about_neither() {
     // Whoever is named beside the model: recipient, actor, a name that looks like a context.
     for (body, expected) in [
         (
-            default(r#"model_updated: {'model': {'pk': 6, 'app': 'authentik_core', 'name': "', 'pk': 3, 'model_name': 'user'}", 'model_name': 'user'}}"#),
+            default(
+                r#"model_updated: {'model': {'pk': 6, 'app': 'authentik_core', 'name': "', 'pk': 3, 'model_name': 'user'}", 'model_name': 'user'}}"#,
+            ),
             "person/6",
         ),
         (
-            default("model_updated: {'user': {'pk': 3}, 'model': {'pk': 6, 'app': 'authentik_core', 'name': '', 'model_name': 'user'}}"),
+            default(
+                "model_updated: {'user': {'pk': 3}, 'model': {'pk': 6, 'app': 'authentik_core', 'name': '', 'model_name': 'user'}}",
+            ),
             "person/6",
         ),
-        (default("password_set: {'user': {'pk': 3}, 'pk': 3, 'model_name': 'user'}"), "-"),
+        (
+            default("password_set: {'user': {'pk': 3}, 'pk': 3, 'model_name': 'user'}"),
+            "-",
+        ),
         (default("login: {'auth_method': 'password'}"), "-"),
         // No model, or one that is there twice: nobody in particular.
         (default("model_updated: {'user': {'pk': 3}}"), "recent"),
         (
-            default("model_updated: {'model': {'pk': 6, 'app': 'authentik_core', 'name': '', 'model_name': 'user'}, 'model': {'pk': 3, 'app': 'authentik_core', 'name': '', 'model_name': 'user'}}"),
+            default(
+                "model_updated: {'model': {'pk': 6, 'app': 'authentik_core', 'name': '', 'model_name': 'user'}, 'model': {'pk': 3, 'app': 'authentik_core', 'name': '', 'model_name': 'user'}}",
+            ),
             "recent",
         ),
         (default("model_updated: {'model': {'pk': 6, "), "recent"),
         (
-            default("model_updated: {'model': {'pk': 'me', 'app': 'authentik_core', 'name': '', 'model_name': 'user'}}"),
+            default(
+                "model_updated: {'model': {'pk': 'me', 'app': 'authentik_core', 'name': '', 'model_name': 'user'}}",
+            ),
             "recent",
         ),
     ] {
@@ -103,9 +117,17 @@ fn t30_a_body_that_names_an_admin_as_recipient_or_actor_asks_about_neither() {
     });
     let asked = asks(group.to_string().as_bytes());
     assert_eq!(asked, "group/01da33a3-6f8f-45e7-a17c-d6f65f3e55dd");
-    let other = group.to_string().replace("authentik_core", "authentik_rbac");
+    let other = group
+        .to_string()
+        .replace("authentik_core", "authentik_rbac");
     assert_eq!(asks(other.as_bytes()), "-");
-    for action in ["logout", "password_set", "login_failed", "suspicious_request", "impersonation_started"] {
+    for action in [
+        "logout",
+        "password_set",
+        "login_failed",
+        "suspicious_request",
+        "impersonation_started",
+    ] {
         let body = json!({ "v": 1, "action": action, "model": null, "user": { "pk": 3 } });
         assert_eq!(asks(body.to_string().as_bytes()), "-", "{action}");
     }

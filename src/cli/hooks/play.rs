@@ -133,11 +133,7 @@ impl Event {
                 "invitation",
                 json!(self.id.simple().to_string()),
             ),
-            About::Other(name) => (
-                "authentik_core",
-                name,
-                json!(self.id.simple().to_string()),
-            ),
+            About::Other(name) => ("authentik_core", name, json!(self.id.simple().to_string())),
             About::Nothing | About::Sentence(_) => return None,
         })
     }
@@ -237,7 +233,10 @@ mod tests {
     const AT: &str = "2026-11-21T08:00:01.809983+00:00";
 
     fn recorded(file: &str) -> Vec<Value> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/recordings/authentik");
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/recordings/authentik"
+        );
         let text = std::fs::read_to_string(format!("{folder}/{file}.json")).unwrap();
         let recording: Value = serde_json::from_str(&text).unwrap();
         let exchanges = recording["exchanges"].as_array().unwrap().clone();
@@ -257,7 +256,11 @@ mod tests {
         let default = of("model_updated:user", Form::Default);
         assert_eq!(keys(&default), keys(&lifecycle[0]));
         let text = default["body"].as_str().unwrap();
-        assert!(text.starts_with("model_updated: {'model': {'pk': 6, 'app': 'authentik_core', 'name': "));
+        assert!(
+            text.starts_with(
+                "model_updated: {'model': {'pk': 6, 'app': 'authentik_core', 'name': "
+            )
+        );
         assert!(event("model_updated:user").body(Form::Default).is_ascii());
         let test = of(TEST, Form::Default);
         assert_eq!(keys(&test), keys(&recorded("01-transport-test")[0]));

@@ -211,12 +211,7 @@ impl Send {
                 (None, None) => String::new(),
             };
             let millis = one.millis.map(|ms| ms.to_string()).unwrap_or_default();
-            table.row([
-                one.event.clone(),
-                one.meaning.to_string(),
-                answer,
-                millis,
-            ]);
+            table.row([one.event.clone(), one.meaning.to_string(), answer, millis]);
         }
         print(table.text("Nothing."))
     }
@@ -300,7 +295,11 @@ fn remedy(refused: &Delivered) -> String {
             "a redirect: something stands in between, and Authentik would lose the event"
         }
         Some(_) => "refused: the bridge's log says why",
-        None if refused.error.as_deref().is_some_and(|e| e.contains("ertificate")) => {
+        None if refused
+            .error
+            .as_deref()
+            .is_some_and(|e| e.contains("ertificate")) =>
+        {
             "the certificate is not believed: name its authority with --ca"
         }
         None => "nobody answers: is the bridge running, and its api listener at this address?",
@@ -328,7 +327,9 @@ pub(super) fn explain(file: &str, as_json: bool) -> anyhow::Result<u8> {
         Meaning::Test => "the transport test: notes that webhooks arrive".to_owned(),
         Meaning::Read { .. } => format!("asks the directory about {meaning}"),
         Meaning::Nothing => "of no consequence".to_owned(),
-        Meaning::Unknown => "of a kind that this version does not know: of no consequence".to_owned(),
+        Meaning::Unknown => {
+            "of a kind that this version does not know: of no consequence".to_owned()
+        }
         Meaning::Garbage => "no JSON object: answered 400".to_owned(),
     })?;
     Ok(0)

@@ -67,16 +67,25 @@ fn t30_a_weak_or_known_bad_secret_refuses_to_start_and_is_never_shown() {
         ("\n", "is empty"),
         ("", "is empty"),
         ("kq3Zr9tYw2mXc7VbN1sLdF5gH8jP0o", "shorter than 32"),
-        ("changeme-changeme-changeme-changeme", "few characters over and over"),
+        (
+            "changeme-changeme-changeme-changeme",
+            "few characters over and over",
+        ),
         ("authentik-webhook-secret-changeme-please", "made of words"),
         ("kq3Zr9tYw2mXc7Vb\"1sLdF5gH8jP0oUa", "other characters"),
-        ("Bearer kq3Zr9tYw2mXc7VbN1sLdF5gH8jP0oUa", "other characters"),
+        (
+            "Bearer kq3Zr9tYw2mXc7VbN1sLdF5gH8jP0oUa",
+            "other characters",
+        ),
     ] {
         house.write("etc/hooks.secret", secret);
         let text = format!("{API}{DIRECTORY}{HOOKS}");
         let error = house.hooks_mistake(&text, "directories[authentik].hooks.secrets");
         assert!(error.problem.contains(says), "{secret}: {error}");
-        assert!(secret.trim().is_empty() || !error.to_string().contains(secret), "{error}");
+        assert!(
+            secret.trim().is_empty() || !error.to_string().contains(secret),
+            "{error}"
+        );
     }
 }
 
@@ -93,9 +102,14 @@ fn hooks_without_a_secret_or_a_listener_or_with_somebody_elses_are_refused() {
     house.hooks_mistake(&format!("{DIRECTORY}{HOOKS}"), hooks);
     let off = API.replace("127.0.0.1:8444", "off");
     house.hooks_mistake(&format!("{off}{DIRECTORY}{HOOKS}"), hooks);
-    let twice = HOOKS.replace("secrets = [", "secrets = [{ file = \"/etc/auth-manager/hooks.secret\" }, ");
+    let twice = HOOKS.replace(
+        "secrets = [",
+        "secrets = [{ file = \"/etc/auth-manager/hooks.secret\" }, ",
+    );
     house.hooks_mistake(&with(&twice), &format!("{hooks}.secrets"));
-    let nothing = with("[directories.hooks]\nsecrets_sha256 = [\"dc937b59892604f5a86ac96936cd7ff09e25f18ae6b758e8014a24c7fa039e91\"]\n");
+    let nothing = with(
+        "[directories.hooks]\nsecrets_sha256 = [\"dc937b59892604f5a86ac96936cd7ff09e25f18ae6b758e8014a24c7fa039e91\"]\n",
+    );
     house.hooks_mistake(&nothing, &format!("{hooks}.secrets_sha256"));
     // Another directory, or a client, with the same secret or name.
     let second = DIRECTORY.replace("\"authentik\"\nkind", "\"second\"\nkind");
@@ -105,10 +119,15 @@ fn hooks_without_a_secret_or_a_listener_or_with_somebody_elses_are_refused() {
     );
     let client = |id: &str, hash: &str| {
         let client = format!("[[clients]]\nid = \"{id}\"\nscopes = [\"hooks\"]\n");
-        with(&format!("{HOOKS}{client}static_bearer_sha256 = [\"{hash}\"]\n"))
+        with(&format!(
+            "{HOOKS}{client}static_bearer_sha256 = [\"{hash}\"]\n"
+        ))
     };
     house.hooks_mistake(&client("x", HASH), "clients[x].static_bearer_sha256");
-    house.hooks_mistake(&client("authentik", &"ab".repeat(32)), "clients[authentik].id");
+    house.hooks_mistake(
+        &client("authentik", &"ab".repeat(32)),
+        "clients[authentik].id",
+    );
     let keycloak = "[[directories]]\nid = \"k\"\nkind = \"keycloak\"\nurl = \"https://id.example.com\"\n\
                     realm = \"main\"\nclient_id = \"x\"\n\
                     client_secret = { file = \"/etc/auth-manager/directory.token\" }\n";

@@ -227,6 +227,10 @@ impl Store for KeyStore {
         Ok(())
     }
 
+    async fn note_verdict(&self, _: &Verdict, _: Timestamp, _: Timestamp) -> Result<bool> {
+        not_ours()
+    }
+
     async fn bots(&self) -> Result<Vec<StoredBot>> {
         not_ours()
     }

@@ -210,6 +210,20 @@ async fn apply(bridge: &Arc<Bridge>, entry: &Revocation) -> Result<(), StoreErro
         }
         Revoked::Keys => bridge.reload_ring().await?,
         Revoked::Bots => bridge.reload_bots().await?,
+        Revoked::Admission(id) => {
+            // Nobody's session ended: the row says whether it vouches for its person still.
+            let Some(live) = bridge.sessions.table.get(id) else {
+                return Ok(());
+            };
+            let Some(stored) = bridge.store.session(*id).await? else {
+                return Ok(());
+            };
+            if live.heard(stored.admission) {
+                // Whoever was refused on another replica must not go on listening on this one (T26).
+                bridge.tunnels.cut_session(id, Cut::SessionEnded);
+            }
+            return Ok(());
+        }
         Revoked::Person(..) | Revoked::Groups => {}
     }
     bridge.wake_keeper();

@@ -33,7 +33,7 @@ pub struct Erased {
     pub stays_disabled: bool,
 }
 
-/// How many rows went.
+/// How many rows went; of `claims`, answers that were emptied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
     /// Of which table.
@@ -133,6 +133,18 @@ pub(in crate::store) async fn erase(
         );
         raw.run(&sql, &[(Kind::Flag, Cell::Int(0)), id.clone()])
             .await?;
+    }
+    // Answers that are kept for a day, for requests that come twice, and say something of them: the
+    // request is still known, so that it does not act again.
+    let forget = format!(
+        "UPDATE claims SET body = '{{}}', etag = NULL WHERE body LIKE {}",
+        raw.place(1, Kind::Text)
+    );
+    let theirs = text(&format!("%{user}%"));
+    let rows = raw.run(&forget, std::slice::from_ref(&theirs)).await?;
+    if rows > 0 {
+        let table = "claims";
+        removed.push(Removed { table, rows });
     }
     let who = [&person.issuer, &person.subject].map(|cell| text(cell.text().unwrap_or_default()));
     let empty = format!(

@@ -102,7 +102,8 @@ pub const TABLES: &[Table] = &[
         .of_user("user_id")
         .of_subject()
         .stays("replicas read them in order, without gaps; they go after 30 days"),
-    // Answers to requests that came twice: for a day, and of no use to a store of another day.
+    // Answers to requests that came twice: for a day, and of no use to a store of another day. What
+    // one says of a person who is erased goes with them (`person`).
     Table::left_out("claims"),
     // A restore revokes the key that signed them.
     Table::left_out("revoked_tokens"),

@@ -8,6 +8,7 @@
 //! values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod admission;
 pub(super) mod archive;
 mod bots;
 mod claims;
@@ -39,7 +40,7 @@ use super::{
     LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
     Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, StateBy, Store, StoreError,
     StoredBot, StoredKey, TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark,
-    TrailRecord, User, UserFilter, UserState, Which,
+    TrailRecord, User, UserFilter, UserState, Verdict, Which,
 };
 use crate::types::{
     AppId, BotName, IssuerId, RemoteId, SessionId, Sid, SourceId, Subject, Timestamp, TokenId,
@@ -308,6 +309,22 @@ impl Store for PostgresStore {
             until,
             now,
             by,
+        ))
+        .await
+    }
+
+    async fn note_verdict(
+        &self,
+        verdict: &Verdict,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool> {
+        bounded(admission::note(
+            &self.pool,
+            &self.channel,
+            verdict,
+            issued,
+            now,
         ))
         .await
     }

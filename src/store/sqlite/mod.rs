@@ -9,6 +9,7 @@
 //! SQLite's values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod admission;
 pub(super) mod archive;
 mod bots;
 mod claims;
@@ -38,7 +39,7 @@ use super::{
     LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
     Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, StateBy, Store, StoreError,
     StoredBot, StoredKey, TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark,
-    TrailRecord, User, UserFilter, UserState, Which,
+    TrailRecord, User, UserFilter, UserState, Verdict, Which,
 };
 use crate::types::{
     AppId, BotName, IssuerId, RemoteId, SessionId, Sid, SourceId, Subject, Timestamp, TokenId,
@@ -351,6 +352,17 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Session>> {
         let (which, by) = (which.clone(), by.clone());
         self.write_log(move |db| sessions::end(db, &which, reason, tombstone_until, now, &by))
+            .await
+    }
+
+    async fn note_verdict(
+        &self,
+        verdict: &Verdict,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let verdict = verdict.clone();
+        self.write_log(move |db| admission::note(db, &verdict, issued, now))
             .await
     }
 

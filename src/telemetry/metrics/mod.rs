@@ -11,8 +11,7 @@ mod labels;
 pub use app::{AppMetrics, Counted};
 pub use labels::{
     AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, HookOutcome, LoginOutcome,
-    ReplayKind,
-    SessionEvent, StoreTrouble,
+    ReplayKind, SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;

@@ -72,8 +72,8 @@ impl Authentik {
         let token = token.read_bytes().map_err(|e| e.to_string())?;
         let mut line = Zeroizing::new(b"Bearer ".to_vec());
         line.extend_from_slice(token.trim_ascii());
-        let mut bearer =
-            HeaderValue::from_bytes(&line).map_err(|_| "the token is no text of one line".to_owned())?;
+        let mut bearer = HeaderValue::from_bytes(&line)
+            .map_err(|_| "the token is no text of one line".to_owned())?;
         bearer.set_sensitive(true);
         Ok(Self {
             client,

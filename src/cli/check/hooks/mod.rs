@@ -22,7 +22,8 @@ use tokio::net::TcpStream;
 
 /// How long the test may take to arrive in the store, once Authentik says that it was sent.
 const PATIENCE: Duration = Duration::from_secs(10);
-const SHIPPED: &str = "Apply config/authentik/blueprint.yaml (or main.tf), as README.md says under Webhooks.";
+const SHIPPED: &str =
+    "Apply config/authentik/blueprint.yaml (or main.tf), as README.md says under Webhooks.";
 
 /// A transport, as far as it matters.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,7 +67,9 @@ pub(super) async fn judge(
     }
     let authentik = match Authentik::new(directory, &own.token) {
         Ok(authentik) => authentik,
-        Err(error) => return report.error(about, error, "Look at `token` and `ca` of the directory."),
+        Err(error) => {
+            return report.error(about, error, "Look at `token` and `ca` of the directory.");
+        }
     };
     let transports = match authentik.all::<Transport>("events/transports/").await {
         Ok(transports) => transports,
@@ -84,7 +87,10 @@ pub(super) async fn judge(
         );
         return;
     }
-    fire(report, &about, &authentik, transport, directory, store, clock).await;
+    fire(
+        report, &about, &authentik, transport, directory, store, clock,
+    )
+    .await;
 }
 
 /// The store, if it is there and of this version: a check makes nothing.
@@ -146,8 +152,9 @@ fn find<'a>(
 ) -> Option<&'a Transport> {
     let wanted = format!("{}/hooks/authentik", api.issuer);
     let own = format!("/hooks/authentik/{id}");
-    let is_hook =
-        |t: &&Transport| t.webhook_url.ends_with("/hooks/authentik") || t.webhook_url.ends_with(&own);
+    let is_hook = |t: &&Transport| {
+        t.webhook_url.ends_with("/hooks/authentik") || t.webhook_url.ends_with(&own)
+    };
     let mut hooks = transports.iter().filter(is_hook);
     let exact = (hooks.clone()).find(|t| t.webhook_url.starts_with(&api.issuer));
     if let Some(transport) = exact.or_else(|| hooks.next()) {
@@ -266,7 +273,11 @@ async fn fire(
             return;
         }
         Err(Trouble::Other(why)) => {
-            report.warning(about, format!("the transport test was not fired: {why}"), "");
+            report.warning(
+                about,
+                format!("the transport test was not fired: {why}"),
+                "",
+            );
             return;
         }
     };
@@ -276,7 +287,10 @@ async fn fire(
         return report.error(about, format!("{what}; Authentik says: {said}"), remedy);
     }
     if store.is_none() {
-        report.note(about, "Authentik says that the transport test was taken; there is no store to look it up in");
+        report.note(
+            about,
+            "Authentik says that the transport test was taken; there is no store to look it up in",
+        );
         return;
     }
     let arrived = async {
@@ -351,12 +365,32 @@ mod tests {
     #[test]
     fn the_recorded_complaints_are_told_apart() {
         for (status, text, what) in [
-            (500, "\"401 Client Error: Unauthorized for url: http://x/\"", "wrong secret"),
-            (500, "\"404 Client Error: Not Found for url: http://x/\"", "wrong address"),
-            (500, "\"503 Server Error: Service Unavailable for url\"", "on record"),
+            (
+                500,
+                "\"401 Client Error: Unauthorized for url: http://x/\"",
+                "wrong secret",
+            ),
+            (
+                500,
+                "\"404 Client Error: Not Found for url: http://x/\"",
+                "wrong address",
+            ),
+            (
+                500,
+                "\"503 Server Error: Service Unavailable for url\"",
+                "on record",
+            ),
             (405, "", "mapping"),
-            (500, "\"[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer\"", "certificate"),
-            (500, "\"HTTPConnectionPool: Connection refused\"", "does not reach"),
+            (
+                500,
+                "\"[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer\"",
+                "certificate",
+            ),
+            (
+                500,
+                "\"HTTPConnectionPool: Connection refused\"",
+                "does not reach",
+            ),
         ] {
             let answer = Answer {
                 status,

@@ -77,7 +77,10 @@ pub(super) async fn judge(
         .filter(|rule| rule.transports.contains(&transport.pk))
         .collect();
     if ours.is_empty() {
-        let text = format!("no rule uses transport {}: nothing is ever sent", clean(&transport.name));
+        let text = format!(
+            "no rule uses transport {}: nothing is ever sent",
+            clean(&transport.name)
+        );
         return report.error(about, text, SHIPPED);
     }
     let mut wanted: BTreeSet<_> = WANTED.into();
@@ -88,7 +91,8 @@ pub(super) async fn judge(
             Ok(matchers) => wanted.retain(|(action, model)| {
                 let covers = |m: &Matcher| {
                     let is = |set: &Option<String>, value: &str| {
-                        set.as_deref().is_none_or(|set| set.is_empty() || set == value)
+                        set.as_deref()
+                            .is_none_or(|set| set.is_empty() || set == value)
                     };
                     !has(&m.app) && is(&m.action, action) && is(&m.model, model)
                 };
@@ -101,7 +105,9 @@ pub(super) async fn judge(
         }
     }
     if !unsure && !wanted.is_empty() {
-        let missing = wanted.iter().map(|(action, model)| format!("{action} of {model}"));
+        let missing = wanted
+            .iter()
+            .map(|(action, model)| format!("{action} of {model}"));
         let missing: Vec<_> = missing.collect();
         report.warning(
             about,
@@ -133,7 +139,10 @@ async fn recipients(
         }
         return;
     };
-    match authentik.get::<Group>(&format!("core/groups/{group}/")).await {
+    match authentik
+        .get::<Group>(&format!("core/groups/{group}/"))
+        .await
+    {
         Ok(group) if group.users.is_empty() => report.error(
             about,
             format!("the recipient group of rule {name} is empty: nothing is ever sent"),
@@ -177,7 +186,10 @@ async fn policies(
     for matcher in matchers.iter().filter(|matcher| has(&matcher.app)) {
         report.error(
             about,
-            format!("policy {} has `app` set: it never matches", clean(&matcher.name)),
+            format!(
+                "policy {} has `app` set: it never matches",
+                clean(&matcher.name)
+            ),
             "Leave `app` empty; model and action say enough.",
         );
     }
