@@ -168,6 +168,11 @@ in
     reads = key count "Questions at once.";
     groups_max_age = key duration "How old the known tree of groups may be.";
     expiry_warning = key duration "A token that ends sooner is warned of.";
+    hooks = section "Webhooks of Authentik." {
+      secrets = key (types.listOf secret) "What they prove themselves by; two while it is changed.";
+      secrets_sha256 = key texts "Or its SHA-256.";
+      silent_after = key duration "Silence of so long is an alarm.";
+    };
     reconcile = section "How often it is read whole, and when what follows waits." {
       every = key duration "How often everything is read and compared.";
       brake_number = key count "Held when more people would lose access, and more than the share.";

@@ -15,6 +15,7 @@
 //! - [`state`]: what endpoints share; [`rest`]: what resources do alike.
 //! - [`apps`], [`visitors`]: services at an app's door, on their own behalf and on a visitor's; both
 //!   reach the road through the trait [`Road`], which `proxy` implements and `runtime` hands over.
+//! - [`hooks`]: what directories tell.
 //! - [`openapi`]: the document, made from the endpoints.
 //!
 //! # Adding an endpoint
@@ -50,6 +51,7 @@ mod events;
 mod explain;
 mod finish;
 pub mod granted;
+pub mod hooks;
 mod jobs;
 mod keys;
 mod metadata;
@@ -105,6 +107,7 @@ fn resources() -> Routes {
         .merge(jobs::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
+        .merge(hooks::routes())
         .merge(oauth::routes())
 }
 

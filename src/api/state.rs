@@ -3,6 +3,7 @@
 use super::apps::Road;
 use super::bearer::Bearers;
 use super::caller::Caller;
+use super::hooks::Hooks;
 use super::registry::Clients;
 use super::strangers::Strangers;
 use crate::audit::{Actor, Audit, Witness};
@@ -55,6 +56,8 @@ pub struct Api {
     pub jwks_age: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// Where directories' webhooks go in.
+    pub hooks: Arc<Hooks>,
     /// Who was refused lately without being known.
     pub strangers: Strangers,
     /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.

@@ -13,6 +13,7 @@ mod clients;
 mod demo;
 mod explain;
 mod health;
+mod hooks;
 mod init;
 mod jobs;
 mod keys;
@@ -125,6 +126,13 @@ enum Command {
         #[command(subcommand)]
         what: clients::Clients,
     },
+    /// Webhooks of directories: what was heard, and playing Authentik to try them.
+    Hooks {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: hooks::Hooks,
+    },
     /// Ask the running bridge how it is, for health checks without curl.
     Health(health::Health),
     /// Bring store and sealed keys into one file, while the bridge runs.
@@ -158,6 +166,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Seats { file, what } => what.run(&file),
         Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
+        Command::Hooks { file, what } => what.run(&file),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

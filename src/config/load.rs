@@ -4,7 +4,7 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, jobs, mail,
+    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, hooks, jobs, mail,
     sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
@@ -147,10 +147,13 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let around = directories::Around {
         issuers: &issuers,
         complete: issuers.len() == issuer_tables.len(),
+        // Said to be served is enough: what is wrong with it is said there.
+        api: api_table.is_present() && !matches!(api_table.text("address"), Some("off")),
     };
     let mut directories = Vec::new();
     let mut sources = HashSet::new();
-    for table in &root.tables("directories", "id") {
+    let directory_tables = root.tables("directories", "id");
+    for table in &directory_tables {
         directories.extend(directories::directory(table, &around));
         unique(table, "id", &mut sources);
     }
@@ -224,7 +227,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
             && receivers.len() == audience_tables.len(),
     };
     let mut clients_read = Vec::new();
-    let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
+    let (mut ids, mut taken) = hooks::taken(&directory_tables, &directories);
     let client_tables = root.tables("clients", "id");
     for table in &client_tables {
         clients_read.extend(clients::client(table, &around, &mut taken));

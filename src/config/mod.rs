@@ -17,6 +17,7 @@ mod directories;
 mod directories_model;
 mod files;
 mod findings;
+mod hooks;
 mod init;
 mod jobs;
 mod load;

@@ -3,6 +3,7 @@
 
 mod access;
 mod directories;
+mod hooks;
 mod mail;
 mod provision;
 
@@ -51,6 +52,7 @@ impl House {
         ] {
             house.write(&format!("etc/{name}"), "x");
         }
+        house.write("etc/hooks.secret", "kq3Zr9tYw2mXc7VbN1sLdF5gH8jP0oUa\n");
         house.write("etc/postgres.url", "postgres://a:geheim@db/x\n");
         house
     }

@@ -4,6 +4,7 @@ use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::directory;
 use super::wire::{StartError, believing, terms_of};
+use crate::api::hooks::{Hooks, Recorder};
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress, Trust};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
@@ -45,13 +46,14 @@ pub(super) struct ApiServer {
 }
 
 impl ApiServer {
-    /// The listener of a configuration that has one.
+    /// The listener of a configuration that has one; the second half is run beside.
     pub(super) fn new(
         config: &Config,
         listener: &ApiListener,
         bridge: &Arc<Bridge>,
         certificates: &Certificates,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Recorder), StartError> {
+        let (hooks, recorder) = hooks_of(config, bridge);
         let api = Arc::new(Api {
             strangers: Default::default(),
             clock: bridge.clock.clone(),
@@ -59,7 +61,11 @@ impl ApiServer {
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             road: Arc::new(ServiceRoad::new(bridge.clone())),
-            clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
+            clients: ArcSwap::from_pointee(Clients::new(
+                &config.clients,
+                &config.directories,
+                listener,
+            )),
             audiences: ArcSwap::from_pointee(config.audiences.clone()),
             visitors: Arc::new(bridge.clone()),
             pairwise: bridge
@@ -73,6 +79,7 @@ impl ApiServer {
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
             metrics: bridge.metrics.clone(),
+            hooks: Arc::new(hooks),
             audit: bridge.audit.clone(),
         });
         let tls = match &listener.tls {
@@ -93,7 +100,7 @@ impl ApiServer {
             tracker: TaskTracker::new(),
             drain: CancellationToken::new(),
         });
-        Ok(Self { api, server })
+        Ok((Self { api, server }, recorder))
     }
 
     /// The clients of now.
@@ -112,7 +119,8 @@ impl ApiServer {
     /// Takes the clients, audiences and terms of a new configuration. The listener itself changes
     /// with a restart.
     pub(super) fn reload(&self, config: &Config) {
-        let clients = Arc::new(Clients::new(&config.clients, &self.api.listener));
+        let clients = Clients::new(&config.clients, &config.directories, &self.api.listener);
+        let clients = Arc::new(clients);
         let formers = self.api.clients.swap(clients.clone());
         formers.give_way(&clients);
         let audiences = Arc::new(config.audiences.clone());
@@ -121,6 +129,21 @@ impl ApiServer {
         let directory = Arc::new(directory::terms_of(config));
         self.api.directory.store(directory);
     }
+}
+
+/// Where webhooks go in. Their secrets follow a reload, as clients do; which directories send any
+/// changes with a restart.
+fn hooks_of(config: &Config, bridge: &Bridge) -> (Hooks, Recorder) {
+    let sources = config.directories.iter().filter_map(|directory| {
+        let hooks = directory.hooks.as_ref()?;
+        Some((directory.id.clone(), hooks.silent_after))
+    });
+    Hooks::new(
+        sources,
+        Arc::new(bridge.store.clone()),
+        bridge.clock.clone(),
+        bridge.metrics.clone(),
+    )
 }
 
 /// The issuers of callers' tokens; like those of people they change with a restart.

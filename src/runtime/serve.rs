@@ -24,7 +24,7 @@ use crate::telemetry::metrics::{FetchOutcome, Metrics};
 use crate::tls::{ClientCertificates, PinnedNames, ServerFiles};
 use crate::types::{Clock, IssuerId};
 use arc_swap::ArcSwap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +90,12 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(accountant.run(end.clone()));
 
     let api = match &config.api {
-        Some(listener) => Some(ApiServer::new(&config, listener, &bridge, &certificates)?),
+        Some(listener) => {
+            let (api, recorder) = ApiServer::new(&config, listener, &bridge, &certificates)?;
+            background.spawn(recorder.run(end.clone()));
+            background.spawn(api.api.hooks.clone().keep(BTreeMap::new(), end.clone()));
+            Some(api)
+        }
         None => None,
     };
     let services = api.as_ref().map(ApiServer::sources).unwrap_or_default();

@@ -12,6 +12,7 @@ mod certificates;
 mod commands;
 mod desk;
 mod events;
+mod hooks;
 mod jobs;
 mod limits;
 mod replicas;

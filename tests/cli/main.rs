@@ -8,6 +8,7 @@ mod backup;
 mod bed;
 mod check;
 mod directory;
+mod hooks;
 mod init;
 mod jobs;
 mod keys;

@@ -3,7 +3,7 @@
 
 use auth_manager::error::Code;
 use auth_manager::telemetry::metrics::{
-    AccountOutcome, AuditTrouble, ConnectionTrouble, DirectoryTrouble, FetchOutcome, LoginOutcome,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, DirectoryTrouble, FetchOutcome, HookOutcome, LoginOutcome,
     Metrics, ReplayKind, SessionEvent, StoreTrouble,
 };
 use auth_manager::types::{AppId, IssuerId, SourceId, Timestamp};
@@ -49,6 +49,9 @@ fn shown() -> BTreeSet<String> {
     metrics.directory_answered(&source, now);
     metrics.directory_failed(&source, DirectoryTrouble::Timeout);
     metrics.connection_refused("proxy", ConnectionTrouble::Tls);
+    let directory = SourceId::new("authentik").expect("a word");
+    metrics.hook(&directory, HookOutcome::Read);
+    metrics.hooks_heard(&directory, None, false);
     app.session(SessionEvent::Born);
     app.session_ended("logout");
     app.sessions_live(1);

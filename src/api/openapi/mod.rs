@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, events, explain, jobs, keys, metadata, oauth, sessions, signing_keys, users, visitors,
+    Routes, accounts, clients, events, explain, hooks, jobs, keys, metadata, oauth, sessions, signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -63,6 +63,7 @@ pub(super) fn routes() -> Routes {
         (name = "keys", description = "Our signing keys."),
         (name = "events", description = "The audit trail: who did what."),
         (name = "clients", description = "Who may call."),
+        (name = "hooks", description = "What directories tell."),
         (name = "oauth", description = "Whose a token is, and another one for it."),
         (name = "discovery", description = "What there is."),
     ),
@@ -91,6 +92,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 12] {
         jobs::Documented::openapi(),
         clients::Documented::openapi(),
         visitors::Documented::openapi(),
+        hooks::Documented::openapi(),
         keys::Documented::openapi(),
         metadata::Documented::openapi(),
         oauth::documented(),

@@ -2,8 +2,8 @@
 //! Changes nothing, and needs no running bridge.
 //!
 //! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and
-//! apps, by way of `ask` · `directories` who knows about people · `bots` whom services call an app
-//! as · `assertion` a captured one, with
+//! apps, by way of `ask` · `directories` who knows about people · `hooks` what tells of changes ·
+//! `bots` whom services call an app as · `assertion` a captured one, with
 //! `capture` (what was captured) and `explain` (what is wrong with it).
 
 mod ask;
@@ -13,6 +13,7 @@ pub(super) mod capture;
 mod certificates;
 mod directories;
 mod explain;
+mod hooks;
 mod local;
 mod peers;
 pub(super) mod report;
@@ -75,6 +76,7 @@ impl Check {
                 }
                 for directory in &config.directories {
                     directories::judge(&mut report, directory, store, &clock).await;
+                    hooks::judge(&mut report, &config, directory, &clock).await;
                 }
                 for app in &config.apps {
                     peers::app(&mut report, &config, app, &clock).await;

@@ -133,6 +133,51 @@ words! {
 }
 
 words! {
+    /// What became of a webhook.
+    HookOutcome {
+        /// Somebody is asked about.
+        Read = "read",
+        /// What changed lately is asked for: it did not say what it is about.
+        Unclear = "unclear",
+        /// It came before.
+        Duplicate = "duplicate",
+        /// It is of no consequence.
+        Nothing = "nothing",
+        /// It is of a kind that this version does not know.
+        Unknown = "unknown",
+        /// The transport test.
+        Test = "test",
+        /// It is no JSON.
+        Garbage = "garbage",
+        /// Its body is too large.
+        TooLarge = "too_large",
+        /// Its body took too long.
+        Slow = "slow",
+        /// Too many wait.
+        Full = "full",
+        /// The store did not take it.
+        Unavailable = "unavailable",
+    }
+}
+
+impl HookOutcome {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Read,
+        Self::Unclear,
+        Self::Duplicate,
+        Self::Nothing,
+        Self::Unknown,
+        Self::Test,
+        Self::Garbage,
+        Self::TooLarge,
+        Self::Slow,
+        Self::Full,
+        Self::Unavailable,
+    ];
+}
+
+words! {
     /// Why a connection was turned away.
     ConnectionTrouble {
         /// TLS failed, or took too long.
@@ -229,6 +274,18 @@ pub(super) struct CertificateLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ListenerLabel {
     pub(super) listener: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DirectoryLabel {
+    pub(super) directory: Arc<str>,
+}
+
+/// One word about a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DirectoryWord {
+    pub(super) directory: Arc<str>,
+    pub(super) kind: &'static str,
 }
 
 /// One word about a listener.

@@ -7,12 +7,13 @@
 mod app;
 mod directories;
 mod jobs;
+mod hooks;
 mod labels;
 
 pub use app::{AppMetrics, Counted};
 pub use jobs::JobsCounted;
 pub use labels::{
-    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome, JobWord, LoginOutcome,
+    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome, HookOutcome, JobWord, LoginOutcome,
     ReplayKind, SessionEvent, StoreTrouble,
 };
 
@@ -87,6 +88,7 @@ struct Families {
     revocation_read_at: Gauge,
     directories: directories::Directories,
     jobs: jobs::JobFamilies,
+    hooks: hooks::HookFamilies,
 }
 
 impl Metrics {
@@ -458,6 +460,7 @@ impl Families {
             ),
             directories: directories::Directories::register(to),
             jobs: jobs::JobFamilies::register(to),
+            hooks: hooks::HookFamilies::register(to),
         }
     }
 }
