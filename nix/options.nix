@@ -191,6 +191,23 @@ in
     timeout = key duration "How long one letter may take.";
   };
 
+  scim = sections "SCIM clients that provision people and groups." {
+    id = required text "Never change it: what the client put here is kept under it.";
+    clients = required texts "Which of clients may use it.";
+    issuer = key text "Whose subjects its users are.";
+    subject = key text "What of a user is the `sub` of assertions.";
+    strict = key flag "Whether only what the schemas say is taken.";
+    reread = key text "Which of directories is asked again about whomever a change concerns.";
+    patch_answer = key (choice [ "resource" "nothing" ]) "What a PATCH is answered with.";
+    page = key count "Most resources of a page.";
+    body = key size "Longest request body.";
+    patch_operations = key count "Most operations of a PATCH.";
+    bulk_operations = key count "Most operations of a bulk request.";
+    brake_number = key count "More people than this who went at once are a mistake.";
+    brake_share = key count "And more of a hundred than this.";
+    brake_window = key duration "Within this time.";
+  };
+
   api_issuers = sections "Who signs the tokens that services show." {
     id = required text "What clients call it.";
     issuer = required text "The exact `iss` of its tokens.";

@@ -811,6 +811,78 @@ const GUARDS: &[Guard] = &[
         &["a_store_that_is_open_is_not_replaced"],
     ),
     (
+        "a SCIM client searches its own connection alone",
+        "src/store/scim/sql.rs",
+        "r.connection = {connection}",
+        &[
+            "t31_no_connection_finds_anothers_resources",
+            "t31_the_token_of_one_connection_finds_nothing_of_another",
+        ],
+    ),
+    (
+        "what a SCIM client says is bound, never written into a statement",
+        "src/store/scim/sql.rs",
+        "fn bind(",
+        &[
+            "t31_what_a_client_says_is_never_sql",
+            "the_store_finds_what_passes_and_nothing_else",
+        ],
+    ),
+    (
+        "SCIM filters are bounded",
+        "src/api/scim/filter/mod.rs",
+        "terms(&filter) > MOST",
+        &[
+            "t31_a_filter_is_bounded_in_length_depth_and_terms",
+            "t31_filter_bombs_are_refused",
+        ],
+    ),
+    (
+        "PATCH operations are bounded",
+        "src/api/scim/patch/mod.rs",
+        "operations.len() > most",
+        &["t31_bodies_nesting_and_operations_are_bounded"],
+    ),
+    (
+        "what PATCH operations look at is bounded",
+        "src/api/scim/patch/apply.rs",
+        "self.left.checked_sub(values + 1)",
+        &["t31_work_is_bounded_however_it_is_asked_for"],
+    ),
+    (
+        "SCIM bodies are bounded",
+        "src/api/scim/request.rs",
+        "to_bytes(body, most)",
+        &["t31_bodies_nesting_and_operations_are_bounded"],
+    ),
+    (
+        "a SCIM change is told before it is answered",
+        "src/api/scim/write.rs",
+        "self.tell(&written).await?",
+        &["t10_who_is_deactivated_is_out_when_the_answer_comes"],
+    ),
+    (
+        "nobody comes back by being left unmentioned",
+        "src/api/scim/write.rs",
+        "or_insert(Value::Bool(read.active))",
+        &["a_user_lives_and_is_gone"],
+    ),
+    (
+        "a word that changed while it was told is due again",
+        "src/store/sqlite/scim.rs",
+        "AND told < ?2",
+        &["a_word_told_while_it_changes_is_due_again"],
+    ),
+    (
+        "the SCIM brake",
+        "src/config/scim_model.rs",
+        "gone > self.number",
+        &[
+            "a_brake_holds_beyond_both_number_and_share",
+            "t31_when_too_many_go_they_are_out_but_their_accounts_wait",
+        ],
+    ),
+    (
         "an erased person's tokens are not lost",
         "src/store/archive/person.rs",
         "return Err(StoreError::Changed)",
@@ -1029,7 +1101,9 @@ fn every_endpoint_of_the_api_asks_for_a_scope() {
         }
         if name.starts_with("src/api/") && text.contains(".route(") && !OPEN.contains(&&*name) {
             let known = name == KNOWN && text.contains("|_: Caller|");
-            let asks = text.contains("Granted<") || text.contains(".require(");
+            // A SCIM client's connection is made of a `Granted<Scim>`.
+            let of_scim = name.starts_with("src/api/scim/") && text.contains(": Connected");
+            let asks = text.contains("Granted<") || text.contains(".require(") || of_scim;
             assert!(asks || known, "{name}: an endpoint that no scope guards");
         }
     }

@@ -61,6 +61,7 @@ pub mod problem;
 mod rate;
 pub mod registry;
 mod rest;
+pub mod scim;
 mod sessions;
 mod signing_keys;
 pub mod state;
@@ -109,6 +110,7 @@ fn resources() -> Routes {
         .merge(visitors::routes())
         .merge(hooks::routes())
         .merge(oauth::routes())
+        .merge(scim::routes())
 }
 
 /// Served to known callers for as long as it takes.

@@ -148,3 +148,34 @@ impl HookStore for Queue {
         Ok(self.tested.lock().last().copied())
     }
 }
+
+/// For tests that are not about SCIM.
+pub(super) struct NobodyHears;
+
+#[async_trait]
+impl super::scim::Hearing for NobodyHears {
+    async fn person(
+        &self,
+        _: &crate::store::Person,
+        _: bool,
+        _: &crate::store::By,
+    ) -> Result<(), crate::store::StoreError> {
+        Ok(())
+    }
+
+    async fn group(
+        &self,
+        _: &crate::store::DirectoryGroup,
+        _: &crate::store::By,
+    ) -> Result<(), crate::store::StoreError> {
+        Ok(())
+    }
+
+    async fn reread(
+        &self,
+        _: &crate::config::ScimConfig,
+        _: &crate::store::ScimResource,
+    ) -> Result<(), crate::store::StoreError> {
+        Ok(())
+    }
+}

@@ -128,6 +128,8 @@ kinds! {
     JobRetried = "job.retried",
     /// An operator or service took a job out of the queue.
     JobCancelled = "job.cancelled",
+    /// A SCIM client made, changed or deleted a person or a group; the code says which.
+    ScimChanged = "scim.changed",
     /// A write through the API that is no change of its own in the store.
     ApiWrite = "api.write",
     /// Denials were dropped: more of them than could be counted.

@@ -24,6 +24,7 @@ mod out;
 mod person;
 mod person_data;
 mod restore;
+mod scim;
 mod seats;
 mod serve;
 mod sessions;
@@ -133,6 +134,13 @@ enum Command {
         #[command(subcommand)]
         what: hooks::Hooks,
     },
+    /// SCIM clients that provision people and groups.
+    Scim {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: scim::Scim,
+    },
     /// Ask the running bridge how it is, for health checks without curl.
     Health(health::Health),
     /// Bring store and sealed keys into one file, while the bridge runs.
@@ -167,6 +175,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
         Command::Hooks { file, what } => what.run(&file),
+        Command::Scim { file, what } => what.run(&file),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

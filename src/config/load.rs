@@ -4,7 +4,7 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, hooks, jobs, mail,
+    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, hooks, jobs, mail, scim,
     sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
@@ -150,6 +150,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         // Said to be served is enough: what is wrong with it is said there.
         api: api_table.is_present() && !matches!(api_table.text("address"), Some("off")),
     };
+    let issuers_complete = around.complete;
     let mut directories = Vec::new();
     let mut sources = HashSet::new();
     let directory_tables = root.tables("directories", "id");
@@ -234,6 +235,21 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         unique(table, "id", &mut ids);
     }
     let clients = clients_read;
+    let around = scim::Around {
+        issuers: &issuers,
+        clients: &clients,
+        directories: &directories,
+        complete: clients.len() == client_tables.len()
+            && directories.len() == directory_tables.len()
+            && issuers_complete,
+    };
+    let mut connections = Vec::new();
+    let mut taken = HashSet::new();
+    for table in &root.tables("scim", "id") {
+        connections.extend(scim::connection(table, &around, &mut taken));
+        // What a source says is kept under its id, whichever kind it is.
+        unique(table, "id", &mut sources);
+    }
     let around = services::Around {
         clients: &clients,
         complete: clients.len() == client_tables.len(),
@@ -256,6 +272,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         keys: keys?,
         issuers,
         directories,
+        scim: connections,
         apps,
         api_issuers,
         clients,

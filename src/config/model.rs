@@ -2,6 +2,7 @@
 //! `api_model.rs`, that of directories in `directories_model.rs`, that of provisioning in
 //! `provision_model.rs`.
 
+use super::ScimConfig;
 use super::{
     ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, JobsConfig, MailConfig, ProvisionConfig,
 };
@@ -30,6 +31,8 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// Who is asked about people and groups; ids are unique.
     pub directories: Vec<DirectoryConfig>,
+    /// SCIM clients that provision people and groups. Empty by default.
+    pub scim: Vec<ScimConfig>,
     /// Apps; never empty; hosts are unique.
     pub apps: Vec<AppConfig>,
     /// Who signs the tokens of services.

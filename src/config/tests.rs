@@ -6,6 +6,7 @@ mod directories;
 mod hooks;
 mod mail;
 mod provision;
+mod scim;
 
 use super::findings::{Problems, Source};
 use super::load::examine;

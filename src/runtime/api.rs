@@ -3,11 +3,14 @@
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::directory;
+use super::scim::Heard;
 use super::wire::{StartError, believing, terms_of};
 use crate::api::hooks::{Hooks, Recorder};
+use crate::api::scim::Connections;
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress, Trust};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
+use crate::directory::Intake;
 use crate::identity;
 use crate::jwks::KeySource;
 use crate::proxy::Bridge;
@@ -51,6 +54,7 @@ impl ApiServer {
         config: &Config,
         listener: &ApiListener,
         bridge: &Arc<Bridge>,
+        intake: &Arc<Intake>,
         certificates: &Certificates,
     ) -> Result<(Self, Recorder), StartError> {
         let (hooks, recorder) = hooks_of(config, bridge);
@@ -75,6 +79,9 @@ impl ApiServer {
             terms: ArcSwap::from_pointee(terms_of(config)),
             directory: ArcSwap::from_pointee(directory::terms_of(config)),
             apps: Arc::new(Served(bridge.clone())),
+            scim: ArcSwap::from_pointee(Connections::new(&config.scim)),
+            hearing: Arc::new(Heard::new(bridge.clone(), intake.clone())),
+            scim_behind: Arc::default(),
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
@@ -128,6 +135,9 @@ impl ApiServer {
         self.api.terms.store(Arc::new(terms_of(config)));
         let directory = Arc::new(directory::terms_of(config));
         self.api.directory.store(directory);
+        self.api
+            .scim
+            .store(Arc::new(Connections::new(&config.scim)));
     }
 }
 

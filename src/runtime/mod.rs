@@ -1,7 +1,8 @@
 //! Wires everything and owns the listeners. What lives here: from a checked configuration to a
 //! running bridge (`wire`), accepting connections (`accept`) for the road (`road`) and the api
 //! (`api`), certificates that follow their files (`certificates`), keys that change by themselves
-//! (`keys`), the way in of what directories say (`directory`), who carries out durable work (`jobs`), what services need beside their requests (`services`), the ops listener (`ops`), what
+//! (`keys`), the way in of what directories say (`directory`), who carries out durable work (`jobs`),
+//! what SCIM needs beside its requests (`scim`), what services need beside their requests (`services`), the ops listener (`ops`), what
 //! systemd hands over and is told (`systemd`), what the audit trail says of the configuration
 //! (`account`), reload and drain (`serve`). What does not: deciding
 //! anything about a request.
@@ -15,6 +16,7 @@ mod jobs;
 mod keys;
 mod ops;
 mod road;
+mod scim;
 mod serve;
 mod services;
 mod systemd;

@@ -8,6 +8,7 @@ use super::directory::Directory;
 use super::jobs;
 use super::keys::{self, KeyKeeper};
 use super::ops;
+use super::scim;
 use super::services;
 use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
@@ -89,9 +90,12 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         .map_err(|e| StartError::new("the audit trail", e))?;
     background.spawn(accountant.run(end.clone()));
 
+    let directory = Directory::of(&config, &bridge, &certificates)?;
     let api = match &config.api {
         Some(listener) => {
-            let (api, recorder) = ApiServer::new(&config, listener, &bridge, &certificates)?;
+            let intake = &directory.intake;
+            let (api, recorder) =
+                ApiServer::new(&config, listener, &bridge, intake, &certificates)?;
             background.spawn(recorder.run(end.clone()));
             background.spawn(api.api.hooks.clone().keep(BTreeMap::new(), end.clone()));
             Some(api)
@@ -123,12 +127,14 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(keeper.clone().rotate(end.clone()));
     background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(services::settle(bridge.clone(), end.clone()));
-    let directory = Directory::of(&config, &bridge, &certificates)?;
     let tending = (directory.intake.clone(), end.clone());
     background.spawn(async move { tending.0.keep(tending.1).await });
     let working = end.child_token();
     background.spawn(jobs::worker(&bridge, &config, &replica).run(working.clone()));
     background.spawn(jobs::watch(bridge.clone(), config.jobs.keep, end.clone()));
+    if let Some(api) = &api {
+        background.spawn(scim::keep_telling(api.api.clone(), end.clone()));
+    }
     background.spawn(observe(
         bridge.clone(),
         all,

@@ -18,6 +18,7 @@ mod limits;
 mod replicas;
 mod resources;
 mod schemathesis;
+mod scim;
 mod scopes;
 mod secrets;
 mod service;

@@ -42,6 +42,8 @@ fn shown() -> BTreeSet<String> {
     metrics.sealed_under_former("session", 0);
     metrics.insecure(0);
     metrics.audit_reached(1, 1);
+    metrics.scim_braked("idp");
+    metrics.scim_due("idp", 0);
     metrics.audit_broken(false);
     metrics.audit_dropped(0);
     metrics.audit_trouble(AuditTrouble::Sign);

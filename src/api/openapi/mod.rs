@@ -51,7 +51,9 @@ pub(super) fn routes() -> Routes {
     info(
         title = "auth-manager",
         description = "What services ask of the bridge. Times are seconds since 1970. Refusals are \
-                       problem documents (RFC 9457) whose `code` never changes its meaning.",
+                       problem documents (RFC 9457) whose `code` never changes its meaning. SCIM 2.0 \
+                       is at /scim/v2 and says itself what it is: /scim/v2/ServiceProviderConfig, \
+                       /scim/v2/Schemas.",
     ),
     paths(this),
     components(schemas(Document<'_>)),

@@ -345,3 +345,9 @@ pub(super) struct BreakerLabel {
     pub(super) about: &'static str,
     pub(super) name: Arc<str>,
 }
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ScimLabel {
+    /// A configured connection.
+    pub(super) connection: String,
+}

@@ -20,8 +20,7 @@ pub use labels::{
 use crate::error::Code;
 use crate::types::{AppId, IssuerId, Timestamp};
 use labels::{
-    AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, DurationLabel, IssuerFetch,
-    IssuerLabel, ListenerLabel, ListenerWord, RequestLabel, Word,
+    AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, DurationLabel, IssuerFetch, IssuerLabel, ListenerLabel, ListenerWord, RequestLabel, ScimLabel, Word,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
@@ -69,6 +68,8 @@ struct Families {
     app_reachable: Family<AppLabel, Gauge>,
     seats_used: Family<AppLabel, Gauge>,
     seats_limit: Family<AppLabel, Gauge>,
+    scim_braked: Family<ScimLabel, Counter>,
+    scim_due: Family<ScimLabel, Gauge>,
     insecure_settings: Gauge,
     connections_open: Family<ListenerLabel, Gauge>,
     connections_refused: Family<ListenerWord, Counter>,
@@ -140,6 +141,22 @@ impl Metrics {
         if let Some(counter) = self.0.refusals.get(code as usize) {
             counter.inc();
         }
+    }
+
+    /// People who went by SCIM were kept out, but their accounts left as they are: too many at once.
+    pub fn scim_braked(&self, connection: &str) {
+        let label = ScimLabel {
+            connection: connection.to_owned(),
+        };
+        self.families().scim_braked.get_or_create(&label).inc();
+    }
+
+    /// So much of what a SCIM client has said the directory must still be told.
+    pub fn scim_due(&self, connection: &str, due: i64) {
+        let label = ScimLabel {
+            connection: connection.to_owned(),
+        };
+        self.families().scim_due.get_or_create(&label).set(due);
     }
 
     /// An assertion did not verify; `code` is one of `assertion.*`.
@@ -380,6 +397,16 @@ impl Families {
                 to,
                 "seats_used",
                 "Accounts that count towards the app's user limit, as last read",
+            ),
+            scim_braked: family(
+                to,
+                "scim_braked",
+                "Times that the brake of a SCIM connection held accounts back",
+            ),
+            scim_due: family(
+                to,
+                "scim_due",
+                "Resources of a SCIM connection that the directory must still be told of",
             ),
             seats_limit: family(to, "seats_limit", "The app's user limit, as last read"),
             insecure_settings: single(
