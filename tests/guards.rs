@@ -78,8 +78,47 @@ const GUARDS: &[Guard] = &[
     (
         "the turned away are not vouched for",
         "src/proxy/vouch.rs",
-        "!live.is_refused()",
+        "!admission.is_refused()",
         &["t10_whoever_was_turned_away_since_is_vouched_for_no_more"],
+    ),
+    (
+        "a refusal stands until a newer assertion is admitted",
+        "src/store/admission.rs",
+        "issued > self.refused_at",
+        &["a_refusal_stands_until_a_newer_assertion_is_admitted"],
+    ),
+    (
+        "who is turned away is so on every replica",
+        "src/proxy/session/mod.rs",
+        "self.verdicts",
+        &[
+            "t10_whoever_one_replica_turned_away_no_replica_vouches_for",
+            "t10_a_replica_that_never_served_them_turns_them_away_for_all",
+        ],
+    ),
+    (
+        "the audit trail is for admin",
+        "src/api/events.rs",
+        "Granted<ReadAdmin>",
+        &["the_trail_is_for_admin_alone_and_nobody_writes_it"],
+    ),
+    (
+        "lines of nobody known",
+        "src/api/finish.rs",
+        "strangers.refused",
+        &["t40_who_is_nobody_fills_no_log_and_is_counted_all_the_same"],
+    ),
+    (
+        "traces say nothing of the environment",
+        "src/telemetry/traces/export.rs",
+        ".body(request.into_body())",
+        &["the_environment_says_nothing_of_where_traces_go_nor_what_is_in_them"],
+    ),
+    (
+        "a restore excuses what was signed before it",
+        "src/audit/checkpoints.rs",
+        "mark.time <= restore.time",
+        &["a_restore_excuses_what_was_signed_before_it_about_later_records_and_nothing_else"],
     ),
     (
         "the access rule",

@@ -15,6 +15,7 @@ use http::header::{
     self, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use http::{Method, StatusCode};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -30,6 +31,10 @@ const SHOWN: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub struct Verbatim;
 
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddress(pub IpAddr);
+
 /// Wraps every request.
 pub(super) async fn finish(
     State(api): State<Arc<Api>>,
@@ -40,6 +45,7 @@ pub(super) async fn finish(
     let id = RequestId::accept_or_generate(request.headers().get(REQUEST_ID));
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(SHOWN).collect();
+    let from = request.extensions().get::<PeerAddress>().map(|from| from.0);
     request.extensions_mut().insert(id.clone());
     let run = AssertUnwindSafe(next.run(request)).catch_unwind();
     // The panic itself was logged by its hook, with its place.
@@ -51,7 +57,25 @@ pub(super) async fn finish(
     if let Some(problem) = response.extensions().get::<Problem>() {
         api.metrics.refused(problem.code());
     }
-    log(&response, &method, &path, &id, began);
+    let known = response.extensions().get::<Caller>().is_some();
+    let stranger = !known && response.extensions().get::<Problem>().is_some();
+    if !stranger {
+        log(&response, &method, &path, &id, began, None);
+        return response;
+    }
+    let worth = api.strangers.refused(from, Instant::now());
+    for (from, more) in worth.quiet {
+        let peer_address = from.map(tracing::field::display);
+        tracing::info!(
+            peer_address,
+            more,
+            "api requests of nobody known were refused without a line each"
+        );
+    }
+    if let Some(more) = worth.line {
+        let stranger = Stranger { from, more };
+        log(&response, &method, &path, &id, began, Some(stranger));
+    }
     response
 }
 
@@ -116,8 +140,22 @@ fn protect(headers: &mut HeaderMap, id: &RequestId) {
     headers.insert(REQUEST_ID, id.header().clone());
 }
 
+/// Somebody who is nobody known.
+struct Stranger {
+    from: Option<IpAddr>,
+    /// Refusals of theirs that had no line since the last one.
+    more: u64,
+}
+
 /// One line a request. Never the query, a header or a body (T34).
-fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: Instant) {
+fn log(
+    response: &Response,
+    method: &Method,
+    path: &str,
+    id: &RequestId,
+    began: Instant,
+    stranger: Option<Stranger>,
+) {
     let extensions = response.extensions();
     let client = extensions
         .get::<Caller>()
@@ -145,6 +183,10 @@ fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: 
         return;
     };
     let (code, reason) = (problem.code().as_str(), problem.reason());
+    let more = stranger.as_ref().map(|stranger| stranger.more);
+    let more = more.filter(|more| *more > 0);
+    let peer_address = stranger.and_then(|stranger| stranger.from);
+    let peer_address = peer_address.map(tracing::field::display);
     macro_rules! refused {
         ($level:ident) => {
             tracing::$level!(
@@ -156,6 +198,8 @@ fn log(response: &Response, method: &Method, path: &str, id: &RequestId, began: 
                 status,
                 code,
                 reason,
+                peer_address,
+                more,
                 millis,
                 request_id,
                 "api request refused"

@@ -11,6 +11,7 @@
 //! - [`granted`]: the proof that a scope covers what is done; an endpoint can't be reached without.
 //! - [`registry`]: the configured clients, found by their credentials.
 //! - [`problem`]: how an endpoint says no. `finish` renders it.
+//! - [`strangers`]: how many log lines the refusals of unknown callers are worth.
 //! - [`state`]: what endpoints share; [`rest`]: what resources do alike.
 //! - [`apps`], [`visitors`]: services at an app's door, on their own behalf and on a visitor's; both
 //!   reach the road through the trait [`Road`], which `proxy` implements and `runtime` hands over.
@@ -45,6 +46,7 @@ pub mod apps;
 pub mod bearer;
 pub mod caller;
 mod clients;
+mod events;
 mod finish;
 pub mod granted;
 mod keys;
@@ -58,17 +60,19 @@ mod rest;
 mod sessions;
 mod signing_keys;
 pub mod state;
+mod strangers;
 mod users;
 pub mod visitors;
 
 pub use apps::{AppCaller, Road};
 pub use bearer::{BearerIssuer, Bearers};
 pub use caller::{Bearer, Caller};
-pub use finish::Verbatim;
+pub use finish::{PeerAddress, Verbatim};
 pub use granted::Granted;
 pub use problem::Problem;
 pub use registry::Clients;
 pub use state::Api;
+pub use strangers::Strangers;
 pub use visitors::Introducer;
 
 use axum::Router;
@@ -94,6 +98,7 @@ fn resources() -> Routes {
         .merge(accounts::routes())
         .merge(sessions::routes())
         .merge(signing_keys::routes())
+        .merge(events::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
         .merge(oauth::routes())

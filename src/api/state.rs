@@ -4,6 +4,7 @@ use super::apps::Road;
 use super::bearer::Bearers;
 use super::caller::Caller;
 use super::registry::Clients;
+use super::strangers::Strangers;
 use crate::audit::{Actor, Audit, Witness};
 use crate::config::{ApiListener, AudienceConfig};
 use crate::identity;
@@ -51,6 +52,8 @@ pub struct Api {
     pub jwks_age: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// Who was refused lately without being known.
+    pub strangers: Strangers,
     /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.
     pub audit: Arc<Audit>,
 }

@@ -113,6 +113,7 @@ impl Bed {
         ];
         let minter = Minter::generate().unwrap();
         let api = Arc::new(Api {
+            strangers: Default::default(),
             clock: Arc::new(SystemClock),
             store: Arc::new(store),
             ring: Arc::new(ArcSwap::from_pointee(ring)),

@@ -8,7 +8,7 @@ use super::rest::{Asked, Done, DryRun, Limit, OneOrder, Order, accept, answer, c
 use super::rest::{Page, shown};
 use super::state::Api;
 use crate::error::Code;
-use crate::store::{User, UserFilter, UserState};
+use crate::store::{StateBy, User, UserFilter, UserState};
 use crate::types::{GroupName, IssuerId, Subject, Timestamp, UserId};
 use axum::Router;
 use axum::extract::{Path, State};
@@ -68,6 +68,9 @@ pub(super) struct Shown {
     state: UserState,
     /// Why; empty while active from the start.
     state_reason: String,
+    /// Who brought them into it: empty (nobody), `operator`, or `directory:` and the directory's id.
+    #[schema(value_type = String)]
+    state_by: StateBy,
     /// Seconds since 1970, as all times here.
     #[schema(value_type = i64)]
     state_since: Timestamp,
@@ -83,8 +86,11 @@ pub(super) struct Shown {
 #[schema(as = UserState, rename_all = "snake_case")]
 #[expect(dead_code, reason = "the document's form of `store::UserState`")]
 pub(super) enum ShownState {
+    Pending,
     Active,
+    Suspended,
     Disabled,
+    Tombstoned,
 }
 
 impl From<User> for Shown {
@@ -101,6 +107,7 @@ impl From<User> for Shown {
             groups: user.groups,
             state: user.state,
             state_reason: user.state_reason,
+            state_by: user.state_by,
             state_since: user.state_since,
             created_at: user.created_at,
             updated_at: user.updated_at,
@@ -303,7 +310,7 @@ async fn set(
         let tag = answer::tag(&Shown::from(read.clone()));
         let exactly = match state {
             UserState::Active => order.precondition.judge_required(Some(&tag))?,
-            UserState::Disabled => order.precondition.judge(Some(&tag))?,
+            _ => order.precondition.judge(Some(&tag))?,
         };
         let reason = bounded("reason", order.body.reason)?;
         let reason = reason.as_deref().unwrap_or(REASON);

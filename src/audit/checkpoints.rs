@@ -3,6 +3,10 @@
 //! them.
 //!
 //! One file a replica and day, one compact JWS a line, only ever appended to.
+//!
+//! A restore of the store leaves its own signed line there: up to which record the trail is the
+//! backup's, and when. What was signed before about later records is of the trail that was replaced,
+//! and says nothing of this one. Only who has the master key can write such a line.
 
 use super::chain::{Fault, Hex, Mark};
 use crate::keys::{AuditPublicKey, Statement};
@@ -19,7 +23,7 @@ const ENDING: &str = "jws";
 /// The most that is read of one file: years of checkpoints.
 const LARGEST: u64 = 64 << 20;
 
-/// Appends a checkpoint to the day's file in `folder`.
+/// Appends a signed line to the day's file in `folder`.
 ///
 /// # Errors
 /// When the file can't be written.
@@ -45,19 +49,43 @@ pub fn append(folder: &Path, replica: &str, token: &str, now: Timestamp) -> io::
 
 /// Checkpoints from outside the store, each verified: which hash a record must have.
 #[derive(Debug, Default)]
-pub struct Checkpoints(BTreeMap<i64, (RecordHash, String)>);
+pub struct Checkpoints {
+    known: BTreeMap<i64, (RecordHash, String)>,
+    restores: Vec<Mark>,
+    replaced: usize,
+}
+
+/// What was read, in order, before it is known what a restore replaced.
+#[derive(Default)]
+struct Read {
+    checkpoints: Vec<(Mark, String)>,
+    restores: Vec<Mark>,
+}
 
 impl Checkpoints {
     /// How many records they know.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.known.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
+    }
+
+    /// Restores of the store, in the order of their lines: up to which record the trail is the
+    /// backup's, and when.
+    #[must_use]
+    pub fn restores(&self) -> &[Mark] {
+        &self.restores
+    }
+
+    /// How many checkpoints are of a trail that a restore replaced.
+    #[must_use]
+    pub fn replaced(&self) -> usize {
+        self.replaced
     }
 
     /// Reads a file of them, or all that lie in a folder.
@@ -65,7 +93,7 @@ impl Checkpoints {
     /// # Errors
     /// When it can't be read; inside, what is no checkpoint of the bridge's, or contradicts another.
     pub fn read(path: &Path, key: &AuditPublicKey) -> io::Result<Result<Self, Fault>> {
-        let mut all = Self::default();
+        let mut read = Read::default();
         let mut files = Vec::new();
         if path.is_dir() {
             for entry in std::fs::read_dir(path)? {
@@ -79,14 +107,74 @@ impl Checkpoints {
             files.push(path.to_owned());
         }
         for file in files {
-            if let Err(fault) = all.read_file(&file, key)? {
+            if let Err(fault) = read.file(&file, key)? {
                 return Ok(Err(fault));
             }
         }
-        Ok(Ok(all))
+        Ok(Self::of(read))
     }
 
-    fn read_file(&mut self, path: &Path, key: &AuditPublicKey) -> io::Result<Result<(), Fault>> {
+    fn of(read: Read) -> Result<Self, Fault> {
+        let mut all = Self {
+            restores: read.restores,
+            ..Self::default()
+        };
+        for (mark, name) in read.checkpoints {
+            let replaced =
+                |restore: &Mark| mark.number > restore.number && mark.time <= restore.time;
+            if all.restores.iter().any(replaced) {
+                all.replaced += 1;
+                continue;
+            }
+            let Hex(hash) = mark.hash;
+            match all.known.get(&mark.number) {
+                Some((known, _)) if *known != hash => {
+                    return Err(Fault::Contradicted {
+                        number: mark.number,
+                        witness: name,
+                    });
+                }
+                Some(_) => {}
+                None => {
+                    all.known.insert(mark.number, (hash, name));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether a record is the one they know.
+    ///
+    /// # Errors
+    /// [`Fault::Contradicted`] when it is another.
+    pub fn judge(&self, number: i64, hash: &RecordHash) -> Result<(), Fault> {
+        match self.known.get(&number) {
+            Some((known, witness)) if known != hash => Err(Fault::Contradicted {
+                number,
+                witness: witness.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the trail reaches as far as they know.
+    ///
+    /// # Errors
+    /// [`Fault::Truncated`] when it does not.
+    pub fn reach(&self, last: i64) -> Result<(), Fault> {
+        match self.known.last_key_value() {
+            Some((known, (_, witness))) if *known > last => Err(Fault::Truncated {
+                last,
+                known: *known,
+                witness: witness.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Read {
+    fn file(&mut self, path: &Path, key: &AuditPublicKey) -> io::Result<Result<(), Fault>> {
         let mut lines = BufReader::new(File::open(path)?.take(LARGEST));
         let mut number = 0_u64;
         let mut line = String::new();
@@ -101,57 +189,51 @@ impl Checkpoints {
                 return Ok(Ok(()));
             };
             let name = || format!("{}, line {number},", path.display());
-            let mark = match Mark::read(key, Statement::Checkpoint, token, name) {
-                Ok(mark) => mark,
+            if let Ok(restore) = Mark::read(key, Statement::Restored, token, name) {
+                self.restores.push(restore);
+                continue;
+            }
+            match Mark::read(key, Statement::Checkpoint, token, name) {
+                Ok(mark) => self.checkpoints.push((mark, name())),
                 Err(fault) => return Ok(Err(fault)),
-            };
-            if let Err(fault) = self.add(&mark, name()) {
-                return Ok(Err(fault));
             }
         }
     }
+}
 
-    fn add(&mut self, mark: &Mark, name: String) -> Result<(), Fault> {
-        let Hex(hash) = mark.hash;
-        match self.0.get(&mark.number) {
-            Some((known, _)) if *known != hash => Err(Fault::Contradicted {
-                number: mark.number,
-                witness: name,
-            }),
-            Some(_) => Ok(()),
-            None => {
-                self.0.insert(mark.number, (hash, name));
-                Ok(())
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(number: i64, hash: u8, time: i64) -> Mark {
+        Mark {
+            number,
+            hash: Hex([hash; 32]),
+            time: Timestamp(time),
         }
     }
 
-    /// Whether a record is the one they know.
-    ///
-    /// # Errors
-    /// [`Fault::Contradicted`] when it is another.
-    pub fn judge(&self, number: i64, hash: &RecordHash) -> Result<(), Fault> {
-        match self.0.get(&number) {
-            Some((known, witness)) if known != hash => Err(Fault::Contradicted {
-                number,
-                witness: witness.clone(),
-            }),
-            _ => Ok(()),
-        }
+    fn of(checkpoints: &[Mark], restores: &[Mark]) -> Result<Checkpoints, Fault> {
+        Checkpoints::of(Read {
+            checkpoints: checkpoints.iter().map(|m| (*m, "it".into())).collect(),
+            restores: restores.to_vec(),
+        })
     }
 
-    /// Whether the trail reaches as far as they know.
-    ///
-    /// # Errors
-    /// [`Fault::Truncated`] when it does not.
-    pub fn reach(&self, last: i64) -> Result<(), Fault> {
-        match self.0.last_key_value() {
-            Some((known, (_, witness))) if *known > last => Err(Fault::Truncated {
-                last,
-                known: *known,
-                witness: witness.clone(),
-            }),
-            _ => Ok(()),
-        }
+    #[test]
+    fn a_restore_excuses_what_was_signed_before_it_about_later_records_and_nothing_else() {
+        let before = [mark(50, 1, 10), mark(60, 2, 20), mark(70, 3, 30)];
+        let since = mark(60, 9, 110);
+        let all = [before.as_slice(), &[since]].concat();
+        assert!(of(&all, &[]).is_err(), "two trails");
+        let restore = mark(55, 8, 100);
+        let known = of(&all, &[restore]).unwrap();
+        assert_eq!((known.len(), known.replaced()), (2, 2));
+        assert!(known.judge(60, &[9; 32]).is_ok());
+        assert!(known.judge(60, &[2; 32]).is_err());
+        // What the backup holds must be as it was, and what was signed since is not excused.
+        assert!(known.judge(50, &[7; 32]).is_err());
+        assert!(known.reach(59).is_err());
+        assert!(known.reach(60).is_ok());
     }
 }

@@ -68,10 +68,24 @@ kinds! {
     AccountUnlinked = "account.unlinked",
     /// Something in the app is in the way of an account.
     AccountConflict = "account.conflict",
+    /// A person was suspended: turned away, with accounts that still stand.
+    UserSuspended = "user.suspended",
     /// A person was disabled.
     UserDisabled = "user.disabled",
+    /// A person's identity was closed for good.
+    UserTombstoned = "user.tombstoned",
     /// A person was enabled.
     UserEnabled = "user.enabled",
+    /// A directory says that a person may not come in any more, or is gone.
+    DirectoryDenied = "directory.denied",
+    /// A directory says so no more.
+    DirectoryLifted = "directory.lifted",
+    /// A directory says that a person is in other groups.
+    DirectoryGroups = "directory.groups",
+    /// A directory's id stands for another subject than before.
+    DirectoryMoved = "directory.moved",
+    /// What a directory said of a person was forgotten.
+    DirectoryForgotten = "directory.forgotten",
     /// A person's data was erased, but for what must stay.
     UserErased = "user.erased",
     /// The store was restored from a backup: what was done since it was made is not in it.

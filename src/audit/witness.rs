@@ -4,9 +4,10 @@
 use super::Settings;
 use super::event::{Actor, Event, Kind};
 use crate::store::{
-    Account, AccountState, By, Change, Draft, Job, KeyState, Scribe, Session, StoredKey, UserState,
+    Account, AccountState, By, Change, Draft, Job, KeyState, Person, Scribe, Session, StateBy,
+    StoredKey, UserState,
 };
-use crate::types::Timestamp;
+use crate::types::{Timestamp, UserId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -119,12 +120,19 @@ impl Scribe for Witness {
             ),
             Change::State(user) => {
                 let kind = match user.state {
+                    UserState::Suspended => Kind::UserSuspended,
                     UserState::Disabled => Kind::UserDisabled,
-                    UserState::Active => Kind::UserEnabled,
+                    UserState::Tombstoned => Kind::UserTombstoned,
+                    UserState::Active | UserState::Pending => Kind::UserEnabled,
                 };
                 let event = self.event(kind).user(user.id).email(&user.email);
+                let event = match &user.state_by {
+                    StateBy::Directory(source) => event.detail("source", source.as_str()),
+                    StateBy::Nobody | StateBy::Operator => event,
+                };
                 Some(event.reason(&user.state_reason))
             }
+            Change::Word(before, after, user) => self.word(before, after, user),
             Change::Account(before, after) => self.account(before, after),
             Change::Key(before, after) => Some(self.key(before, after)),
             Change::JobRetried(job) => Some(self.job(Kind::JobRetried, job)),
@@ -136,6 +144,64 @@ impl Scribe for Witness {
 }
 
 impl Witness {
+    /// What of a directory's word is worth a record: what decides about access. Names and addresses
+    /// are not, nor a first word that lets somebody in who has not come yet.
+    fn word(
+        &self,
+        before: Option<&Person>,
+        after: Option<&Person>,
+        user: Option<UserId>,
+    ) -> Option<Event> {
+        let of = after.or(before)?;
+        let denied = before.is_some_and(Person::denies);
+        let nobody = Vec::new();
+        let groups = before.map_or(&nobody, |person| &person.groups);
+        let event = match after {
+            None => self.event(Kind::DirectoryForgotten),
+            Some(now)
+                if before.is_some_and(|b| b.subject.is_some() && b.subject != now.subject) =>
+            {
+                self.event(Kind::DirectoryMoved)
+            }
+            Some(now) if now.denies() && !denied => {
+                let code = if now.gone_at.is_some() {
+                    "gone"
+                } else {
+                    "inactive"
+                };
+                self.event(Kind::DirectoryDenied).code(code)
+            }
+            Some(now) if now.denies() => {
+                // Inactive, then gone: told, since it is another state.
+                if before.is_none_or(|b| b.gone_at.is_some() == now.gone_at.is_some()) {
+                    return None;
+                }
+                let code = if now.gone_at.is_some() {
+                    "gone"
+                } else {
+                    "inactive"
+                };
+                self.event(Kind::DirectoryDenied).code(code)
+            }
+            Some(_) if denied => self.event(Kind::DirectoryLifted),
+            Some(now) if before.is_some() && now.groups != *groups => {
+                let added = now.groups.iter().filter(|id| !groups.contains(id)).count();
+                let removed = groups.iter().filter(|id| !now.groups.contains(id)).count();
+                self.event(Kind::DirectoryGroups)
+                    .detail("added", added)
+                    .detail("removed", removed)
+            }
+            Some(_) => return None,
+        };
+        let event = event
+            .detail("source", of.source.as_str())
+            .detail("id", of.id.as_str());
+        Some(match user {
+            Some(user) => event.user(user),
+            None => event,
+        })
+    }
+
     /// What of an account is worth a record: whose it is and whether the app was written to. A step
     /// that failed, or a membership that is in place, is not.
     fn account(&self, before: &Account, after: &Account) -> Option<Event> {

@@ -4,14 +4,17 @@ use super::backup::progress;
 use super::out::{clean, count, print};
 use super::stage::{as_owner, block_on, load, longest_tombstone};
 use super::{ConfigFile, EX_CONFIG, operator};
-use crate::audit::Kind;
+use crate::audit::chain::Mark;
+use crate::audit::{Kind, checkpoints};
 use crate::backup::{Backup, BackupError, Manifest};
 use crate::config::Config;
+use crate::keys::master::MasterKey;
+use crate::keys::{AuditKey, Statement};
 use crate::runtime;
 use crate::store::StoreError;
 use crate::store::archive::{Load, Loaded};
 use crate::types::{Clock as _, SystemClock, Timestamp};
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -81,7 +84,7 @@ impl Restore {
             };
             match backup.restore(&place, &how).await {
                 Ok(loaded) => {
-                    record(&config, &loaded, &contents.manifest).await?;
+                    record(&config, &master, &loaded, &contents.manifest).await?;
                     print(report(&loaded, made))?;
                 }
                 Err(BackupError::Store(StoreError::Busy)) => bail!(
@@ -99,20 +102,44 @@ impl Restore {
     }
 }
 
-/// Into the restored trail: what follows in it is of now, what stands before of then.
-async fn record(config: &Config, loaded: &Loaded, manifest: &Manifest) -> anyhow::Result<()> {
+/// Into the restored trail: what follows in it is of now, what stands before of then. And beside the
+/// checkpoints that are kept elsewhere, signed: of what came after the backup they tell another trail.
+async fn record(
+    config: &Config,
+    master: &MasterKey,
+    loaded: &Loaded,
+    manifest: &Manifest,
+) -> anyhow::Result<()> {
     let store = runtime::store_of(&config.store).await?;
     let audit = runtime::audit_of(config, Arc::new(SystemClock));
+    let head = store.trail_head().await?;
     let event = audit
         .by(operator::operator())
         .event(Kind::StoreRestored)
         .detail("made_at", manifest.made_at)
         .detail("program", manifest.program.as_str())
+        .detail("up_to", head.number)
         .detail("rows", loaded.rows)
         .detail("sessions", loaded.ended)
         .detail("keys", loaded.keys);
     audit.record(&*store, event).await?;
-    Ok(())
+    let Some(folder) = &config.audit.checkpoints else {
+        return Ok(());
+    };
+    // Without the key nothing was ever signed that it could contradict.
+    if store.secret(AuditKey::STORED_AS).await?.is_none() {
+        return Ok(());
+    }
+    let key = AuditKey::load(&*store, master).await?;
+    let now = SystemClock.now();
+    let token = Mark::of(head, now).sign(&key, Statement::Restored);
+    checkpoints::append(folder, &runtime::replica_of(&config.audit), &token, now).with_context(|| {
+        format!(
+            "the backup is restored, but that could not be written to {}: `audit verify` will find \
+             what was signed there to contradict the trail. Make it writable and restore again",
+            folder.display()
+        )
+    })
 }
 
 fn report(loaded: &Loaded, made: Timestamp) -> String {

@@ -4,7 +4,7 @@ use super::out::{Table, count, json, print, record};
 use super::person_data::{self, Erase};
 use super::stage::{Stage, on_store};
 use super::{ConfigFile, accounts, person, sessions};
-use crate::store::{AccountFilter, SessionFilter, UserFilter, UserState};
+use crate::store::{AccountFilter, SessionFilter, StateBy, UserFilter, UserState};
 use serde_json::json;
 
 /// People: disabling refuses the next request and ends their sessions.
@@ -12,7 +12,7 @@ use serde_json::json;
 pub(super) enum Users {
     /// Everybody who has come by.
     List {
-        /// Only those in this state: active, disabled.
+        /// Only those in this state: pending, active, suspended, disabled, tombstoned.
         #[arg(long, value_parser = state)]
         state: Option<UserState>,
         /// Only whose e-mail address, name, user name or sub contains this.
@@ -60,7 +60,10 @@ pub(super) struct Change {
 }
 
 fn state(word: &str) -> Result<UserState, String> {
-    UserState::from_word(word).ok_or_else(|| "must be active or disabled".into())
+    UserState::from_word(word).ok_or_else(|| {
+        let words: Vec<_> = UserState::ALL.iter().map(|state| state.as_str()).collect();
+        format!("must be one of {}", words.join(", "))
+    })
 }
 
 impl Users {
@@ -116,9 +119,13 @@ async fn show(stage: &Stage, who: &str, as_json: bool) -> anyhow::Result<()> {
         return json(&json!({ "user": user, "accounts": accounts, "sessions": sessions }));
     }
     let groups: Vec<_> = user.groups.iter().map(|group| group.as_str()).collect();
+    let by = match &user.state_by {
+        StateBy::Nobody => String::new(),
+        who => format!(" by {who}"),
+    };
     let state = match user.state_reason.as_str() {
-        "" => format!("{} since {}", user.state, user.state_since),
-        why => format!("{} since {}: {why}", user.state, user.state_since),
+        "" => format!("{}{by} since {}", user.state, user.state_since),
+        why => format!("{}{by} since {}: {why}", user.state, user.state_since),
     };
     let verified = if user.email_verified { "yes" } else { "no" };
     print(record(&[
@@ -164,7 +171,7 @@ async fn set(stage: &Stage, change: &Change, state: UserState) -> anyhow::Result
     print(match (set.changed, change.dry_run, state) {
         (false, _, _) => format!("{name} is {state} already"),
         (true, true, _) => format!("{name} would be {state}; {ended} would end"),
-        (true, false, UserState::Disabled) => format!("{name} is disabled; {ended} ended"),
         (true, false, UserState::Active) => format!("{name} is active again"),
+        (true, false, _) => format!("{name} is {state}; {ended} ended"),
     })
 }

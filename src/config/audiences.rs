@@ -7,6 +7,8 @@ use super::{ApiListener, AppConfig, AudienceClaim, AudienceConfig, SubjectKind};
 use crate::types::GroupName;
 use std::time::Duration;
 
+/// Longest life of an exchanged token, whatever an audience asks for.
+pub const LONGEST_TOKEN: Duration = Duration::from_secs(600);
 /// Most groups that a token passes on, and their bytes together: a token must fit into a header.
 const GROUPS: usize = 32;
 const GROUP_BYTES: usize = 2048;
@@ -29,7 +31,7 @@ pub(super) fn audience(
     let lifetime = table.duration(
         "lifetime",
         Duration::from_secs(300),
-        Duration::from_secs(30)..=Duration::from_secs(600),
+        Duration::from_secs(30)..=LONGEST_TOKEN,
     );
     let subject = table.choice(
         "subject",

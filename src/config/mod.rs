@@ -33,6 +33,7 @@ mod tests;
 pub mod units;
 
 pub use api_model::*;
+pub use audiences::LONGEST_TOKEN;
 pub use directories_model::*;
 pub use init::{Init, write_default};
 pub use mail::MailConfig;

@@ -1,4 +1,5 @@
-//! The demo: a door that plays Pomerium and a stand-in Mattermost.
+//! The demo: a door that plays Pomerium, a stand-in Mattermost and a stand-in Authentik.
 
+pub mod authentik;
 pub mod door;
 pub mod mattermost;

@@ -53,6 +53,8 @@ pub enum Statement {
     Anchor,
     /// "This export runs from here to there."
     Export,
+    /// "The store was restored: after this record the trail is another one from now on."
+    Restored,
 }
 
 impl Statement {
@@ -61,6 +63,7 @@ impl Statement {
             Self::Checkpoint => "audit-checkpoint+jwt",
             Self::Anchor => "audit-anchor+jwt",
             Self::Export => "audit-export+jwt",
+            Self::Restored => "audit-restored+jwt",
         }
     }
 }

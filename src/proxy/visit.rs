@@ -235,12 +235,14 @@ async fn road(
     // 4 authorize
     visit.enter(Station::Access);
     let sid = verified.sid().clone();
+    let issued = verified.issued();
     let subject = visit.subject.insert(verified.subject().clone());
     let decided = access::decide(&site.config.access, &bridge.sessions.denied, verified);
     let admitted = decided.inspect_err(|_| {
         // Whoever is refused here must not go on listening (T26). The session itself stays: an
         // assertion can refuse a request, never take anything away (design §5).
-        bridge.sessions.mute(site, subject, &sid, &bridge.tunnels);
+        let sessions = &bridge.sessions;
+        sessions.mute(site, subject, &sid, issued, &bridge.tunnels);
     })?;
     match way.route {
         Route::Blocked => return Err(Code::RouteBlocked.into()),

@@ -169,8 +169,13 @@ fn is_current(bridge: &Bridge, site: &Site, session: &Session, now: Timestamp) -
     let seen = live.as_ref().map_or(session.last_seen, |live| {
         live.last_seen().max(session.last_seen)
     });
+    // What another replica was told is in the row; what this one was told may be on its way there.
+    let admission = live.as_ref().map_or(session.admission, |live| {
+        live.admission().with(session.admission)
+    });
     session.ended_at.is_none()
-        && live.is_none_or(|live| live.ended().is_none() && !live.is_refused())
+        && live.is_none_or(|live| live.ended().is_none())
+        && !admission.is_refused()
         && session.expires_at > now
         && seen + site.config.session.idle > now
 }

@@ -16,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +54,9 @@ pub(super) trait Door: Send + Sync + 'static {
         + Send
         + 'static;
 
-    /// The service for a connection of this peer; `turn` must be told of heads and answers.
-    fn service(&self, peer: Option<Arc<Peer>>, turn: Turn) -> Self::Service;
+    /// The service for a connection of this peer, from this address; `turn` must be told of heads and
+    /// answers.
+    fn service(&self, from: Option<IpAddr>, peer: Option<Arc<Peer>>, turn: Turn) -> Self::Service;
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -121,16 +123,17 @@ impl<D: Door> Server<D> {
 
     async fn connection(&self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
+        let from = stream.peer_addr().ok();
         let Some(tls) = &self.tls else {
             let never = CancellationToken::new();
-            return self.http(stream, self.http2, None, never).await;
+            return self.http(stream, self.http2, (from, None), never).await;
         };
         // In this order: a change in between closes one connection too many, never one too few.
         let over = CancellationToken::clone(&tls.over.load());
         let acceptor = TlsAcceptor::from(tls.config.load_full());
         let listener = self.name;
         let refused = |why| self.metrics.connection_refused(listener, why);
-        let peer_address = stream.peer_addr().ok().map(tracing::field::display);
+        let peer_address = from.map(tracing::field::display);
         let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
@@ -165,14 +168,14 @@ impl<D: Door> Server<D> {
             }
         };
         let h2 = session.alpn_protocol() == Some(b"h2");
-        self.http(stream, h2, peer, over).await;
+        self.http(stream, h2, (from, peer), over).await;
     }
 
     async fn http(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         h2: bool,
-        peer: Option<Arc<Peer>>,
+        (from, peer): (Option<SocketAddr>, Option<Arc<Peer>>),
         over: CancellationToken,
     ) {
         let turn = Turn::default();
@@ -186,7 +189,11 @@ impl<D: Door> Server<D> {
             }
             answer
         };
-        let service = MapResponse::new(self.door.service(peer, turn.clone()), say_so);
+        let service = MapResponse::new(
+            self.door
+                .service(from.map(|from| from.ip()), peer, turn.clone()),
+            say_so,
+        );
         let service = TowerToHyperService::new(service);
         let ended = if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -253,10 +260,7 @@ impl<D: Door> Server<D> {
 }
 
 /// Binds a listener and says where.
-pub(super) async fn bind(
-    name: &'static str,
-    address: std::net::SocketAddr,
-) -> io::Result<TcpListener> {
+pub(super) async fn bind(name: &'static str, address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address).await?;
     tracing::info!(listener = name, address = %listener.local_addr()?, "listening");
     Ok(listener)

@@ -3,7 +3,7 @@
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::wire::{StartError, believing, terms_of};
-use crate::api::{self, Api, BearerIssuer, Bearers, Clients};
+use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
 use crate::identity;
@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -51,6 +52,7 @@ impl ApiServer {
         certificates: &Certificates,
     ) -> Result<Self, StartError> {
         let api = Arc::new(Api {
+            strangers: Default::default(),
             clock: bridge.clock.clone(),
             store: bridge.store.clone(),
             ring: bridge.ring.clone(),
@@ -193,9 +195,10 @@ impl Door for Router {
     type Body = Body;
     type Service = Connection;
 
-    fn service(&self, peer: Option<Arc<Peer>>, turn: Turn) -> Connection {
+    fn service(&self, from: Option<IpAddr>, peer: Option<Arc<Peer>>, turn: Turn) -> Connection {
         Connection {
             router: self.clone(),
+            from,
             peer,
             turn,
         }
@@ -206,6 +209,7 @@ impl Door for Router {
 #[derive(Clone)]
 pub(super) struct Connection {
     router: Router,
+    from: Option<IpAddr>,
     peer: Option<Arc<Peer>>,
     turn: Turn,
 }
@@ -223,6 +227,9 @@ impl Service<Request<Incoming>> for Connection {
         let turn = self.turn.clone();
         turn.request();
         let mut request = request.map(Body::new);
+        if let Some(from) = self.from {
+            request.extensions_mut().insert(PeerAddress(from));
+        }
         // Nothing but the handshake says who the peer is.
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(peer.clone());

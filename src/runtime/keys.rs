@@ -3,7 +3,7 @@
 
 use super::wire::{self, StartError};
 use crate::audit::{Actor, Event, Kind, Witness};
-use crate::config::Config;
+use crate::config::{Config, LONGEST_TOKEN};
 use crate::keys::master::MasterKey;
 use crate::keys::rewrap::{self, Census, Progress};
 use crate::keys::schedule::{self, Due, Schedule};
@@ -33,7 +33,8 @@ pub fn schedule_of(config: &Config) -> Schedule {
     let longest = |kind| match kind {
         // A cookie ends with its session, at most so long after it was minted.
         KeyKind::Session => cookies,
-        KeyKind::AccessToken => Some(ACCESS_TOKEN),
+        // Whatever its audience says now, it was exchanged under this.
+        KeyKind::AccessToken => Some(LONGEST_TOKEN),
         KeyKind::Introspection => Some(ANSWER),
     };
     Schedule {
@@ -45,8 +46,6 @@ pub fn schedule_of(config: &Config) -> Schedule {
     }
 }
 
-/// No exchanged token lives longer.
-const ACCESS_TOKEN: Duration = Duration::from_secs(24 * 3600);
 /// Whoever keeps a signed answer about a token keeps it for so long at most.
 const ANSWER: Duration = Duration::from_secs(3600);
 

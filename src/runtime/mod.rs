@@ -22,5 +22,6 @@ pub use keys::{rewrapped, schedule_of};
 pub use serve::{Options, serve};
 pub use systemd::Sockets;
 pub use wire::{
-    StartError, audit_of, driver_of, master_of, must_open, place_of, schema_of, store_of, terms_of,
+    StartError, audit_of, driver_of, master_of, must_open, place_of, replica_of, schema_of,
+    store_of, terms_of,
 };

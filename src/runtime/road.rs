@@ -9,6 +9,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,7 +18,7 @@ impl Door for Arc<Bridge> {
     type Body = Body;
     type Service = Road;
 
-    fn service(&self, _: Option<Arc<Peer>>, turn: Turn) -> Road {
+    fn service(&self, _: Option<IpAddr>, _: Option<Arc<Peer>>, turn: Turn) -> Road {
         let bridge = self.clone();
         Road { bridge, turn }
     }

@@ -109,6 +109,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(session::follow(bridge.clone(), followed, end.clone()));
     let _ = following.await;
     background.spawn(session::keep(bridge.clone(), end.clone()));
+    background.spawn(session::tell(bridge.clone(), end.clone()));
     background.spawn(learn(bridge.clone(), end.clone()));
     let keeper = KeyKeeper::new(bridge.clone(), keys::schedule_of(&config));
     background.spawn(keeper.clone().rotate(end.clone()));

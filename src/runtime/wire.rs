@@ -179,7 +179,7 @@ pub fn audit_of(config: &Config, clock: Arc<dyn Clock>) -> Audit {
 }
 
 /// How this replica is called in the audit trail.
-pub(super) fn replica_of(config: &AuditConfig) -> String {
+pub fn replica_of(config: &AuditConfig) -> String {
     let named = config.replica.clone();
     named.unwrap_or_else(|| {
         std::fs::read_to_string("/proc/sys/kernel/hostname")

@@ -7,6 +7,7 @@
 //! word about a person; several words are joined only when a decision is made, and then a word that
 //! denies wins.
 
+use super::rules::plain;
 use super::{By, Result};
 use crate::types::{IssuerId, SourceId, Subject, Timestamp};
 use async_trait::async_trait;
@@ -47,6 +48,120 @@ pub struct Person {
     pub gone_at: Option<Timestamp>,
 }
 
+impl Person {
+    /// Whether the word turns its subject away: they may not sign in, or are gone.
+    #[must_use]
+    pub const fn denies(&self) -> bool {
+        !self.active || self.gone_at.is_some()
+    }
+
+    /// As the store keeps it: lists sorted, none twice, and nothing that an engine can't hold. Being
+    /// told again that somebody is gone moves no date.
+    pub(super) fn as_kept(&self, before: Option<&Self>) -> Self {
+        let text = |text: &String| plain(text).into_owned();
+        let set = |texts: &[String]| {
+            let mut texts: Vec<String> = texts.iter().map(text).collect();
+            texts.sort_unstable();
+            texts.dedup();
+            texts
+        };
+        let known = before.and_then(|before| before.gone_at);
+        Self {
+            id: text(&self.id),
+            aliases: set(&self.aliases),
+            username: text(&self.username),
+            name: text(&self.name),
+            email: text(&self.email),
+            locale: self.locale.as_ref().map(text),
+            groups: set(&self.groups),
+            gone_at: self.gone_at.map(|at| known.unwrap_or(at)),
+            ..self.clone()
+        }
+    }
+
+    /// Whether two words say the same, whenever they were said.
+    pub(super) fn says_as(&self, other: &Self) -> bool {
+        let read_at = other.read_at;
+        Self {
+            read_at,
+            ..self.clone()
+        } == *other
+    }
+}
+
+/// A word as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Word {
+    /// What was said.
+    #[serde(flatten)]
+    pub person: Person,
+    /// Since when it has turned them away without a break, by our clock; `None`: it does not.
+    pub denied_since: Option<Timestamp>,
+    /// Raised whenever it says something else.
+    pub number: i64,
+    /// Whether what follows from it was done ([`DirectoryStore::settle`]).
+    pub settled: bool,
+}
+
+/// All that decides about a subject, of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaidOf {
+    /// Who vouches.
+    pub issuer: IssuerId,
+    /// Whom for.
+    pub subject: Subject,
+    /// What directories say, by source and id.
+    pub words: Vec<Word>,
+    /// When an operator last let them in again: what was denied until then is forgiven.
+    pub pardoned_at: Option<Timestamp>,
+}
+
+impl Word {
+    /// The word that follows on what was known, if it is a newer one.
+    pub(super) fn after(before: Option<&Self>, said: &Person, now: Timestamp) -> Next {
+        let person = said.as_kept(before.map(|word| &word.person));
+        let Some(before) = before else {
+            return Next::Says(Self {
+                denied_since: person.denies().then_some(now),
+                person,
+                number: 1,
+                settled: false,
+            });
+        };
+        if person.read_at < before.person.read_at {
+            return Next::Older;
+        }
+        if person.says_as(&before.person) {
+            return Next::Same;
+        }
+        // Another reason to turn somebody away begins anew: an operator who forgave the former one
+        // did not forgive this.
+        let same_denial = before.person.active == person.active
+            && before.person.gone_at.is_some() == person.gone_at.is_some();
+        let since = if same_denial {
+            before.denied_since
+        } else {
+            None
+        };
+        Next::Says(Self {
+            denied_since: person.denies().then(|| since.unwrap_or(now)),
+            person,
+            number: before.number + 1,
+            settled: false,
+        })
+    }
+}
+
+/// What a word is to what was known.
+pub(super) enum Next {
+    /// It says this.
+    Says(Word),
+    /// The same.
+    Same,
+    /// It is older.
+    Older,
+}
+
 /// What one source says of one group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectoryGroup {
@@ -64,11 +179,39 @@ pub struct DirectoryGroup {
     pub gone_at: Option<Timestamp>,
 }
 
+impl DirectoryGroup {
+    /// As [`Person::as_kept`].
+    pub(super) fn as_kept(&self, before: Option<&Self>) -> Self {
+        let mut parents: Vec<String> = self.parents.iter().map(|p| plain(p).into_owned()).collect();
+        parents.sort_unstable();
+        parents.dedup();
+        let known = before.and_then(|before| before.gone_at);
+        Self {
+            id: plain(&self.id).into_owned(),
+            name: plain(&self.name).into_owned(),
+            parents,
+            gone_at: self.gone_at.map(|at| known.unwrap_or(at)),
+            ..self.clone()
+        }
+    }
+
+    /// Whether it says what `before` said, or comes too late.
+    pub(super) fn adds_nothing(&self, before: &Self) -> bool {
+        let read_at = before.read_at;
+        self.read_at < before.read_at
+            || Self {
+                read_at,
+                ..self.clone()
+            } == *before
+    }
+}
+
 /// How a source is doing; kept so that a restart goes on where it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourceState {
-    /// When the last complete sweep began.
+    /// When the last complete sweep began: every word of the source that stands was said or
+    /// confirmed then or later.
     pub swept_at: Option<Timestamp>,
     /// When anything was last read successfully.
     pub answered_at: Option<Timestamp>,
@@ -82,6 +225,32 @@ pub struct SourceState {
     pub high_water: Option<String>,
     /// What went wrong last; empty when nothing.
     pub error: String,
+}
+
+impl SourceState {
+    /// What is kept when a reader writes this over `before`.
+    pub(super) fn after(&self, before: &Self) -> Self {
+        Self {
+            swept_at: self.swept_at.max(before.swept_at),
+            answered_at: self.answered_at.max(before.answered_at),
+            heard_at: before.heard_at,
+            tested_at: before.tested_at,
+            ..self.clone()
+        }
+    }
+
+    /// What is kept once something arrived.
+    pub(super) fn having_heard(&self, at: Timestamp, tested: bool) -> Self {
+        Self {
+            heard_at: self.heard_at.max(Some(at)),
+            tested_at: if tested {
+                self.tested_at.max(Some(at))
+            } else {
+                self.tested_at
+            },
+            ..self.clone()
+        }
+    }
 }
 
 /// What became of a word.
@@ -106,6 +275,8 @@ pub struct PersonFilter {
     pub read_before: Option<Timestamp>,
     /// Whether those who are gone are left out.
     pub present: bool,
+    /// Only words from which not all that follows was done.
+    pub unsettled: bool,
     /// After this (source, id).
     pub after: Option<(SourceId, String)>,
     /// At most so many; 0 means 100.
@@ -126,11 +297,21 @@ pub trait DirectoryStore: Send + Sync {
     /// The same, by another id of theirs; `None` as well when two people have it.
     async fn person_by_alias(&self, source: &SourceId, alias: &str) -> Result<Option<Person>>;
 
-    /// All that is said of a subject.
-    async fn people_of(&self, issuer: &IssuerId, subject: &Subject) -> Result<Vec<Person>>;
+    /// All that decides about each of these subjects, in their order.
+    async fn said_of(&self, whom: &[(IssuerId, Subject)]) -> Result<Vec<SaidOf>>;
+
+    /// What followed from these words was done, as far as they still are what was read (their
+    /// numbers).
+    async fn settle(&self, words: &[Word]) -> Result<()>;
+
+    /// A page of words.
+    async fn words(&self, filter: &PersonFilter) -> Result<Vec<Word>>;
 
     /// A page of people.
-    async fn people(&self, filter: &PersonFilter) -> Result<Vec<Person>>;
+    async fn people(&self, filter: &PersonFilter) -> Result<Vec<Person>> {
+        let words = self.words(filter).await?;
+        Ok(words.into_iter().map(|word| word.person).collect())
+    }
 
     /// Forgets a word; appends to the log as [`Self::put_person`] does.
     async fn forget_person(
@@ -142,7 +323,7 @@ pub trait DirectoryStore: Send + Sync {
     ) -> Result<()>;
 
     /// Takes in a group; gives what was known when it says something else. Another name, other
-    /// parents or its end append `Revoked::Groups` to the log.
+    /// parents or its end append `Revoked::Groups` to the log, and unsettle the words that name it.
     async fn put_group(
         &self,
         group: &DirectoryGroup,
@@ -152,11 +333,18 @@ pub trait DirectoryStore: Send + Sync {
     /// All groups of a source, gone ones included, by id.
     async fn groups(&self, source: &SourceId) -> Result<Vec<DirectoryGroup>>;
 
+    /// The groups of all sources, by source and id.
+    async fn all_groups(&self) -> Result<Vec<DirectoryGroup>>;
+
     /// How a source is doing; the default when nothing is known.
     async fn source_state(&self, source: &SourceId) -> Result<SourceState>;
 
+    /// The sources that anything is known of, with how they are doing.
+    async fn source_states(&self) -> Result<Vec<(SourceId, SourceState)>>;
+
     /// Writes it back, but for `heard_at` and `tested_at`: whoever reads and whoever listens write at
-    /// the same time, and neither undoes the other.
+    /// the same time, and neither undoes the other. Its times never go back. A later `swept_at`
+    /// appends `Revoked::Groups` to the log: what the source said is fresh again.
     async fn put_source_state(&self, source: &SourceId, state: &SourceState) -> Result<()>;
 
     /// Something arrived from a source, the transport test if `tested`. Never moves back.

@@ -21,6 +21,7 @@
 //! neither renewed nor carried over, and is ended (`EndReason::Expired`) by whoever comes across
 //! it, so that its app session is revoked like any other's.
 
+mod admission;
 pub mod archive;
 mod claims;
 mod error;
@@ -39,8 +40,11 @@ pub mod sqlite;
 mod trail;
 mod turns;
 
+pub use admission::{Admission, Verdict};
 pub use claims::{Claim, Claimed, KeptAnswer};
-pub use directory::{DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, SourceState};
+pub use directory::{
+    DirectoryGroup, DirectoryStore, Person, PersonFilter, Put, SaidOf, SourceState, Word,
+};
 pub use error::StoreError;
 pub use jobs::{
     Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobKind, JobState, JobStore, NewJob,
@@ -57,8 +61,8 @@ pub use trail::{
 };
 
 use crate::types::{
-    AccountId, AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId,
-    UserId,
+    AccountId, AppId, BotName, IssuerId, RemoteId, SessionId, Sid, SourceId, Subject, Timestamp,
+    TokenId, UserId,
 };
 use async_trait::async_trait;
 use std::time::Duration;
@@ -68,7 +72,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: JobStore + PlanStore + Send + Sync {
+pub trait Store: DirectoryStore + JobStore + PlanStore {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.
@@ -84,7 +88,26 @@ pub trait Store: JobStore + PlanStore + Send + Sync {
     /// Shadow users, ordered by id, after `filter.after`.
     async fn users(&self, filter: &UserFilter) -> Result<Vec<User>>;
 
-    /// Disables or enables a user. On a change: raises the user's epoch, and, when disabling, ends
+    /// Records a person whom a directory named and whom nobody has seen, as [`UserState::Pending`],
+    /// or brings the attributes of one who is on record up to date, groups aside, if what was said is
+    /// not older than what is stored. With `make` false nobody is added.
+    async fn told_of_user(&self, told: &SeenUser, make: bool) -> Result<Option<User>>;
+
+    /// Brings a person into a state by a directory's word. As [`Self::set_user_state`], but for what
+    /// only an operator may do: it never lifts an operator's denial, nor another directory's, never
+    /// a milder denial over a harder one, and nothing over a tombstone. What it may not do changes
+    /// nothing.
+    async fn directory_sets_state(
+        &self,
+        id: UserId,
+        source: &SourceId,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<Option<(User, Vec<Session>)>>;
+
+    /// Disables or enables a user, by an operator's word. On a change: raises the user's epoch, and, when disabling, ends
     /// every live session of the user (reason `UserDisabled`, no tombstone) and appends
     /// `Revoked::User` to the log, all in one transaction; when enabling, appends `Revoked::User`
     /// too, so that replicas forget the negative fact. Gives the user and the sessions ended;
@@ -225,6 +248,16 @@ pub trait Store: JobStore + PlanStore + Send + Sync {
 
     /// The last-seen marks of some sessions, on any replica.
     async fn last_seen(&self, ids: &[SessionId]) -> Result<Vec<(SessionId, Timestamp)>>;
+
+    /// Notes what the access rule said of an assertion that was issued at `issued`. Writes, and
+    /// appends `Revoked::Admission` to the log, only when it changes whether a live session's person
+    /// stands turned away; gives whether it did. Nothing happens where there is no such session.
+    async fn note_verdict(
+        &self,
+        verdict: &Verdict,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool>;
 
     // ---- tokens --------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 //! The records.
 
+use super::Admission;
 use crate::types::{
-    AccountId, AppId, BotName, GroupName, IssuerId, KeyId, RemoteId, SessionId, Sid, Subject,
-    Timestamp, TokenId, UserId,
+    AccountId, AppId, BotName, GroupName, IssuerId, KeyId, RemoteId, SessionId, Sid, SourceId,
+    Subject, Timestamp, TokenId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,10 +39,81 @@ macro_rules! stored_words {
 stored_words! {
     /// Whether a person may come in at all.
     UserState {
+        /// Known, and admitted nowhere yet: the app's access rule decides when they come.
+        Pending = "pending",
         /// May come in, if the app's access rule says so.
         Active = "active",
+        /// Turned away everywhere; their accounts still stand, for a grace.
+        Suspended = "suspended",
         /// Turned away everywhere by an operator or a directory.
         Disabled = "disabled",
+        /// Gone from the directory for good: whoever comes by this identity is turned away.
+        Tombstoned = "tombstoned",
+    }
+}
+
+impl UserState {
+    /// All of them, in the order of a life.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Active,
+        Self::Suspended,
+        Self::Disabled,
+        Self::Tombstoned,
+    ];
+
+    /// Whether it turns the person away everywhere.
+    #[must_use]
+    pub const fn denies(self) -> bool {
+        matches!(self, Self::Suspended | Self::Disabled | Self::Tombstoned)
+    }
+}
+
+/// Who brought a person into their state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum StateBy {
+    /// Nobody: it is so from the start.
+    Nobody,
+    /// An operator, or a service that may. A directory never lifts what they denied.
+    Operator,
+    /// What a directory said.
+    Directory(SourceId),
+}
+
+impl StateBy {
+    /// As it is stored and shown: empty, `operator`, `directory:<source>`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Nobody => String::new(),
+            Self::Operator => "operator".into(),
+            Self::Directory(source) => format!("directory:{source}"),
+        }
+    }
+
+    /// What a stored text stands for.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "" => Some(Self::Nobody),
+            "operator" => Some(Self::Operator),
+            other => {
+                let source = SourceId::new(other.strip_prefix("directory:")?).ok()?;
+                Some(Self::Directory(source))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for StateBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl Serialize for StateBy {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 
@@ -134,8 +206,10 @@ pub struct User {
     pub groups: Vec<GroupName>,
     /// May they come in.
     pub state: UserState,
-    /// Why, in the operator's words; empty while active from the start.
+    /// Why, in the operator's or directory's words; empty while active from the start.
     pub state_reason: String,
+    /// Who brought them into it.
+    pub state_by: StateBy,
     /// Since when.
     pub state_since: Timestamp,
     /// First seen.
@@ -249,6 +323,8 @@ pub struct Session {
     pub end_reason: Option<EndReason>,
     /// The browser, shortened, for lists.
     pub agent: String,
+    /// What the access rule last said of it.
+    pub admission: Admission,
 }
 
 impl std::fmt::Debug for Session {
@@ -386,6 +462,12 @@ pub enum Revoked {
     Keys,
     /// The token of a bot changed.
     Bots,
+    /// A session's person is turned away by the access rule, or admitted again: its row says which.
+    Admission(SessionId),
+    /// What a directory says of a person changed.
+    Person(IssuerId, Subject),
+    /// What a directory says of groups changed, or how fresh its words are.
+    Groups,
 }
 
 /// One numbered entry of the revocation log.

@@ -4,10 +4,11 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, EndReason, Job, JobCount, JobKind, JobState, KeptAnswer, KeyKind,
-    KeyState, MarkKind, PlanState, Priority, Result, Revocation, Revoked, SealCount, Sealed,
-    SealedAt, SealedKind, Session, StoreError, StoredBot, StoredKey, StoredPlan, Tombstone,
-    TrailHead, TrailMark, TrailRecord, User, UserState, claims, trail,
+    Account, AccountState, Admission, DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState,
+    KeptAnswer, KeyKind, KeyState, MarkKind, Person, PlanState, Priority, Result, Revocation,
+    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, SourceState, StateBy, StoreError,
+    StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord, User,
+    UserState, Word, claims, trail,
 };
 use crate::types::{
     AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, SourceId,
@@ -29,7 +30,10 @@ pub(super) trait Columns {
 }
 
 pub(super) const USER: &str = "id, issuer, subject, email, email_verified, name, username, locale, \
-     group_names, state, state_reason, state_since, created_at, updated_at, epoch";
+     group_names, state, state_reason, state_by, state_since, created_at, updated_at, epoch";
+
+/// The column behind [`USER`] that holds when the newest assertion came.
+pub(super) const USER_SEEN_AT: usize = 16;
 
 pub(super) fn user(row: &impl Columns) -> Result<User> {
     Ok(User {
@@ -44,11 +48,89 @@ pub(super) fn user(row: &impl Columns) -> Result<User> {
         groups: list(&row.text(8)?, GroupName::new)?,
         state: word("user state", &row.text(9)?, UserState::from_word)?,
         state_reason: row.text(10)?,
-        state_since: Timestamp(row.int(11)?),
-        created_at: Timestamp(row.int(12)?),
-        updated_at: Timestamp(row.int(13)?),
-        epoch: row.int(14)?,
+        state_by: state_by(&row.text(11)?)?,
+        state_since: Timestamp(row.int(12)?),
+        created_at: Timestamp(row.int(13)?),
+        updated_at: Timestamp(row.int(14)?),
+        epoch: row.int(15)?,
     })
+}
+
+/// Who set a state, from its text.
+pub(super) fn state_by(text: &str) -> Result<StateBy> {
+    StateBy::from_text(text).ok_or_else(|| unknown("setter of a state", text))
+}
+
+pub(super) const WORD: &str = "source, id, aliases, issuer, subject, username, name, email, \
+     email_verified, locale, active, human, group_ids, read_at, gone_at, denied_since, number, \
+     settled";
+
+pub(super) fn word_of(row: &impl Columns) -> Result<Word> {
+    Ok(Word {
+        person: Person {
+            source: id(row.text(0)?, SourceId::new)?,
+            id: row.text(1)?,
+            aliases: texts(&row.text(2)?)?,
+            issuer: id(row.text(3)?, IssuerId::new)?,
+            subject: row
+                .text_or_null(4)?
+                .map(|t| id(t, Subject::new))
+                .transpose()?,
+            username: row.text(5)?,
+            name: row.text(6)?,
+            email: row.text(7)?,
+            email_verified: row.flag(8)?,
+            locale: row.text_or_null(9)?,
+            active: row.flag(10)?,
+            human: row.flag(11)?,
+            groups: texts(&row.text(12)?)?,
+            read_at: Timestamp(row.int(13)?),
+            gone_at: row.int_or_null(14)?.map(Timestamp),
+        },
+        denied_since: row.int_or_null(15)?.map(Timestamp),
+        number: row.int(16)?,
+        settled: row.flag(17)?,
+    })
+}
+
+/// What a word is found by, and its number.
+pub(super) fn word_key(word: &Word) -> (String, String, i64) {
+    let person = &word.person;
+    (person.source.to_string(), person.id.clone(), word.number)
+}
+
+/// Whom a change of a word concerns: who it is about now, and who it was about.
+pub(super) fn subjects<'a>(
+    before: Option<&'a Person>,
+    after: Option<&'a Person>,
+) -> impl Iterator<Item = (&'a IssuerId, &'a Subject)> {
+    let whom = |person: &'a Person| Some((&person.issuer, person.subject.as_ref()?));
+    let (now, then) = (after.and_then(whom), before.and_then(whom));
+    now.into_iter().chain(then.filter(move |t| now != Some(*t)))
+}
+
+/// A source's state as it is stored.
+pub(super) fn source_text(state: &SourceState) -> String {
+    serde_json::to_string(state).unwrap_or_default()
+}
+
+pub(super) const GROUP: &str = "source, id, name, parents, read_at, gone_at";
+
+pub(super) fn group(row: &impl Columns) -> Result<DirectoryGroup> {
+    Ok(DirectoryGroup {
+        source: id(row.text(0)?, SourceId::new)?,
+        id: row.text(1)?,
+        name: row.text(2)?,
+        parents: texts(&row.text(3)?)?,
+        read_at: Timestamp(row.int(4)?),
+        gone_at: row.int_or_null(5)?.map(Timestamp),
+    })
+}
+
+pub(super) fn source_state(row: &impl Columns) -> Result<(SourceId, SourceState)> {
+    let state = serde_json::from_str(&row.text(1)?)
+        .map_err(|_| StoreError::Inconsistent("a source's state is no JSON of ours".into()))?;
+    Ok((id(row.text(0)?, SourceId::new)?, state))
 }
 
 pub(super) const ACCOUNT: &str = "id, app, user_id, state, remote, username, detail, \
@@ -77,7 +159,8 @@ pub(super) fn account(row: &impl Columns) -> Result<Account> {
 
 pub(super) const SESSION: &str = "id, app, issuer, subject, user_id, account_id, remote, sid, \
      former_sids, sealed, app_session, app_expires_at, generation, created_at, sid_since, \
-     expires_at, last_seen, ended_at, end_reason, agent";
+     expires_at, last_seen, ended_at, end_reason, agent, \
+     refused_at, readmitted_at";
 
 pub(super) fn session(row: &impl Columns) -> Result<Session> {
     Ok(Session {
@@ -101,6 +184,15 @@ pub(super) fn session(row: &impl Columns) -> Result<Session> {
         ended_at: row.int_or_null(17)?.map(Timestamp),
         end_reason: row.text_or_null(18)?.map(|t| end_reason(&t)).transpose()?,
         agent: row.text(19)?,
+        admission: admission(row, 20)?,
+    })
+}
+
+/// What the access rule last said, from the column `at` and the next.
+pub(super) fn admission(row: &impl Columns, at: usize) -> Result<Admission> {
+    Ok(Admission {
+        refused_at: Timestamp(row.int(at)?),
+        readmitted_at: Timestamp(row.int(at + 1)?),
     })
 }
 
@@ -147,6 +239,11 @@ pub(super) fn revocation(row: &impl Columns) -> Result<Revocation> {
         "all" => Revoked::All,
         "keys" => Revoked::Keys,
         "bots" => Revoked::Bots,
+        "person" => Revoked::Person(
+            id(some(row.text_or_null(6)?)?, IssuerId::new)?,
+            id(some(row.text_or_null(7)?)?, Subject::new)?,
+        ),
+        "groups" => Revoked::Groups,
         other => return Err(unknown("revocation", other)),
     };
     Ok(Revocation {
@@ -162,7 +259,10 @@ pub(super) struct Entry<'a> {
     pub(super) what: &'static str,
     pub(super) session: Option<&'a [u8]>,
     pub(super) user: Option<Uuid>,
-    pub(super) sign_in: Option<(&'a str, &'a str, &'a str, &'a str)>,
+    pub(super) app: Option<&'a str>,
+    pub(super) issuer: Option<&'a str>,
+    pub(super) subject: Option<&'a str>,
+    pub(super) sid: Option<&'a str>,
 }
 
 impl<'a> From<&'a Revoked> for Entry<'a> {
@@ -171,7 +271,10 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
             what: "",
             session: None,
             user: None,
-            sign_in: None,
+            app: None,
+            issuer: None,
+            subject: None,
+            sid: None,
         };
         entry.what = match revoked {
             Revoked::Session(id) => {
@@ -183,17 +286,25 @@ impl<'a> From<&'a Revoked> for Entry<'a> {
                 "user"
             }
             Revoked::Sid(app, issuer, subject, sid) => {
-                entry.sign_in = Some((
-                    app.as_str(),
-                    issuer.as_str(),
-                    subject.as_str(),
-                    sid.as_str(),
-                ));
+                entry.app = Some(app.as_str());
+                entry.issuer = Some(issuer.as_str());
+                entry.subject = Some(subject.as_str());
+                entry.sid = Some(sid.as_str());
                 "sid"
             }
+            Revoked::Person(issuer, subject) => {
+                entry.issuer = Some(issuer.as_str());
+                entry.subject = Some(subject.as_str());
+                "person"
+            }
+            Revoked::Groups => "groups",
             Revoked::All => "all",
             Revoked::Keys => "keys",
             Revoked::Bots => "bots",
+            Revoked::Admission(id) => {
+                entry.session = Some(&id.0);
+                "admission"
+            }
         };
         entry
     }
@@ -410,10 +521,21 @@ pub(super) fn json<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String 
         .to_string()
 }
 
+/// A text as it stands in a list that [`json`] made.
+pub(super) fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn texts(text: &str) -> Result<Vec<String>> {
+    serde_json::from_str(text)
+        .map_err(|_| StoreError::Inconsistent("a list is no JSON array of texts".into()))
+}
+
 fn list<T>(text: &str, make: fn(String) -> std::result::Result<T, InvalidId>) -> Result<Vec<T>> {
-    let texts: Vec<String> = serde_json::from_str(text)
-        .map_err(|_| StoreError::Inconsistent("a list is no JSON array of texts".into()))?;
-    texts.into_iter().map(|text| id(text, make)).collect()
+    texts(text)?
+        .into_iter()
+        .map(|text| id(text, make))
+        .collect()
 }
 
 fn id<T>(text: String, make: fn(String) -> std::result::Result<T, InvalidId>) -> Result<T> {

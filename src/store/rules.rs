@@ -1,6 +1,8 @@
 //! Decisions that are the same on every engine and need no SQL.
 
-use super::{By, Change, Draft, EndReason, Epoch, SeenUser, Session, User, UserState, Which};
+use super::{
+    By, Change, Draft, EndReason, Epoch, SeenUser, Session, StateBy, User, UserState, Which,
+};
 use crate::types::{Sid, Timestamp, UserId};
 use std::borrow::Cow;
 
@@ -54,7 +56,42 @@ pub(super) fn nothing_new(user: &User, seen_at: Timestamp, seen: &SeenUser) -> b
         && user.username == seen.username
         && user.locale == seen.locale
         && user.groups == seen.groups;
-    seen.at < seen_at || (seen.at == seen_at && same)
+    // Whoever comes by in person is pending no more.
+    user.state != UserState::Pending && (seen.at < seen_at || (seen.at == seen_at && same))
+}
+
+/// How hard a state denies.
+const fn severity(state: UserState) -> u8 {
+    match state {
+        UserState::Pending | UserState::Active => 0,
+        UserState::Suspended => 1,
+        UserState::Disabled => 2,
+        UserState::Tombstoned => 3,
+    }
+}
+
+/// Whether `who` may bring a user from their state into `to`, and that changes anything.
+///
+/// An operator may do anything. A directory never touches what an operator denied, never lifts what
+/// another directory denied, and never lifts a tombstone (T33).
+pub(super) fn may_set(user: &User, to: UserState, who: &StateBy) -> bool {
+    if user.state == to && (!to.denies() || user.state_by == *who) {
+        return false;
+    }
+    let StateBy::Directory(_) = who else {
+        return true;
+    };
+    if !user.state.denies() {
+        return true;
+    }
+    let theirs = matches!(user.state_by, StateBy::Directory(_));
+    if !theirs || user.state == UserState::Tombstoned {
+        return false;
+    }
+    match to.denies() {
+        true => severity(to) >= severity(user.state),
+        false => user.state_by == *who,
+    }
 }
 
 /// Whether a user is as they were read: but for the epoch, which says nothing about them.

@@ -6,7 +6,7 @@
 //! [`By`] asks it what to write once it knows what it really changed, and fails as a whole when that
 //! can't be appended. There is nothing in between that a crash could lose.
 
-use super::{Account, EndReason, Job, Session, StoreError, StoredKey, User};
+use super::{Account, EndReason, Job, Person, Session, StoreError, StoredKey, User};
 use crate::types::{AppId, Timestamp, UserId};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,10 @@ pub enum Change<'a> {
     Buried(&'a AppId, Option<UserId>, EndReason),
     /// So many sessions, all there were, ended at once.
     EndedAll(usize, EndReason),
-    /// A person was disabled or enabled: as they are now.
+    /// A person's state changed: as they are now.
     State(&'a User),
+    /// What a directory says of a person: before, after, and their shadow user if there is one.
+    Word(Option<&'a Person>, Option<&'a Person>, Option<UserId>),
     /// An account was written: before and after.
     Account(&'a Account, &'a Account),
     /// A signing key was added or written: before, if it was there, and after.
@@ -109,6 +111,10 @@ pub struct TrailFilter {
     pub kinds: Vec<String>,
     /// Not before.
     pub since: Option<Timestamp>,
+    /// Only earlier than this.
+    pub until: Option<Timestamp>,
+    /// Only with this outcome: the body's `code`, a word of letters, digits, `.`, `_` and `-`.
+    pub code: Option<String>,
     /// After this number.
     pub after: i64,
     /// Before this number, newest first: for reading backwards.
@@ -136,6 +142,12 @@ pub struct TrailMark {
     pub number: i64,
     /// The statement, a compact JWS.
     pub token: String,
+}
+
+/// How a body says its outcome. A quote within a text stands escaped in JSON, so that only the member
+/// itself reads like this.
+pub(super) fn code_member(code: &str) -> String {
+    format!("\"code\":{}", serde_json::Value::from(code))
 }
 
 /// The hash of a record: of everything that it is and of the hash before it.

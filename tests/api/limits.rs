@@ -1,6 +1,7 @@
 //! Floods, slow callers and the end (T40): bounded, and others are served.
 
 use super::CLIENTS;
+use crate::support::eventually;
 use crate::support::services::{API, Services, Setup};
 use crate::support::wire::exchange_raw;
 use serde_json::json;
@@ -147,4 +148,41 @@ async fn an_idle_connection_of_a_service_does_not_hold_back_the_end() {
         began.elapsed()
     );
     assert!(reader.try_get(CLIENTS).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t40_who_is_nobody_fills_no_log_and_is_counted_all_the_same() {
+    let services = Services::with(plain("rate = 10000\nburst = 10000", "")).await;
+    let nobody = services.nobody();
+    for n in 0..120 {
+        let answer = match n % 2 {
+            0 => nobody.get(CLIENTS).await,
+            _ => nobody.bearing(CLIENTS, "wrong").await,
+        };
+        assert_eq!(answer.status, 401);
+    }
+    // Who is known is not among them.
+    let token = services.token("asker", json!({}));
+    for _ in 0..20 {
+        assert_eq!(nobody.bearing(CLIENTS, &token).await.status, 200);
+    }
+    let bridge = &services.world.bridge;
+    eventually("a line of each request of who is known", async || {
+        let log = bridge.output();
+        let served = |line: &&str| line.contains("\"api request\"") && line.contains("asker");
+        (log.lines().filter(served).count() == 20).then_some(())
+    })
+    .await;
+    let log = bridge.output();
+    let lines = |of: &str| log.lines().filter(|line| line.contains(of)).count();
+    let refused = lines("\"api request refused\"");
+    assert!((1..=20).contains(&refused), "{refused} lines");
+    assert!(log.contains("peer_address"), "whoever it is can be found");
+    let metrics = services.world.bridge.ops("/metrics").await.text();
+    let counted = metrics
+        .lines()
+        .find(|line| line.contains("api.unauthenticated"));
+    let counted = counted.and_then(|line| line.rsplit(' ').next());
+    assert_eq!(counted, Some("120"), "{metrics}");
+    services.finish().await;
 }

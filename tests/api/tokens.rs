@@ -227,6 +227,19 @@ async fn a_stock_client_is_refused_for_every_reason() {
         );
     }
     assert!(!active(&mut files, &good).await);
+    // On record, by whom, each time it was taken back; neither the refused nor what was no token.
+    let trail = services.world.trail().await;
+    let records = trail
+        .iter()
+        .filter(|body| body.contains("\"token.revoked\""));
+    let records: Vec<Value> = records.map(|b| serde_json::from_str(b).unwrap()).collect();
+    assert!(!records.is_empty());
+    for record in &records {
+        assert_eq!(record["kind"], "api.write");
+        assert_eq!(record["actor"]["id"], "trader");
+        assert!(record["detail"]["token"].is_string(), "{record}");
+    }
+    assert!(records.len() <= 2, "{records:?}");
 
     // No certificate, another authority's, a revoked one.
     let mut nobody = Stock::start(&services, None).await;
@@ -378,9 +391,16 @@ async fn t10_whoever_was_turned_away_since_is_vouched_for_no_more() {
     let refused = trade(&mut trader, &cookie, "access_token", FILES).await;
     assert_eq!(refused["body"]["error"], "invalid_request", "{refused}");
     assert!(!active(&mut files, &good).await);
-    // With the group back the very session and token count again.
+    // With the group back the very session and token count again, by an assertion that is newer
+    // than the one that was turned away (they count seconds).
     visitor.person.groups = groups;
-    assert_eq!(visitor.get("/api/v4/users/me").await.status, 200);
+    eventually("they are vouched for again", async || {
+        assert_eq!(visitor.clone().get("/api/v4/users/me").await.status, 200);
+        active(&mut stock(&services, "files").await, &good)
+            .await
+            .then_some(())
+    })
+    .await;
     let again = token(&trade(&mut trader, &cookie, "access_token", FILES).await);
     services.world.taint.private(&again);
     assert!(active(&mut files, &good).await);

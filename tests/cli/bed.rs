@@ -205,6 +205,7 @@ impl Bed {
             sid_since: now(),
             expires_at: now() + hour,
             last_seen: now(),
+            admission: Default::default(),
             ended_at: None,
             end_reason: None,
             agent: "a browser\u{1b}[2J".into(),

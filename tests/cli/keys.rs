@@ -151,6 +151,13 @@ async fn a_new_master_key_takes_over_and_the_former_is_missed_until_it_has() {
         done.json(),
         serde_json::json!({ "done": 3, "left": 0, "refused": [] })
     );
+    // On record once, by whom: not the runs that found nothing to do, were refused or only tried.
+    let list = ["audit", "list", "--kind", "key.rewrapped", "--json"];
+    let recorded = bed.run(&list).await.json();
+    assert_eq!(recorded.as_array().unwrap().len(), 1, "{recorded}");
+    let record = &recorded[0]["record"];
+    assert_eq!(record["actor"]["type"], "operator");
+    assert_eq!(record["detail"]["done"], 3);
     let shown = bed.run(&["keys", "status"]).await.ok();
     assert!(shown.contains("may be taken out"), "{shown}");
     let check = bed.run(&["check", "--json"]).await.json();

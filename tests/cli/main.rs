@@ -15,4 +15,5 @@ mod person_data;
 #[path = "../support/pg.rs"]
 mod pg;
 mod postgres;
+mod restored;
 mod sessions;

@@ -65,11 +65,21 @@ async fn erasing_waits_for_the_app_says_what_stays_and_can_be_forced() {
         "{said}"
     );
     assert!(said.contains("1 in tombstones:"), "{said}");
+    // That it was done stays on record, by the id that nobody is called by.
+    let erasures = ["audit", "list", "--kind", "user.erased", "--json"];
+    let recorded = bed.run(&erasures).await.json();
+    assert_eq!(recorded.as_array().unwrap().len(), 1, "{recorded}");
+    let record = &recorded[0]["record"];
+    assert_eq!(record["user"], session.user.to_string());
+    assert_eq!(record["actor"]["type"], "operator");
+    assert!(!record.to_string().contains("alice"), "{record}");
     bed.run(&["users", "show", "alice"]).await.failed();
 
     // No bridge runs: nothing is erased but on order.
     let carol = bed.visitor("carol").await;
     let refused = bed.run(&["users", "erase", "carol"]).await.failed();
+    let recorded = bed.run(&erasures).await.json();
+    assert_eq!(recorded.as_array().unwrap().len(), 1, "nothing was erased");
     assert!(
         refused.contains("1 is not ended in the app yet"),
         "{refused}"

@@ -1,10 +1,11 @@
-//! The stand-in Mattermost against recordings of a real one.
+//! The stand-ins against recordings of the real ones: Mattermost here, Authentik in `authentik`.
 //!
-//! Each test plays one recording (`tests/data/recordings/mattermost/`) on a server of its own on
+//! Each test of Mattermost plays one recording (`tests/data/recordings/mattermost/`) on a server of its own on
 //! which recording 01 has happened before, since all recordings use its ids and tokens. Compared
 //! are status, header names in order and letter case, header values, `Set-Cookie` texts, error ids
 //! with their messages, and bodies member by member.
 
+mod authentik;
 mod cases;
 mod compare;
 mod more;

@@ -200,6 +200,65 @@ async fn one_of_many_is_traced_whoever_asks_and_a_collector_that_is_away_holds_u
     world.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_environment_says_nothing_of_where_traces_go_nor_what_is_in_them() {
+    let (collector, address) = Collector::start().await;
+    let (elsewhere, other) = Collector::start().await;
+    let at = |path: &str| format!("http://{other}{path}");
+    let settings = Settings {
+        more: format!(
+            "[telemetry.traces]\nendpoint = \"http://{address}/v1/traces\"\ninstance = \"one\"\n"
+        ),
+        environment: vec![
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", at("")),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", at("/v1/traces")),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-planted=1".into()),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+                "authorization=planted,x-planted=2,content-type=text/plain".into(),
+            ),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json".into()),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip".into()),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "0".into()),
+            ("OTEL_RESOURCE_ATTRIBUTES", "planted=attribute".into()),
+            ("OTEL_SERVICE_NAME", "planted".into()),
+            ("OTEL_TRACES_SAMPLER", "always_off".into()),
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0".into()),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "1".into()),
+            ("OTEL_SDK_DISABLED", "true".into()),
+            ("HTTP_PROXY", at("")),
+            ("http_proxy", at("")),
+            ("ALL_PROXY", at("")),
+        ],
+        ..Settings::default()
+    };
+    let mut world = World::with(settings, Options::default()).await;
+    let mut visitor = world.signed_in(alice()).await;
+    assert_eq!(visitor.me().await["username"], "alice");
+    world.bridge.stop().await;
+
+    assert!(elsewhere.received.lock().is_empty());
+    let spans = collector.spans();
+    let mut roots = spans.iter().filter(|span| span.kind == 2);
+    let path = |span: &Span| attribute(span, "url.path").contains("\"/api/v4/users/me\"");
+    assert!(roots.any(path), "whole spans arrive");
+    let received = collector.received.lock();
+    for (head, body) in received.iter() {
+        let head = head.to_ascii_lowercase();
+        assert!(head.starts_with("post /v1/traces "), "{head}");
+        assert!(
+            head.contains("content-type: application/x-protobuf"),
+            "{head}"
+        );
+        for planted in ["x-planted", "authorization", "content-encoding"] {
+            assert!(!head.contains(planted), "{head}");
+        }
+        assert!(!String::from_utf8_lossy(body).contains("planted"));
+    }
+    drop(received);
+    world.taint.assert_clean(&world.mattermost.real_tokens());
+}
+
 fn hex(text: &str) -> Vec<u8> {
     let digits = text.as_bytes().chunks_exact(2);
     let bytes = digits.map(|d| u8::from_str_radix(std::str::from_utf8(d).expect("ASCII"), 16));

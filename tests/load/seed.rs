@@ -106,6 +106,7 @@ async fn seed(config: &std::path::Path, users: u64) -> anyhow::Result<String> {
             sid_since: now,
             expires_at: now + app.session.absolute,
             last_seen: now,
+            admission: Default::default(),
             ended_at: None,
             end_reason: None,
             agent: "load".to_owned(),

@@ -6,10 +6,11 @@ use auth_manager::store::archive::{
     Cell, Erasure, Load, Loaded, PersonRows, Piece, Place, TABLES, Table, table,
 };
 use auth_manager::store::{
-    Birth, EndReason, JobEnd, JobState, KeyKind, KeyState, PostgresStore, Priority, Revoked,
-    Session, SqliteStore, Store, StoreError, StoredKey, User, UserState, Which,
+    Birth, Claim, Claimed, EndReason, JobEnd, JobState, KeptAnswer, KeyKind, KeyState,
+    PostgresStore, Priority, Revoked, Session, SqliteStore, StateBy, Store, StoreError, StoredKey,
+    User, UserState, Which,
 };
-use auth_manager::types::KeyId;
+use auth_manager::types::{ClientId, KeyId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -478,37 +479,49 @@ pub(crate) async fn pieces_that_are_not_a_whole_dump_change_nothing(bed: Bed) {
     assert!(opened(&place).await.user(user.id).await.unwrap().is_some());
 }
 
+/// Takes a column out of a table that has rows.
+fn without(pieces: &mut [Piece], table: &str, column: &str) {
+    let ours = |p: &Piece| matches!(p, Piece::Table { name, .. } if name == table);
+    let at = pieces.iter().position(ours).expect("it is dumped");
+    let Piece::Table { columns, .. } = &mut pieces[at] else {
+        unreachable!()
+    };
+    let place = columns.iter().position(|c| c == column);
+    let place = place.expect("a later version has it");
+    columns.remove(place);
+    let Piece::Rows(rows) = &mut pieces[at + 1] else {
+        panic!("{table} has rows");
+    };
+    for row in rows {
+        row.remove(place);
+    }
+}
+
 pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
     let (user, _) = filled(&bed).await;
     let mut pieces = dumped(&bed.place()).await;
-    // As version 1 had it: there was no audit trail, no bot, and a signing key had no kind.
+    // As version 1 had it: there was no audit trail, no bot, no directory, a signing key had no kind, a
+    // state nobody who set it, and of a session it was not known that its person was turned away.
     pieces[0] = Piece::Begin { schema: 1 };
     let mut newer = false;
     pieces.retain(|piece| {
         match piece {
             Piece::Table { name, .. } => {
-                newer = name.starts_with("audit_") || name == "bots" || name == "jobs"
+                let later = ["audit_", "bots", "jobs", "plans", "directory_"];
+                newer = later.iter().any(|begins| name.starts_with(begins));
             }
             Piece::End => newer = false,
             Piece::Begin { .. } | Piece::Rows(_) => {}
         }
         !newer
     });
-    let table = |p: &Piece| matches!(p, Piece::Table { name, .. } if name == "signing_keys");
-    let at = pieces.iter().position(table).expect("it is dumped");
-    let Piece::Table { columns, .. } = &mut pieces[at] else {
-        unreachable!()
-    };
-    let kind = columns
-        .iter()
-        .position(|c| c == "kind")
-        .expect("version 2 has it");
-    columns.remove(kind);
-    let Piece::Rows(rows) = &mut pieces[at + 1] else {
-        panic!("there is a key");
-    };
-    for row in rows {
-        row.remove(kind);
+    for (table, column) in [
+        ("signing_keys", "kind"),
+        ("users", "state_by"),
+        ("sessions", "refused_at"),
+        ("sessions", "readmitted_at"),
+    ] {
+        without(&mut pieces, table, column);
     }
     let new = match bed.raw {
         Raw::Sqlite(_) => Empty::sqlite(),
@@ -588,6 +601,26 @@ pub(crate) async fn a_person_is_shown_whole_and_nobody_else(bed: Bed) {
     assert!(bed.place().person(nobody).await.unwrap().is_empty());
 }
 
+fn claim(key: &str) -> Claim {
+    Claim {
+        client: ClientId::new("helpdesk").unwrap(),
+        key: key.to_owned(),
+        fingerprint: [7; 32],
+        holder: uuid::Uuid::new_v4(),
+        lease: Duration::from_secs(60),
+        keep: Duration::from_secs(86_400),
+        most: 100,
+    }
+}
+
+fn answer(body: &str) -> KeptAnswer {
+    KeptAnswer {
+        status: 200,
+        etag: Some("\"e\"".into()),
+        body: body.to_owned(),
+    }
+}
+
 pub(crate) async fn an_erased_person_is_gone_and_a_disabled_one_stays_out(bed: Bed) {
     let (user, session) = bed.visitor("alice", "s1").await;
     let (_, bob) = bed.visitor("bob", "s2").await;
@@ -603,11 +636,33 @@ pub(crate) async fn an_erased_person_is_gone_and_a_disabled_one_stays_out(bed: B
         .unwrap();
     assert!(matches!(erase(false).await, Err(StoreError::Changed)));
     bed.a.session_closed(session.id).await.unwrap();
+    // What a service was answered about each of them.
+    for (key, id) in [("k-alice", user.id), ("k-bob", bob.user)] {
+        let claim = claim(key);
+        assert_eq!(bed.a.claim(&claim, at(8)).await.unwrap(), Claimed::Ours);
+        let answer = answer(&format!("{{\"user\":\"{id}\",\"email\":\"x\"}}"));
+        bed.a.keep_answer(&claim, &answer).await.unwrap();
+    }
+    let answered = async |key: &str| match bed.b.claim(&claim(key), at(21)).await.unwrap() {
+        Claimed::Answered(answer) => answer.body,
+        other => panic!("{key}: {other:?}"),
+    };
     let before = bed.a.newest_revocation().await.unwrap();
     let erased = erase(false).await.unwrap().unwrap();
     assert!(!erased.stays_disabled);
     let gone: Vec<_> = erased.removed.iter().map(|r| (r.table, r.rows)).collect();
-    assert_eq!(gone, [("sessions", 1), ("accounts", 1), ("users", 1)]);
+    assert_eq!(
+        gone,
+        [
+            ("sessions", 1),
+            ("accounts", 1),
+            ("users", 1),
+            ("claims", 1)
+        ]
+    );
+    // It is known that the request was answered, and nothing of what was said.
+    assert_eq!(answered("k-alice").await, "{}");
+    assert!(answered("k-bob").await.contains(&bob.user.to_string()));
     assert!(bed.b.user(user.id).await.unwrap().is_none());
     assert!(bed.b.session(session.id).await.unwrap().is_none());
     assert!(bed.b.session(bob.id).await.unwrap().is_some());
@@ -653,4 +708,87 @@ pub(crate) async fn an_erased_person_is_gone_and_a_disabled_one_stays_out(bed: B
         .map(|r| r.table)
         .collect();
     assert_eq!(left, ["users"]);
+}
+
+pub(crate) async fn what_a_directory_said_is_shown_and_erased_but_for_a_denial(bed: Bed) {
+    use crate::directory::{said, source};
+    let (alice, bob) = (bed.person("alice").await, bed.person("bob").await);
+    let mut gone = said("bob");
+    (gone.active, gone.gone_at) = (false, Some(T0));
+    for word in [&said("alice"), &gone, &said("carol")] {
+        bed.a.put_person(word, T0, &by()).await.unwrap();
+    }
+    let place = bed.place();
+    let rows = place.person(alice.id).await.unwrap();
+    let shown = |table: &str| rows.iter().find(|r| r.table == table).unwrap().rows.len();
+    assert_eq!(
+        (shown("directory_people"), shown("directory_aliases")),
+        (1, 2)
+    );
+    assert!(!format!("{rows:?}").contains("carol"));
+
+    let before = bed.a.newest_revocation().await.unwrap();
+    place.erase(alice.id, false, at(1)).await.unwrap().unwrap();
+    let log = bed.b.revocations_after(before, 9).await.unwrap();
+    let told = Revoked::Person(alice.issuer.clone(), alice.subject.clone());
+    assert!(log.iter().any(|entry| entry.what == told), "{log:?}");
+    let authentik = source("authentik");
+    let word = async |id: &str| bed.b.person(&authentik, id).await.unwrap();
+    assert_eq!(word("pk-alice").await, None);
+    assert!(word("pk-carol").await.is_some());
+
+    place.erase(bob.id, false, at(1)).await.unwrap().unwrap();
+    let left = word("pk-bob")
+        .await
+        .expect("without it they are let in as a stranger");
+    assert!(left.denies() && left.subject == Some(bob.subject.clone()));
+    assert_eq!(
+        (
+            left.name.as_str(),
+            left.email.as_str(),
+            left.username.as_str()
+        ),
+        ("", "", "")
+    );
+    assert!(left.groups.is_empty());
+    let by_alias = bed.b.person_by_alias(&authentik, "uid:bob").await.unwrap();
+    assert_eq!(by_alias.map(|found| found.id).as_deref(), Some("pk-bob"));
+}
+
+pub(crate) async fn a_restore_does_not_undo_what_a_directory_denied(bed: Bed) {
+    use crate::directory::{said, source};
+    let one = source("authentik");
+    let user = bed.person("alice").await;
+    bed.a.put_person(&said("alice"), T0, &by()).await.unwrap();
+    bed.person("bob").await;
+    let backup = dumped(&bed.place()).await;
+    let mut disabled = said("alice");
+    (disabled.active, disabled.read_at) = (false, at(5));
+    bed.a.put_person(&disabled, at(5), &by()).await.unwrap();
+    let by = by();
+    let set = bed
+        .a
+        .directory_sets_state(user.id, &one, UserState::Tombstoned, "", at(5), &by);
+    set.await.unwrap();
+    // Nobody here, and never seen: the word alone turns them away.
+    let mut stranger = said("carol");
+    stranger.gone_at = Some(at(5));
+    bed.a.put_person(&stranger, at(5), &by).await.unwrap();
+
+    let (place, _raw) = bed.closed();
+    let how = Load {
+        replace: true,
+        ..HOW
+    };
+    assert_eq!(loaded(&place, &how, &backup).await.disabled, 1);
+    let store = opened(&place).await;
+    let state = store.user(user.id).await.unwrap().unwrap();
+    assert_eq!(state.state, UserState::Tombstoned);
+    assert_eq!(state.state_by, StateBy::Directory(one.clone()));
+    for id in ["pk-alice", "pk-carol"] {
+        assert!(
+            store.person(&one, id).await.unwrap().unwrap().denies(),
+            "{id}"
+        );
+    }
 }

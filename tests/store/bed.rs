@@ -206,6 +206,7 @@ pub(crate) fn session(user: &User, account: &Account, on: &str) -> Session {
         sid_since: T0,
         expires_at: at(3_600),
         last_seen: T0,
+        admission: Default::default(),
         ended_at: None,
         end_reason: None,
         agent: "a browser".into(),

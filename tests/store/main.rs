@@ -3,11 +3,13 @@
 //! name.
 
 mod accounts;
+mod admission;
 mod archive;
 mod bed;
 mod births;
 mod bots;
 mod claims;
+mod directory;
 mod endings;
 mod jobs;
 mod jobs_model;
@@ -91,6 +93,10 @@ suite! {
         a_sign_in_has_its_session_while_it_lives
         a_mark_never_goes_back
         marks_of_unknown_sessions_are_no_matter;
+    admission:
+        who_is_turned_away_is_so_on_every_replica
+        there_is_nobody_to_turn_away_without_a_live_session
+        of_many_refusals_at_once_one_is_news;
     endings:
         ending_a_session_buries_every_sid
         only_some_reasons_bury
@@ -146,6 +152,23 @@ suite! {
         a_refused_request_leaves_its_key_free
         answers_are_kept_for_a_time_and_in_number
         one_of_many_claims_is_carried_out;
+    directory:
+        a_word_is_kept_as_said_and_told
+        the_same_word_again_only_moves_its_time
+        an_older_word_never_replaces_a_newer_one
+        a_change_gives_what_was_known
+        another_subject_is_told_of_both
+        a_denial_has_its_date
+        a_person_is_found_by_other_ids
+        people_come_in_pages_by_what_is_asked
+        all_that_decides_is_read_at_once
+        a_word_is_settled_as_it_was_read
+        a_forgotten_word_is_told
+        one_of_many_first_words_is_the_first
+        a_group_is_told_when_it_says_something_else
+        a_sources_times_never_go_back
+        a_person_told_of_is_pending_until_they_come
+        who_denied_decides_who_may_lift;
     jobs:
         wishes_of_one_thing_are_one_job
         many_wishes_go_on_record_together
@@ -191,7 +214,9 @@ suite! {
         an_older_dump_is_brought_up_to_date
         a_dump_is_of_one_moment_while_the_bridge_writes
         a_person_is_shown_whole_and_nobody_else
-        an_erased_person_is_gone_and_a_disabled_one_stays_out;
+        an_erased_person_is_gone_and_a_disabled_one_stays_out
+        what_a_directory_said_is_shown_and_erased_but_for_a_denial
+        a_restore_does_not_undo_what_a_directory_denied;
     schema:
         many_open_it_at_once
         a_newer_schema_is_refused

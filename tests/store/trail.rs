@@ -300,6 +300,38 @@ pub(crate) async fn the_trail_is_searched_by_what_records_say(bed: Bed) {
     assert_eq!(found(backwards).await, [7, 6]);
     let since = Some(at(1));
     assert!(found(TrailFilter { since, ..all() }).await.is_empty());
+    let until = Some(at(0));
+    assert!(found(TrailFilter { until, ..all() }).await.is_empty());
+    let until = Some(at(1));
+    assert_eq!(found(TrailFilter { until, ..all() }).await.len(), 7);
+
+    // The outcome alone: what only says so in another text is not it.
+    let audit = audit();
+    let said = "\"code\":\"access.groups\"";
+    for event in [
+        audit
+            .by(Actor::Bridge)
+            .event(Kind::Denied)
+            .code("access.groups"),
+        audit
+            .by(Actor::Bridge)
+            .event(Kind::Denied)
+            .code("access.groups.more"),
+        audit
+            .by(Actor::Bridge)
+            .event(Kind::ApiWrite)
+            .reason(said)
+            .detail("text", said),
+    ] {
+        audit.record(&*bed.a, event).await.unwrap();
+    }
+    let code = |code: &str| TrailFilter {
+        code: Some(code.to_owned()),
+        ..all()
+    };
+    assert_eq!(found(code("access.groups")).await, [8]);
+    assert!(found(code("access")).await.is_empty());
+    assert!(found(code("%")).await.is_empty());
 }
 
 /// Each thing that somebody who can write to the store, but has no key, could do.

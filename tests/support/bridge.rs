@@ -52,6 +52,8 @@ pub struct Settings {
     pub more: String,
     /// Started as systemd would, with its socket; none: bound by the bridge.
     pub unit: Option<Arc<Unit>>,
+    /// What else its environment says when it is first started.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Settings {
@@ -79,6 +81,7 @@ impl Default for Settings {
             },
             more: String::new(),
             unit: None,
+            environment: Vec::new(),
         }
     }
 }
@@ -110,7 +113,12 @@ impl Bridge {
     /// Writes a configuration and starts the binary on it.
     pub async fn start(settings: &Settings, neighbours: &Neighbours<'_>) -> Self {
         let (folder, certs) = prepare(settings, neighbours);
-        let mut process = serve(folder.path(), &settings.log, settings.unit.as_deref());
+        let mut process = serve(
+            folder.path(),
+            &settings.log,
+            settings.unit.as_deref(),
+            &settings.environment,
+        );
         let (proxy, ops) = addresses(&mut process).await;
         let log = settings.log.clone();
         Self {
@@ -197,7 +205,7 @@ impl Bridge {
     /// A new process on the same folder; the addresses change.
     pub async fn restart(&mut self) {
         self.earlier.push_str(&self.process.output());
-        self.process = serve(self.folder.path(), &self.log, self.unit.as_deref());
+        self.process = serve(self.folder.path(), &self.log, self.unit.as_deref(), &[]);
         (self.proxy, self.ops) = addresses(&mut self.process).await;
     }
 
@@ -256,7 +264,7 @@ fn prepare(settings: &Settings, neighbours: &Neighbours<'_>) -> (tempfile::TempD
     (folder, certs)
 }
 
-fn serve(folder: &Path, log: &str, unit: Option<&Unit>) -> Process {
+fn serve(folder: &Path, log: &str, unit: Option<&Unit>, environment: &[(&str, String)]) -> Process {
     let config = folder.join("auth-manager.toml");
     let arguments = [Path::new("serve"), Path::new("--config"), &config];
     let (mut command, input) = match unit {
@@ -268,6 +276,7 @@ fn serve(folder: &Path, log: &str, unit: Option<&Unit>) -> Process {
         }
     };
     command
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .env("RUST_LOG", log)
         .env("AUTH_MANAGER_LOG", log)
         .current_dir(folder);

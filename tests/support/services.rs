@@ -1,7 +1,7 @@
 //! Services that call the api listener: authorities, certificates, revocation lists, tokens, and a
 //! client that is not ours.
 
-use super::bridge::{BINARY, Settings, listening};
+use super::bridge::{BINARY, Bridge, Neighbours, Settings, listening};
 use super::world::World;
 use auth_manager::demo::door::Minter;
 use auth_manager::demo::mattermost::Options;
@@ -157,6 +157,13 @@ pub struct Services {
     pub secret: String,
     tls: bool,
     files: tempfile::TempDir,
+    settings: Settings,
+}
+
+/// Another replica on the same PostgreSQL.
+pub struct Replica {
+    pub bridge: Bridge,
+    pub api: SocketAddr,
 }
 
 impl Services {
@@ -240,7 +247,7 @@ impl Services {
             limits: setup.limits,
             ..setup.settings
         };
-        let mut world = World::with(settings, Options::default()).await;
+        let mut world = World::with(settings.clone(), Options::default()).await;
         let api = world
             .bridge
             .line("the api's address", |line| listening(line, "api"))
@@ -254,7 +261,23 @@ impl Services {
             secret,
             tls: setup.tls,
             files,
+            settings,
         }
+    }
+
+    /// A second bridge of the same configuration, whose store is shared.
+    pub async fn replica(&self) -> Replica {
+        assert!(!self.settings.postgres.is_empty(), "replicas share a store");
+        let neighbours = Neighbours {
+            app: self.world.mattermost_address,
+            bot_token: &self.world.mattermost.bot_token(),
+            jwks: &self.world.minter.jwks(),
+        };
+        let mut bridge = Bridge::start(&self.settings, &neighbours).await;
+        let api = bridge
+            .line("the api's address", |line| listening(line, "api"))
+            .await;
+        Replica { bridge, api }
     }
 
     /// Replaces one of the files that the configuration names.

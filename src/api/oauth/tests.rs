@@ -146,6 +146,7 @@ impl Bed {
         });
         let clock = Arc::new(ManualClock::at(NOW));
         let api = Arc::new(Api {
+            strangers: Default::default(),
             clock: clock.clone(),
             store: Arc::new(store),
             ring: Arc::new(ArcSwap::from_pointee(ring)),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Response};
 
 /// Resources that are served as JSON with an `ETag`.
-const TAGGED: [&str; 4] = ["users", "accounts", "sessions", "keys"];
+const TAGGED: [&str; 5] = ["users", "accounts", "sessions", "keys", "events"];
 /// Bodies that may be left out.
 const OPTIONAL: [&str; 2] = ["Why", "Nothing"];
 

@@ -13,7 +13,8 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, keys, metadata, oauth, sessions, signing_keys, users, visitors,
+    Routes, accounts, clients, events, keys, metadata, oauth, sessions, signing_keys, users,
+    visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -60,6 +61,7 @@ pub(super) fn routes() -> Routes {
         (name = "accounts", description = "Whose account in an app is whose."),
         (name = "sessions", description = "Who is signed in."),
         (name = "keys", description = "Our signing keys."),
+        (name = "events", description = "The audit trail: who did what."),
         (name = "clients", description = "Who may call."),
         (name = "oauth", description = "Whose a token is, and another one for it."),
         (name = "discovery", description = "What there is."),
@@ -77,13 +79,14 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 10] {
+fn parts() -> [utoipa::openapi::OpenApi; 11] {
     [
         Base::openapi(),
         users::Documented::openapi(),
         accounts::Documented::openapi(),
         sessions::Documented::openapi(),
         signing_keys::Documented::openapi(),
+        events::Documented::openapi(),
         clients::Documented::openapi(),
         visitors::Documented::openapi(),
         keys::Documented::openapi(),

@@ -90,6 +90,17 @@ impl Place for (Timestamp, SessionId) {
     }
 }
 
+/// A record's number in the audit trail.
+impl Place for i64 {
+    const LIST: u8 = 4;
+    fn bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

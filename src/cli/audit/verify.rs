@@ -1,13 +1,16 @@
 //! `auth-manager audit verify`.
 
 use super::key;
+use crate::audit::Kind;
+use crate::audit::chain::Fault;
 use crate::audit::checkpoints::Checkpoints;
 use crate::audit::export;
-use crate::audit::verify::{self, Verdict};
+use crate::audit::verify::{self, Verdict, VerifyError};
 use crate::cli::ConfigFile;
 use crate::cli::out::print;
 use crate::cli::stage::{Stage, on_store};
 use crate::keys::AuditPublicKey;
+use crate::store::TrailFilter;
 use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::io::{BufReader, stdin};
@@ -33,7 +36,7 @@ pub(in crate::cli) struct Verify {
 impl Verify {
     pub(super) fn run(self, file: &ConfigFile) -> anyhow::Result<u8> {
         if let Some(path) = &self.export {
-            say(&self.export(path)?, self.checkpoints.is_some())?;
+            self.export(path)?;
             return Ok(0);
         }
         on_store(file, async |stage| self.store(stage).await)
@@ -54,14 +57,16 @@ impl Verify {
         Ok(Some(key))
     }
 
-    fn export(&self, path: &Path) -> anyhow::Result<Verdict> {
+    fn export(&self, path: &Path) -> anyhow::Result<()> {
         let key = self.public()?.context("an export needs --key")?;
         let outside = outside(self.checkpoints.as_deref(), &key)?;
-        if path == Path::new("-") {
-            return Ok(export::verify(stdin().lock(), &key, &outside)?);
-        }
-        let file = File::open(path).with_context(|| path.display().to_string())?;
-        Ok(export::verify(BufReader::new(file), &key, &outside)?)
+        let verdict = if path == Path::new("-") {
+            export::verify(stdin().lock(), &key, &outside)?
+        } else {
+            let file = File::open(path).with_context(|| path.display().to_string())?;
+            export::verify(BufReader::new(file), &key, &outside)?
+        };
+        say(&verdict, &outside)
     }
 
     async fn store(&self, stage: &Stage) -> anyhow::Result<()> {
@@ -79,9 +84,47 @@ impl Verify {
         };
         let folder = self.checkpoints.as_deref();
         let folder = folder.or(stage.config.audit.checkpoints.as_deref());
-        let outside = outside(folder, public)?;
-        let verdict = verify::store(&*stage.store, public, &outside).await?;
-        say(&verdict, folder.is_some())
+        let outside = match outside(folder, public) {
+            Ok(outside) => outside,
+            Err(error) => return Err(restored(stage, error).await),
+        };
+        match verify::store(&*stage.store, public, &outside).await {
+            Ok(verdict) => say(&verdict, &outside),
+            Err(error) => Err(restored(stage, error.into()).await),
+        }
+    }
+}
+
+/// What a restore has to do with a fault that checkpoints from elsewhere found: a restore says so in
+/// their folder, and what it says may be missing there.
+async fn restored(stage: &Stage, error: anyhow::Error) -> anyhow::Error {
+    let contradicts = error.chain().any(|cause| {
+        let fault = cause.downcast_ref::<Fault>();
+        let fault = fault.or_else(|| match cause.downcast_ref::<VerifyError>() {
+            Some(VerifyError::Fault(fault)) => Some(fault),
+            _ => None,
+        });
+        matches!(
+            fault,
+            Some(Fault::Contradicted { .. } | Fault::Truncated { .. })
+        )
+    });
+    let filter = TrailFilter {
+        kinds: vec![Kind::StoreRestored.as_str().into()],
+        before: Some(i64::MAX),
+        limit: 1,
+        ..TrailFilter::default()
+    };
+    let found = stage.store.trail(&filter).await.unwrap_or_default();
+    match found.first() {
+        Some(record) if contradicts => error.context(format!(
+            "record {} says that the store was restored from a backup at {}. If you did that, the \
+             restore left a signed line in the folder of [audit] checkpoints, and --checkpoints must \
+             have it: then what was signed before about later records does not count. If nobody did, \
+             the trail was written anew",
+            record.number, record.at
+        )),
+        _ => error,
     }
 }
 
@@ -90,13 +133,13 @@ fn outside(path: Option<&Path>, key: &AuditPublicKey) -> anyhow::Result<Checkpoi
         return Ok(Checkpoints::default());
     };
     let read = Checkpoints::read(path, key).with_context(|| path.display().to_string())??;
-    if read.is_empty() {
+    if read.is_empty() && read.restores().is_empty() {
         bail!("{}: there is no checkpoint in it", path.display());
     }
     Ok(read)
 }
 
-fn say(verdict: &Verdict, outside: bool) -> anyhow::Result<()> {
+fn say(verdict: &Verdict, outside: &Checkpoints) -> anyhow::Result<()> {
     let Verdict {
         first,
         last,
@@ -121,7 +164,19 @@ fn say(verdict: &Verdict, outside: bool) -> anyhow::Result<()> {
              the store could have written them"
         ))?;
     }
-    if !outside {
+    for restore in outside.restores() {
+        print(format!(
+            "the store was restored at {}: up to record {} it is the backup's trail",
+            restore.time, restore.number
+        ))?;
+    }
+    if outside.replaced() > 0 {
+        print(format!(
+            "{} checkpoints are of what a restore replaced, and not of this trail",
+            outside.replaced()
+        ))?;
+    }
+    if outside.is_empty() {
         print(
             "without checkpoints from elsewhere (--checkpoints) an end that was cut off together with \
              its checkpoints can't be noticed",

@@ -13,7 +13,6 @@ use crate::jwks::{KeySet, KeySource};
 use crate::proxy::access::{self, Denied};
 use crate::proxy::assertion::{ALGORITHMS, Assertion, RawAssertion, Verified, Verifier};
 use crate::runtime;
-use crate::store::UserState;
 use crate::types::{AppId, Clock, ManualClock};
 use std::io::Read as _;
 use std::sync::Arc;
@@ -323,7 +322,7 @@ async fn stored(report: &mut Report, config: &Config, verified: &Verified<Assert
         .user_by_subject(verified.issuer(), verified.subject())
         .await;
     if let Ok(Some(user)) = found {
-        if user.state == UserState::Disabled {
+        if user.state.denies() {
             report.error(
                 "person",
                 format!(

@@ -5,9 +5,7 @@
 use super::{Desk, OrderError};
 use crate::error::{Code, Refusal};
 use crate::identity::{self, Asserted, Context, Memo};
-use crate::store::{
-    Account, AccountState, EndReason, SessionFilter, StoreError, User, UserState, Which,
-};
+use crate::store::{Account, AccountState, EndReason, SessionFilter, StoreError, User, Which};
 use crate::types::{AppId, RemoteId};
 use std::time::Duration;
 
@@ -170,7 +168,7 @@ impl Desk<'_> {
         user: &User,
         account: Account,
     ) -> Result<Account, OrderError> {
-        if user.state == UserState::Disabled {
+        if user.state.denies() {
             return Err(OrderError::Disabled);
         }
         let _turn = match self

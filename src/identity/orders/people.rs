@@ -1,7 +1,7 @@
 //! Turning a person away, and letting them in again.
 
 use super::{Desk, OrderError};
-use crate::store::{SessionFilter, User, UserState};
+use crate::store::{SessionFilter, StateBy, User, UserState};
 
 /// What came of it, or would.
 #[derive(Debug)]
@@ -28,15 +28,17 @@ impl Desk<'_> {
         exactly: bool,
         dry_run: bool,
     ) -> Result<StateSet, OrderError> {
-        if dry_run || read.state == state {
-            let changed = read.state != state;
+        // An order takes over what a directory denied: from then on only an order lifts it.
+        let stands = read.state == state && (!state.denies() || read.state_by == StateBy::Operator);
+        if dry_run || stands {
+            let changed = !stands;
             let live = SessionFilter {
                 user: Some(read.id),
                 live: true,
                 ..SessionFilter::default()
             };
             let ended = match state {
-                UserState::Disabled if changed => self.count(live).await?,
+                state if changed && state.denies() => self.count(live).await?,
                 _ => 0,
             };
             let user = read.clone();

@@ -58,6 +58,69 @@ fn not_ours<T>() -> T {
 }
 
 #[async_trait]
+impl DirectoryStore for KeyStore {
+    async fn put_person(&self, _: &Person, _: Timestamp, _: &By) -> Result<Put> {
+        not_ours()
+    }
+
+    async fn person(&self, _: &SourceId, _: &str) -> Result<Option<Person>> {
+        not_ours()
+    }
+
+    async fn person_by_alias(&self, _: &SourceId, _: &str) -> Result<Option<Person>> {
+        not_ours()
+    }
+
+    async fn said_of(&self, _: &[(IssuerId, Subject)]) -> Result<Vec<SaidOf>> {
+        not_ours()
+    }
+
+    async fn settle(&self, _: &[Word]) -> Result<()> {
+        not_ours()
+    }
+
+    async fn words(&self, _: &PersonFilter) -> Result<Vec<Word>> {
+        not_ours()
+    }
+
+    async fn forget_person(&self, _: &SourceId, _: &str, _: Timestamp, _: &By) -> Result<()> {
+        not_ours()
+    }
+
+    async fn put_group(
+        &self,
+        _: &DirectoryGroup,
+        _: Timestamp,
+    ) -> Result<Option<Option<DirectoryGroup>>> {
+        not_ours()
+    }
+
+    async fn groups(&self, _: &SourceId) -> Result<Vec<DirectoryGroup>> {
+        not_ours()
+    }
+
+    async fn all_groups(&self) -> Result<Vec<DirectoryGroup>> {
+        not_ours()
+    }
+
+    async fn source_state(&self, _: &SourceId) -> Result<SourceState> {
+        not_ours()
+    }
+
+    async fn source_states(&self) -> Result<Vec<(SourceId, SourceState)>> {
+        not_ours()
+    }
+
+    async fn put_source_state(&self, _: &SourceId, _: &SourceState) -> Result<()> {
+        not_ours()
+    }
+
+    async fn heard(&self, _: &SourceId, _: Timestamp, _: bool) -> Result<()> {
+        not_ours()
+    }
+}
+
+#[async_trait]
 impl JobStore for KeyStore {
     async fn enqueue(&self, _: &[NewJob], _: Timestamp) -> Result<Vec<Enqueued>> {
         not_ours()
@@ -133,6 +196,22 @@ impl PlanStore for KeyStore {
 
 #[async_trait]
 impl Store for KeyStore {
+    async fn told_of_user(&self, _: &SeenUser, _: bool) -> Result<Option<User>> {
+        not_ours()
+    }
+
+    async fn directory_sets_state(
+        &self,
+        _: UserId,
+        _: &SourceId,
+        _: UserState,
+        _: &str,
+        _: Timestamp,
+        _: &By,
+    ) -> Result<Option<(User, Vec<Session>)>> {
+        not_ours()
+    }
+
     async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
         // Lets others in between, as a real store does.
         tokio::task::yield_now().await;
@@ -146,6 +225,10 @@ impl Store for KeyStore {
             None => keys.push(key.clone()),
         }
         Ok(())
+    }
+
+    async fn note_verdict(&self, _: &Verdict, _: Timestamp, _: Timestamp) -> Result<bool> {
+        not_ours()
     }
 
     async fn bots(&self) -> Result<Vec<StoredBot>> {

@@ -285,7 +285,7 @@ impl<'a> Asked<'a> {
 /// Whether the person is turned away everywhere (T10).
 fn is_disabled(answer: &Introduced) -> bool {
     let user = answer.user.as_ref();
-    user.is_some_and(|user| user.state == UserState::Disabled.as_str())
+    user.is_some_and(|user| UserState::from_word(&user.state).is_none_or(UserState::denies))
 }
 
 fn say(answer: &mut Introduced, state: VisitState, refusal: &Refusal) {

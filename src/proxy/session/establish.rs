@@ -18,7 +18,7 @@ use crate::proxy::assertion::Assertion;
 use crate::proxy::bridge::Bridge;
 use crate::proxy::edge::CleanRequest;
 use crate::proxy::route::Site;
-use crate::store::{Birth, EndReason, SeenUser, Session, Tombstone, User, UserState};
+use crate::store::{Admission, Birth, EndReason, SeenUser, Session, Tombstone, User};
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::SessionEvent;
 use crate::types::{AppToken, SessionId, Sid, Timestamp};
@@ -174,7 +174,7 @@ async fn make(bridge: &Arc<Bridge>, site: &Arc<Site>, wish: Wish) -> Result<Arc<
         return Err(Code::SessionRequired.into());
     }
     let user = bridge.store.saw_user(&wish.seen).await?;
-    if user.state == UserState::Disabled {
+    if user.state.denies() {
         bridge.sessions.denied.set(issuer, subject, true);
         return Err(Code::AccessDisabled.into());
     }
@@ -310,6 +310,7 @@ async fn sign_in(
         sid_since: now,
         expires_at: now + site.config.session.absolute,
         last_seen: now,
+        admission: Admission::default(),
         ended_at: None,
         end_reason: None,
         agent: wish

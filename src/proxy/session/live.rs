@@ -1,7 +1,7 @@
 //! A session as it lives in memory: what the hot path reads, without a lock and without the store.
 
 use crate::apps::Profile;
-use crate::store::{EndReason, Session};
+use crate::store::{Admission, EndReason, Session};
 use crate::types::{
     AccountId, AppId, AppToken, HostName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp,
     UserId,
@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -106,8 +106,9 @@ pub struct Live {
     pub(super) unanswered: AtomicU32,
     /// 0 while live; else 1 + the reason's place in `REASONS`.
     ended: AtomicU8,
-    /// Whether the newest assertion of its sign-in was turned away by the access rule.
-    refused: AtomicBool,
+    /// What the access rule last said of its sign-in, on any replica ([`Admission`]).
+    refused_at: AtomicI64,
+    readmitted_at: AtomicI64,
     /// Serialises renewals.
     pub(super) renewing: tokio::sync::Mutex<()>,
 }
@@ -153,7 +154,8 @@ impl Live {
             flushed: AtomicI64::new(stored.last_seen.0),
             unanswered: AtomicU32::new(0),
             ended: AtomicU8::new(0),
-            refused: AtomicBool::new(false),
+            refused_at: AtomicI64::new(stored.admission.refused_at.0),
+            readmitted_at: AtomicI64::new(stored.admission.readmitted_at.0),
             renewing: tokio::sync::Mutex::new(()),
         })
     }
@@ -222,18 +224,43 @@ impl Live {
         self.standing().expires_at > now && self.last_seen() + idle > now
     }
 
-    /// Notes whether the newest assertion of its sign-in was turned away: the session stays, but
-    /// vouches for nobody meanwhile (T10).
-    pub(super) fn refuse(&self, refused: bool) {
-        // A plain load first: it hardly ever changes.
-        if self.refused.load(Ordering::Relaxed) != refused {
-            self.refused.store(refused, Ordering::Relaxed);
+    /// What the access rule last said of its sign-in, as far as this replica knows.
+    pub fn admission(&self) -> Admission {
+        Admission {
+            refused_at: Timestamp(self.refused_at.load(Ordering::Relaxed)),
+            readmitted_at: Timestamp(self.readmitted_at.load(Ordering::Relaxed)),
         }
     }
 
-    /// Whether its person was turned away when they last came, as far as this replica knows.
-    pub fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+    /// Takes over what is known of it elsewhere; gives whether its person stands turned away by it
+    /// and did not before.
+    pub(super) fn heard(&self, elsewhere: Admission) -> bool {
+        let before = self.admission();
+        self.say(elsewhere);
+        self.admission().is_refused() && !before.is_refused()
+    }
+
+    /// Notes that the rule turned away an assertion: the session stays, but vouches for nobody
+    /// meanwhile (T10). `true` when that is news.
+    pub(super) fn refused_by(&self, issued: Timestamp) -> bool {
+        let news = self.admission().refused_by(issued);
+        news.is_some_and(|news| self.say(news))
+    }
+
+    /// Notes that the rule admitted an assertion. `true` when that is news: hardly ever.
+    pub(super) fn admitted_by(&self, issued: Timestamp) -> bool {
+        let news = self.admission().admitted_by(issued);
+        news.is_some_and(|news| self.say(news))
+    }
+
+    /// Times only grow: `true` when one of them did, so that of several at once one has the news.
+    fn say(&self, now: Admission) -> bool {
+        let grows = |known: &AtomicI64, to: Timestamp| {
+            to.0 > known.load(Ordering::Relaxed) && to.0 > known.fetch_max(to.0, Ordering::Relaxed)
+        };
+        let refused = grows(&self.refused_at, now.refused_at);
+        let readmitted = grows(&self.readmitted_at, now.readmitted_at);
+        refused || readmitted
     }
 
     /// Marks it ended; the first reason stands. `true` when it was live.

@@ -80,16 +80,18 @@ async fn begin(bridge: &Bridge) -> Result<(), StoreError> {
     // The number first: what is appended while the list is read is then replayed, which is harmless.
     let number = bridge.store.newest_revocation().await?;
     let mut denied = Vec::new();
-    let mut filter = UserFilter {
-        state: Some(UserState::Disabled),
-        limit: 1000,
-        ..UserFilter::default()
-    };
-    loop {
-        let page = bridge.store.users(&filter).await?;
-        let Some(last) = page.last() else { break };
-        filter.after = Some(last.id);
-        denied.extend(page.into_iter().map(|u| (u.issuer, u.subject)));
+    for state in UserState::ALL.into_iter().filter(|state| state.denies()) {
+        let mut filter = UserFilter {
+            state: Some(state),
+            limit: 1000,
+            ..UserFilter::default()
+        };
+        loop {
+            let page = bridge.store.users(&filter).await?;
+            let Some(last) = page.last() else { break };
+            filter.after = Some(last.id);
+            denied.extend(page.into_iter().map(|u| (u.issuer, u.subject)));
+        }
     }
     bridge.sessions.denied.replace(denied);
     bridge.reload_bots().await?;
@@ -190,7 +192,7 @@ async fn apply(bridge: &Arc<Bridge>, entry: &Revocation) -> Result<(), StoreErro
             let Some(user) = bridge.store.user(*id).await? else {
                 return Ok(());
             };
-            let disabled = user.state == UserState::Disabled;
+            let disabled = user.state.denies();
             bridge
                 .sessions
                 .denied
@@ -208,6 +210,21 @@ async fn apply(bridge: &Arc<Bridge>, entry: &Revocation) -> Result<(), StoreErro
         }
         Revoked::Keys => bridge.reload_ring().await?,
         Revoked::Bots => bridge.reload_bots().await?,
+        Revoked::Admission(id) => {
+            // Nobody's session ended: the row says whether it vouches for its person still.
+            let Some(live) = bridge.sessions.table.get(id) else {
+                return Ok(());
+            };
+            let Some(stored) = bridge.store.session(*id).await? else {
+                return Ok(());
+            };
+            if live.heard(stored.admission) {
+                // Whoever was refused on another replica must not go on listening on this one (T26).
+                bridge.tunnels.cut_session(id, Cut::SessionEnded);
+            }
+            return Ok(());
+        }
+        Revoked::Person(..) | Revoked::Groups => {}
     }
     bridge.wake_keeper();
     Ok(())

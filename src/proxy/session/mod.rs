@@ -6,7 +6,8 @@
 //! one status on which the web app reloads itself (tried-for-real, 6).
 //!
 //! What lives here: live sessions (`live`, `table`), their making (`establish`, `flight`), cookies,
-//! CSRF, renewal (`heal`), ending (`end`), the revocation log (`log`) and the sweeps (`keeper`).
+//! CSRF, renewal (`heal`), ending (`end`), the revocation log (`log`), what the access
+//! rule said on its way to the other replicas (`verdicts`), and the sweeps (`keeper`).
 //! What does not: accounts (`identity/`), the app's API (`apps/`).
 
 mod cookie;
@@ -20,6 +21,7 @@ mod live;
 mod log;
 mod orphans;
 mod table;
+mod verdicts;
 
 pub use cookie::signing_key;
 pub(in crate::proxy) use cookie::texts as cookies;
@@ -30,6 +32,7 @@ pub use keeper::keep;
 pub use live::{Grant, Live};
 pub use log::{LogState, follow};
 pub use table::Table;
+pub use verdicts::{Verdicts, tell};
 
 use super::access::{Admitted, Denied};
 use super::bridge::Bridge;
@@ -59,6 +62,8 @@ pub struct Sessions {
     pub denied: Denied,
     /// How far the revocation log was read.
     pub log: LogState,
+    /// What the access rule said, on its way into the store.
+    pub verdicts: Verdicts,
     /// Sessions being made.
     flights: flight::Flights,
     /// Early deaths of app sessions lately: the brake of design §4.
@@ -68,15 +73,28 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Cuts the sockets of a sign-in that was refused.
-    pub fn mute(&self, site: &Site, subject: &Subject, sid: &Sid, tunnels: &Tunnels) {
-        let live = self
-            .table
-            .find(&site.config.id, &site.config.issuer, subject, sid);
-        if let Some(live) = live {
-            live.refuse(true);
+    /// Cuts the sockets of a sign-in whose assertion, issued at `issued`, was refused, and has the
+    /// other replicas told.
+    pub fn mute(
+        &self,
+        site: &Site,
+        subject: &Subject,
+        sid: &Sid,
+        issued: Timestamp,
+        tunnels: &Tunnels,
+    ) {
+        let (app, issuer) = (&site.config.id, &site.config.issuer);
+        let live = self.table.find(app, issuer, subject, sid);
+        if let Some(live) = &live {
+            let news = live.refused_by(issued);
             tunnels.cut_session(&live.id, Cut::SessionEnded);
+            if !news {
+                return;
+            }
         }
+        // A session that only other replicas hold is marked all the same.
+        self.verdicts
+            .refused((app, issuer, subject, sid), issued, live.is_some());
     }
 
     /// Cuts every socket of an app whose access rule changed: pages come back and are judged anew.
@@ -171,7 +189,9 @@ pub async fn bind(
         }
     };
     live.seen(now);
-    live.refuse(false);
+    if live.admitted_by(who.issued()) {
+        bridge.sessions.verdicts.admitted(live.id, who.issued());
+    }
 
     let state = held.judge(bridge, &live, now);
     if let Held::Foreign(id) = state {

@@ -4,12 +4,12 @@
 //! every session in it ends, with a tombstone for each of its sids (as `sessions revoke --all`
 //! does), and with the app's own session still to be ended by the bridge; every signing key in it is
 //! revoked, since it may have been revoked since for a reason, and the next start makes a new one;
-//! who is disabled in the store that is replaced stays disabled, and its tombstones stand. Counters
+//! who is turned away in the store that is replaced stays so, by whoever said it, and its tombstones stand. Counters
 //! only rise: a replica that remembers the replaced store reads all state anew.
 
 use super::dump::{held, shown};
 use super::{Cell, Column, Kind, Piece, Raw, known, table};
-use crate::store::{EndReason, JobState, Result, StoreError, UserState};
+use crate::store::{EndReason, JobState, Result, StoreError};
 use crate::types::Timestamp;
 use tokio::sync::mpsc::Receiver;
 
@@ -48,6 +48,8 @@ struct Former {
     counters: Vec<(String, i64)>,
     /// Columns and rows of disabled people.
     people: (Vec<Column>, Vec<Vec<Cell>>),
+    /// Columns and rows of what directories said of people whom they turn away.
+    words: (Vec<Column>, Vec<Vec<Cell>>),
     /// Columns and rows of tombstones.
     tombstones: (Vec<Column>, Vec<Vec<Cell>>),
 }
@@ -88,7 +90,9 @@ async fn take_away(raw: &dyn Raw) -> Result<Former> {
                 former.counters.push((name.clone(), *value));
             }
         }
-        former.people = all(raw, "users", "WHERE state = 'disabled'").await?;
+        let denied = "WHERE state IN ('suspended', 'disabled', 'tombstoned')";
+        former.people = all(raw, "users", denied).await?;
+        former.words = all(raw, "directory_people", "WHERE denied_since IS NOT NULL").await?;
         former.tombstones = all(raw, "tombstones", "").await?;
     }
     let there = raw.tables().await?;
@@ -183,6 +187,7 @@ async fn make_safe(raw: &dyn Raw, how: &Load, former: &Former, loaded: &mut Load
     release_jobs(raw).await?;
     if how.keep_denials {
         keep_disabled(raw, &former.people, loaded).await?;
+        keep_words(raw, &former.words).await?;
         let (columns, rows) = &former.tombstones;
         let sql = format!("{} {LONGER}", insert(raw, "tombstones", columns));
         for row in rows {
@@ -276,9 +281,11 @@ async fn keep_disabled(
     loaded: &mut Loaded,
 ) -> Result<()> {
     let at = |name: &str| columns.iter().position(|column| column.name == name);
-    let (Some(issuer), Some(subject), Some(reason), Some(since)) = (
+    let (Some(issuer), Some(subject), Some(state), Some(setter), Some(reason), Some(since)) = (
         at("issuer"),
         at("subject"),
+        at("state"),
+        at("state_by"),
         at("state_reason"),
         at("state_since"),
     ) else {
@@ -291,13 +298,16 @@ async fn keep_disabled(
         t(2)
     );
     let disable = format!(
-        "UPDATE users SET state = {}, state_reason = {}, state_since = {}
-         WHERE issuer = {} AND subject = {} AND state <> 'disabled'",
+        "UPDATE users SET state = {}, state_by = {}, state_reason = {}, state_since = {}
+         WHERE issuer = {} AND subject = {} AND (state <> {} OR state_by <> {})",
         t(1),
         t(2),
-        raw.place(3, Kind::Int),
-        t(4),
-        t(5)
+        t(3),
+        raw.place(4, Kind::Int),
+        t(5),
+        t(6),
+        t(1),
+        t(2)
     );
     let add = insert(raw, "users", columns);
     for row in rows {
@@ -310,12 +320,33 @@ async fn keep_disabled(
             continue;
         }
         let mut values = vec![
-            text(UserState::Disabled.as_str()),
+            (Kind::Text, cell(state)),
+            (Kind::Text, cell(setter)),
             (Kind::Text, cell(reason)),
             (Kind::Int, cell(since)),
         ];
         values.extend(who);
         loaded.disabled += raw.run(&disable, &values).await?;
+    }
+    Ok(())
+}
+
+/// Whom a directory turned away stays so until it is read again.
+async fn keep_words(raw: &dyn Raw, (columns, rows): &(Vec<Column>, Vec<Vec<Cell>>)) -> Result<()> {
+    let at = |name: &str| columns.iter().position(|column| column.name == name);
+    let (Some(source), Some(id)) = (at("source"), at("id")) else {
+        return Ok(());
+    };
+    let older = format!(
+        "DELETE FROM directory_people WHERE source = {} AND id = {}",
+        raw.place(1, Kind::Text),
+        raw.place(2, Kind::Text)
+    );
+    let add = insert(raw, "directory_people", columns);
+    for row in rows {
+        let cell = |at: usize| (Kind::Text, row.get(at).cloned().unwrap_or(Cell::Null));
+        raw.run(&older, &[cell(source), cell(id)]).await?;
+        put(raw, &add, columns, row.clone()).await?;
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! Erasing takes away every row about them that need not stay ([`Erasure`] says which and why). If
 //! an operator or a directory has disabled them, their row stays, emptied of all but what names them:
-//! without it they would be let in as a stranger at their next sign-in.
+//! without it they would be let in as a stranger at their next sign-in. So does a directory's word that
+//! turns them away, with the ids that it is found by.
 
 use super::dump::shown;
 use super::load::{int, text};
@@ -32,7 +33,7 @@ pub struct Erased {
     pub stays_disabled: bool,
 }
 
-/// How many rows went.
+/// How many rows went; of `claims`, answers that were emptied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
     /// Of which table.
@@ -106,7 +107,15 @@ pub(in crate::store) async fn erase(
             continue;
         }
         let (which, values) = about(raw, table, &columns, &person);
-        let sql = format!("DELETE FROM {} {which}", table.name);
+        let but = match table.name {
+            "directory_people" => " AND denied_since IS NULL",
+            "directory_aliases" => {
+                " AND (source, person) NOT IN
+                 (SELECT source, id FROM directory_people WHERE denied_since IS NOT NULL)"
+            }
+            _ => "",
+        };
+        let sql = format!("DELETE FROM {} {which}{but}", table.name);
         let rows = raw.run(&sql, &values).await?;
         if rows > 0 {
             removed.push(Removed {
@@ -125,12 +134,33 @@ pub(in crate::store) async fn erase(
         raw.run(&sql, &[(Kind::Flag, Cell::Int(0)), id.clone()])
             .await?;
     }
+    // Answers that are kept for a day, for requests that come twice, and say something of them: the
+    // request is still known, so that it does not act again.
+    let forget = format!(
+        "UPDATE claims SET body = '{{}}', etag = NULL WHERE body LIKE {}",
+        raw.place(1, Kind::Text)
+    );
+    let theirs = text(&format!("%{user}%"));
+    let rows = raw.run(&forget, std::slice::from_ref(&theirs)).await?;
+    if rows > 0 {
+        let table = "claims";
+        removed.push(Removed { table, rows });
+    }
+    let who = [&person.issuer, &person.subject].map(|cell| text(cell.text().unwrap_or_default()));
+    let empty = format!(
+        "UPDATE directory_people SET email = '', email_verified = {}, name = '', username = '',
+             locale = NULL, group_ids = '[]' WHERE issuer = {} AND subject = {}",
+        raw.place(1, Kind::Flag),
+        raw.place(2, Kind::Text),
+        raw.place(3, Kind::Text)
+    );
+    let [issuer, subject] = who.clone();
+    let values = [(Kind::Flag, Cell::Int(0)), issuer, subject];
+    let stay = raw.run(&empty, &values).await?;
+    let told = stay > 0 || removed.iter().any(|of| of.table == "directory_people");
     // Whoever remembers something of them drops it.
-    raw.run(
-        "UPDATE counters SET value = value + 1 WHERE name = 'log'",
-        &[],
-    )
-    .await?;
+    let next = "UPDATE counters SET value = value + 1 WHERE name = 'log'";
+    raw.run(next, &[]).await?;
     let log = format!(
         "INSERT INTO revocations (number, appended_at, what, user_id)
          SELECT value, {}, 'user', {} FROM counters WHERE name = 'log'",
@@ -138,6 +168,18 @@ pub(in crate::store) async fn erase(
         raw.place(2, Kind::Uuid)
     );
     raw.run(&log, &[int(now.0), id]).await?;
+    if told {
+        raw.run(next, &[]).await?;
+        let log = format!(
+            "INSERT INTO revocations (number, appended_at, what, issuer, subject)
+             SELECT value, {}, 'person', {}, {} FROM counters WHERE name = 'log'",
+            raw.place(1, Kind::Int),
+            raw.place(2, Kind::Text),
+            raw.place(3, Kind::Text)
+        );
+        let [issuer, subject] = who;
+        raw.run(&log, &[int(now.0), issuer, subject]).await?;
+    }
     raw.commit().await?;
     Ok(Some(Erased {
         removed,
@@ -160,7 +202,11 @@ async fn find(raw: &dyn Raw, user: UserId) -> Result<Option<Person>> {
         id: user,
         issuer,
         subject,
-        disabled: state.text() != Some(UserState::Active.as_str()),
+        // A word that this version does not know lets nobody in.
+        disabled: state
+            .text()
+            .and_then(UserState::from_word)
+            .is_none_or(UserState::denies),
     }))
 }
 

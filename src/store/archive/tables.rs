@@ -102,7 +102,8 @@ pub const TABLES: &[Table] = &[
         .of_user("user_id")
         .of_subject()
         .stays("replicas read them in order, without gaps; they go after 30 days"),
-    // Answers to requests that came twice: for a day, and of no use to a store of another day.
+    // Answers to requests that came twice: for a day, and of no use to a store of another day. What
+    // one says of a person who is erased goes with them (`person`).
     Table::left_out("claims"),
     // A restore revokes the key that signed them.
     Table::left_out("revoked_tokens"),
@@ -113,6 +114,11 @@ pub const TABLES: &[Table] = &[
     Table::kept("jobs").of_user("user_id").deleted(),
     // What waited in a store of another day is planned anew; they name people by the directory's ids.
     Table::left_out("plans"),
+    Table::kept("directory_sources"),
+    Table::kept("directory_groups"),
+    // A word that turns somebody away stays, emptied: without it they would be let in as a stranger.
+    Table::kept("directory_people").of_subject().deleted(),
+    Table::kept("directory_aliases").of_subject().deleted(),
     Table::kept("audit_head"),
     Table::kept("audit_records").of_user("user_id").stays(
         "a record of the audit trail never changes; it names people by id (with [audit] email also by address), and goes after [audit] keep",

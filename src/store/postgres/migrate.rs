@@ -49,6 +49,16 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0008_plans",
         sql: include_str!("migrations/0008_plans.sql"),
     },
+    Migration {
+        version: 9,
+        name: "0009_directory",
+        sql: include_str!("migrations/0009_directory.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "0010_admission",
+        sql: include_str!("migrations/0010_admission.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

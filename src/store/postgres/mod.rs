@@ -8,9 +8,11 @@
 //! values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod admission;
 pub(super) mod archive;
 mod bots;
 mod claims;
+mod directory;
 mod error;
 mod jobs;
 mod keys;
@@ -36,12 +38,13 @@ use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
     LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
-    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredBot,
-    StoredKey, TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark,
-    TrailRecord, User, UserFilter, UserState, Which,
+    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, StateBy, Store, StoreError,
+    StoredBot, StoredKey, TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark,
+    TrailRecord, User, UserFilter, UserState, Verdict, Which,
 };
 use crate::types::{
-    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, SourceId, Subject, Timestamp, TokenId,
+    UserId,
 };
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Pool};
@@ -128,6 +131,32 @@ impl Store for PostgresStore {
         bounded(users::page(&self.pool, filter)).await
     }
 
+    async fn told_of_user(&self, told: &SeenUser, make: bool) -> Result<Option<User>> {
+        bounded(users::told(&self.pool, &plain_user(told), make)).await
+    }
+
+    async fn directory_sets_state(
+        &self,
+        id: UserId,
+        source: &SourceId,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<Option<(User, Vec<Session>)>> {
+        let who = StateBy::Directory(source.clone());
+        bounded(users::set_state(
+            &self.pool,
+            &self.channel,
+            id,
+            None,
+            (state, reason, &who),
+            now,
+            by,
+        ))
+        .await
+    }
+
     async fn set_user_state(
         &self,
         id: UserId,
@@ -141,7 +170,7 @@ impl Store for PostgresStore {
             &self.channel,
             id,
             None,
-            (state, reason),
+            (state, reason, &StateBy::Operator),
             now,
             by,
         ))
@@ -161,7 +190,7 @@ impl Store for PostgresStore {
             &self.channel,
             read.id,
             Some(read),
-            (state, reason),
+            (state, reason, &StateBy::Operator),
             now,
             by,
         );
@@ -280,6 +309,22 @@ impl Store for PostgresStore {
             until,
             now,
             by,
+        ))
+        .await
+    }
+
+    async fn note_verdict(
+        &self,
+        verdict: &Verdict,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool> {
+        bounded(admission::note(
+            &self.pool,
+            &self.channel,
+            verdict,
+            issued,
+            now,
         ))
         .await
     }

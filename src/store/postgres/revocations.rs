@@ -34,7 +34,6 @@ pub(super) async fn append(
         .await?
         .ok_or_else(gone)?;
         let entry = Entry::from(revoked);
-        let sign_in = entry.sign_in;
         run(
             tx,
             &format!(
@@ -47,10 +46,10 @@ pub(super) async fn append(
                 &entry.what,
                 &entry.session,
                 &entry.user,
-                &sign_in.map(|s| s.0),
-                &sign_in.map(|s| s.1),
-                &sign_in.map(|s| s.2),
-                &sign_in.map(|s| s.3),
+                &entry.app,
+                &entry.issuer,
+                &entry.subject,
+                &entry.sid,
                 &reason.map(EndReason::as_str),
             ],
         )

@@ -89,6 +89,19 @@ impl Conditions {
         self.plain(&condition.replace('?', &place));
     }
 
+    /// The same with two values, one for each `?` in turn.
+    pub(super) fn with_both(
+        &mut self,
+        condition: &str,
+        first: impl ToSql + Sync + Send + 'static,
+        second: impl ToSql + Sync + Send + 'static,
+    ) {
+        self.values.push(Box::new(first));
+        let condition = condition.replacen('?', &format!("${}", self.values.len()), 1);
+        self.values.push(Box::new(second));
+        self.plain(&condition.replacen('?', &format!("${}", self.values.len()), 1));
+    }
+
     /// Adds a condition without a value.
     pub(super) fn plain(&mut self, condition: &str) {
         self.sql.push_str(if self.sql.is_empty() {

@@ -151,7 +151,7 @@ pub(super) async fn birth(
         &tx,
         &format!(
             "INSERT INTO sessions ({SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-                 $12, $13, $14, $15, $16, $17, NULL, NULL, $18)"
+                 $12, $13, $14, $15, $16, $17, NULL, NULL, $18, 0, 0)"
         ),
         &[
             &&session.id.0[..],

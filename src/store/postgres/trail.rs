@@ -8,7 +8,7 @@ use super::row::{Conditions, many, one, run};
 use super::users::gone;
 use crate::store::rows::{self, MARK, TRAIL};
 use crate::store::rules::limit;
-use crate::store::trail::linked;
+use crate::store::trail::{code_member, linked};
 use crate::store::{
     By, Change, Draft, MarkKind, Result, TrailFilter, TrailHead, TrailMark, TrailRecord,
 };
@@ -100,6 +100,12 @@ pub(super) async fn page(pool: &Pool, filter: &TrailFilter) -> Result<Vec<TrailR
     }
     if let Some(since) = filter.since {
         conditions.with("at >= ?", since.0);
+    }
+    if let Some(until) = filter.until {
+        conditions.with("at < ?", until.0);
+    }
+    if let Some(code) = &filter.code {
+        conditions.with("strpos(body, ?) > 0", code_member(code));
     }
     let (clause, limit) = (conditions.clause(), limit(filter.limit));
     let order = if filter.before.is_some() {

@@ -2,11 +2,11 @@
 
 use super::row::{Conditions, many, one, run};
 use super::{revocations, sessions, trail};
-use crate::store::rows::{self, Columns as _, USER};
-use crate::store::rules::{Standing, limit, nothing_new, plain, still_as};
+use crate::store::rows::{self, Columns as _, USER, USER_SEEN_AT};
+use crate::store::rules::{Standing, limit, may_set, nothing_new, plain, still_as};
 use crate::store::{
-    By, Change, EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter,
-    UserState, Which,
+    By, Change, EndReason, Epoch, Result, Revoked, SeenUser, Session, StateBy, StoreError, User,
+    UserFilter, UserState, Which,
 };
 use crate::types::{GroupName, IssuerId, Subject, Timestamp, UserId};
 use deadpool_postgres::{GenericClient, Pool, Transaction};
@@ -18,7 +18,7 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
         &client,
         &format!("SELECT {USER}, seen_at FROM users WHERE issuer = $1 AND subject = $2"),
         &[&issuer, &subject],
-        |row| Ok((rows::user(row)?, Timestamp(row.int(15)?))),
+        |row| Ok((rows::user(row)?, Timestamp(row.int(USER_SEEN_AT)?))),
     )
     .await?;
     // Most calls end here, without a write.
@@ -31,8 +31,11 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
         &client,
         &format!(
             "INSERT INTO users ({USER}, seen_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', '', $10, $10, $10, 0, $10)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', '', '', $10, $10, $10, 0, $10)
              ON CONFLICT (issuer, subject) DO UPDATE SET
+                 state_since = CASE users.state
+                     WHEN 'pending' THEN excluded.seen_at ELSE users.state_since END,
+                 state = CASE users.state WHEN 'pending' THEN 'active' ELSE users.state END,
                  updated_at = CASE
                      WHEN (users.email, users.email_verified, users.name, users.username,
                            users.locale, users.group_names)
@@ -42,7 +45,7 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
                  email = excluded.email, email_verified = excluded.email_verified,
                  name = excluded.name, username = excluded.username, locale = excluded.locale,
                  group_names = excluded.group_names, seen_at = excluded.seen_at
-             WHERE excluded.seen_at >= users.seen_at
+             WHERE excluded.seen_at >= users.seen_at OR users.state = 'pending'
              RETURNING {USER}"
         ),
         &[
@@ -67,6 +70,53 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
             .await?
             .ok_or_else(gone),
     }
+}
+
+pub(super) async fn told(pool: &Pool, told: &SeenUser, make: bool) -> Result<Option<User>> {
+    let client = pool.get().await?;
+    let (issuer, subject) = (told.issuer.as_str(), told.subject.as_str());
+    if make {
+        run(
+            &client,
+            &format!(
+                "INSERT INTO users ({USER}, seen_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '[]', 'pending', '', '', $9, $9, $9, 0, $9)
+                 ON CONFLICT (issuer, subject) DO NOTHING"
+            ),
+            &[
+                &UserId::generate().0,
+                &issuer,
+                &subject,
+                &told.email,
+                &told.email_verified,
+                &told.name,
+                &told.username,
+                &told.locale,
+                &told.at.0,
+            ],
+        )
+        .await?;
+    }
+    run(
+        &client,
+        "UPDATE users SET updated_at = $8, seen_at = $8, email = $3, email_verified = $4, name = $5,
+             username = $6, locale = $7
+         WHERE issuer = $1 AND subject = $2 AND seen_at <= $8
+             AND (email, email_verified, name, username, locale)
+                 IS DISTINCT FROM ($3, $4, $5, $6, $7)",
+        &[
+            &issuer,
+            &subject,
+            &told.email,
+            &told.email_verified,
+            &told.name,
+            &told.username,
+            &told.locale,
+            &told.at.0,
+        ],
+    )
+    .await?;
+    by_subject(&client, &told.issuer, &told.subject).await
 }
 
 pub(super) async fn by_subject(
@@ -127,33 +177,32 @@ pub(super) async fn set_state(
     channel: &str,
     id: UserId,
     read: Option<&User>,
-    (state, reason): (UserState, &str),
+    (state, reason, who): (UserState, &str, &StateBy),
     now: Timestamp,
     by: &By,
 ) -> Result<Option<(User, Vec<Session>)>> {
     let mut client = pool.get().await?;
     let tx = client.transaction().await?;
-    let Some(standing) = lock(&tx, id).await? else {
+    if lock(&tx, id).await?.is_none() {
         return Ok(None);
-    };
-    if let Some(read) = read
-        && !get(&tx, id)
-            .await?
-            .is_some_and(|user| still_as(&user, read))
-    {
+    }
+    let before = get(&tx, id).await?.ok_or_else(gone)?;
+    if read.is_some_and(|read| !still_as(&before, read)) {
         return Err(StoreError::Changed);
     }
+    let changes = may_set(&before, state, who);
     let mut ended = Vec::new();
-    if standing.state != state {
+    if changes {
         run(
             &tx,
-            "UPDATE users SET state = $2, state_reason = $3, state_since = $4, epoch = epoch + 1
+            "UPDATE users SET state = $2, state_reason = $3, state_since = $4, state_by = $5,
+                 epoch = epoch + 1
              WHERE id = $1",
-            &[&id.0, &state.as_str(), &plain(reason), &now.0],
+            &[&id.0, &state.as_str(), &plain(reason), &now.0, &who.text()],
         )
         .await?;
         let mut why = None;
-        if state == UserState::Disabled {
+        if state.denies() {
             let reason = EndReason::UserDisabled;
             ended = sessions::end_live(&tx, &Which::User(id, None), reason, now).await?;
             why = Some(reason);
@@ -161,7 +210,7 @@ pub(super) async fn set_state(
         revocations::append(&tx, channel, &[Revoked::User(id)], why, now).await?;
     }
     let user = get(&tx, id).await?.ok_or_else(gone)?;
-    if standing.state != state {
+    if changes {
         let mut records = by.records(&Change::State(&user));
         records.extend(ended.iter().flat_map(|s| by.records(&Change::Ended(s))));
         trail::append(&tx, &records).await?;

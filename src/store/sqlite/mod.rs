@@ -9,9 +9,11 @@
 //! SQLite's values and refusals · `lock` · one file a subject for the rest.
 
 mod accounts;
+mod admission;
 pub(super) mod archive;
 mod bots;
 mod claims;
+mod directory;
 mod error;
 mod jobs;
 mod keys;
@@ -35,12 +37,13 @@ use super::signal::Signal;
 use super::{
     Account, AccountFilter, Birth, By, Claim, Claimed, Draft, EndReason, Epoch, KeptAnswer,
     LockGuard, MarkKind, Renewal, Resealed, Result, Revocation, Schema, SealCount, SealHead,
-    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, Store, StoreError, StoredBot,
-    StoredKey, TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark,
-    TrailRecord, User, UserFilter, UserState, Which,
+    Sealed, SealedAt, SealedKind, SeenUser, Session, SessionFilter, StateBy, Store, StoreError,
+    StoredBot, StoredKey, TokenFacts, TokenQuestion, Tombstone, TrailFilter, TrailHead, TrailMark,
+    TrailRecord, User, UserFilter, UserState, Verdict, Which,
 };
 use crate::types::{
-    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, Subject, Timestamp, TokenId, UserId,
+    AppId, BotName, IssuerId, RemoteId, SessionId, Sid, SourceId, Subject, Timestamp, TokenId,
+    UserId,
 };
 use async_trait::async_trait;
 use lock::Locks;
@@ -192,6 +195,26 @@ impl Store for SqliteStore {
         self.read(move |db| users::page(db, &filter)).await
     }
 
+    async fn told_of_user(&self, told: &SeenUser, make: bool) -> Result<Option<User>> {
+        let told = plain_user(told);
+        self.write(move |db| users::told(db, &told, make)).await
+    }
+
+    async fn directory_sets_state(
+        &self,
+        id: UserId,
+        source: &SourceId,
+        state: UserState,
+        reason: &str,
+        now: Timestamp,
+        by: &By,
+    ) -> Result<Option<(User, Vec<Session>)>> {
+        let who = StateBy::Directory(source.clone());
+        let (reason, by) = (reason.to_owned(), by.clone());
+        self.write_log(move |db| users::set_state(db, id, state, (&reason, &who), now, &by))
+            .await
+    }
+
     async fn set_user_state(
         &self,
         id: UserId,
@@ -201,7 +224,8 @@ impl Store for SqliteStore {
         by: &By,
     ) -> Result<Option<(User, Vec<Session>)>> {
         let (reason, by) = (reason.to_owned(), by.clone());
-        self.write_log(move |db| users::set_state(db, id, state, &reason, now, &by))
+        let who = StateBy::Operator;
+        self.write_log(move |db| users::set_state(db, id, state, (&reason, &who), now, &by))
             .await
     }
 
@@ -328,6 +352,17 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Session>> {
         let (which, by) = (which.clone(), by.clone());
         self.write_log(move |db| sessions::end(db, &which, reason, tombstone_until, now, &by))
+            .await
+    }
+
+    async fn note_verdict(
+        &self,
+        verdict: &Verdict,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let verdict = verdict.clone();
+        self.write_log(move |db| admission::note(db, &verdict, issued, now))
             .await
     }
 

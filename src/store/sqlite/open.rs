@@ -56,6 +56,16 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0008_plans",
         sql: include_str!("migrations/0008_plans.sql"),
     },
+    Migration {
+        version: 9,
+        name: "0009_directory",
+        sql: include_str!("migrations/0009_directory.sql"),
+    },
+    Migration {
+        version: 10,
+        name: "0010_admission",
+        sql: include_str!("migrations/0010_admission.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

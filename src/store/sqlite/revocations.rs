@@ -20,7 +20,6 @@ pub(super) fn append(
         |row| row.int(0),
     )?;
     let entry = Entry::from(what);
-    let sign_in = entry.sign_in;
     run(
         db,
         &format!(
@@ -32,10 +31,10 @@ pub(super) fn append(
             entry.what,
             entry.session,
             entry.user.map(|id| id.to_string()),
-            sign_in.map(|s| s.0),
-            sign_in.map(|s| s.1),
-            sign_in.map(|s| s.2),
-            sign_in.map(|s| s.3),
+            entry.app,
+            entry.issuer,
+            entry.subject,
+            entry.sid,
             reason.map(EndReason::as_str),
         ],
     )?;

@@ -87,6 +87,20 @@ impl Conditions {
         self.plain(&condition.replace('?', &place));
     }
 
+    /// The same with two values, one for each `?` in turn.
+    pub(super) fn with_both(
+        &mut self,
+        condition: &str,
+        first: impl Into<rusqlite::types::Value>,
+        second: impl Into<rusqlite::types::Value>,
+    ) {
+        let at = self.values.len();
+        self.values.extend([first.into(), second.into()]);
+        let condition = condition.replacen('?', "\u{0}", 1);
+        let condition = condition.replacen('?', &format!("?{}", at + 2), 1);
+        self.plain(&condition.replacen('\u{0}', &format!("?{}", at + 1), 1));
+    }
+
     /// Adds a condition without a value.
     pub(super) fn plain(&mut self, condition: &str) {
         self.sql.push_str(if self.sql.is_empty() {

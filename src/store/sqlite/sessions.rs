@@ -142,7 +142,7 @@ pub(super) fn birth(
         db,
         &format!(
             "INSERT INTO sessions ({SESSION}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-                 ?12, ?13, ?14, ?15, ?16, ?17, NULL, NULL, ?18)"
+                 ?12, ?13, ?14, ?15, ?16, ?17, NULL, NULL, ?18, 0, 0)"
         ),
         params![
             &session.id.0[..],

@@ -3,7 +3,7 @@
 use super::row::{Conditions, many, one, run};
 use crate::store::rows::{self, MARK, TRAIL};
 use crate::store::rules::limit;
-use crate::store::trail::linked;
+use crate::store::trail::{code_member, linked};
 use crate::store::{
     By, Change, Draft, MarkKind, Result, StoreError, TrailFilter, TrailHead, TrailMark, TrailRecord,
 };
@@ -70,6 +70,12 @@ pub(super) fn page(db: &Connection, filter: &TrailFilter) -> Result<Vec<TrailRec
     }
     if let Some(since) = filter.since {
         conditions.with("at >= ?", since.0);
+    }
+    if let Some(until) = filter.until {
+        conditions.with("at < ?", until.0);
+    }
+    if let Some(code) = &filter.code {
+        conditions.with("instr(body, ?) > 0", code_member(code));
     }
     let (clause, values) = conditions.finish();
     let limit = limit(filter.limit);

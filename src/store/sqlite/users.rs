@@ -2,11 +2,11 @@
 
 use super::row::{Conditions, many, one, run};
 use super::{revocations, sessions, trail};
-use crate::store::rows::{self, Columns as _, USER};
-use crate::store::rules::{limit, nothing_new, plain, still_as};
+use crate::store::rows::{self, Columns as _, USER, USER_SEEN_AT};
+use crate::store::rules::{limit, may_set, nothing_new, plain, still_as};
 use crate::store::{
-    By, Change, EndReason, Epoch, Result, Revoked, SeenUser, Session, StoreError, User, UserFilter,
-    UserState, Which,
+    By, Change, EndReason, Epoch, Result, Revoked, SeenUser, Session, StateBy, StoreError, User,
+    UserFilter, UserState, Which,
 };
 use crate::types::{IssuerId, Subject, Timestamp, UserId};
 use rusqlite::{Connection, params};
@@ -17,7 +17,7 @@ pub(super) fn unchanged(db: &Connection, seen: &SeenUser) -> Result<Option<User>
         db,
         &format!("SELECT {USER}, seen_at FROM users WHERE issuer = ?1 AND subject = ?2"),
         params![seen.issuer.as_str(), seen.subject.as_str()],
-        |row| Ok((rows::user(row)?, Timestamp(row.int(15)?))),
+        |row| Ok((rows::user(row)?, Timestamp(row.int(USER_SEEN_AT)?))),
     )?;
     Ok(found
         .filter(|(user, seen_at)| nothing_new(user, *seen_at, seen))
@@ -33,8 +33,10 @@ pub(super) fn saw(db: &Connection, seen: &SeenUser) -> Result<User> {
                     excluded.locale, excluded.group_names";
     let sql = format!(
         "INSERT INTO users ({USER}, seen_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'active', '', ?10, ?10, ?10, 0, ?10)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'active', '', '', ?10, ?10, ?10, 0, ?10)
          ON CONFLICT (issuer, subject) DO UPDATE SET
+             state_since = CASE state WHEN 'pending' THEN excluded.seen_at ELSE state_since END,
+             state = CASE state WHEN 'pending' THEN 'active' ELSE state END,
              updated_at = CASE WHEN ({attributes}) IS NOT ({excluded})
                  THEN excluded.seen_at ELSE updated_at END,
              ({attributes}) = ({excluded}),
@@ -54,6 +56,46 @@ pub(super) fn saw(db: &Connection, seen: &SeenUser) -> Result<User> {
         seen.at.0,
     ];
     one(db, &sql, values, |row| rows::user(row))?.ok_or_else(gone)
+}
+
+pub(super) fn told(db: &Connection, told: &SeenUser, make: bool) -> Result<Option<User>> {
+    let values = params![
+        UserId::generate().to_string(),
+        told.issuer.as_str(),
+        told.subject.as_str(),
+        told.email,
+        told.email_verified,
+        told.name,
+        told.username,
+        told.locale,
+        told.at.0,
+    ];
+    if make {
+        let sql = format!(
+            "INSERT INTO users ({USER}, seen_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '[]', 'pending', '', '', ?9, ?9, ?9, 0, ?9)
+             ON CONFLICT (issuer, subject) DO NOTHING"
+        );
+        run(db, &sql, values)?;
+    }
+    run(
+        db,
+        "UPDATE users SET updated_at = ?8, seen_at = ?8, email = ?3, email_verified = ?4, name = ?5,
+             username = ?6, locale = ?7
+         WHERE issuer = ?1 AND subject = ?2 AND seen_at <= ?8
+             AND (email, email_verified, name, username, locale) IS NOT (?3, ?4, ?5, ?6, ?7)",
+        params![
+            told.issuer.as_str(),
+            told.subject.as_str(),
+            told.email,
+            told.email_verified,
+            told.name,
+            told.username,
+            told.locale,
+            told.at.0,
+        ],
+    )?;
+    by_subject(db, &told.issuer, &told.subject)
 }
 
 pub(super) fn by_subject(
@@ -114,7 +156,8 @@ pub(super) fn set_state_if(
 ) -> Result<(User, Vec<Session>)> {
     match get(db, read.id)? {
         Some(user) if still_as(&user, read) => {
-            set_state(db, read.id, state, reason, now, by)?.ok_or(StoreError::Changed)
+            let who = StateBy::Operator;
+            set_state(db, read.id, state, (reason, &who), now, by)?.ok_or(StoreError::Changed)
         }
         _ => Err(StoreError::Changed),
     }
@@ -124,25 +167,32 @@ pub(super) fn set_state(
     db: &Connection,
     id: UserId,
     state: UserState,
-    reason: &str,
+    (reason, who): (&str, &StateBy),
     now: Timestamp,
     by: &By,
 ) -> Result<Option<(User, Vec<Session>)>> {
     let Some(user) = get(db, id)? else {
         return Ok(None);
     };
-    if user.state == state {
+    if !may_set(&user, state, who) {
         return Ok(Some((user, Vec::new())));
     }
     run(
         db,
-        "UPDATE users SET state = ?2, state_reason = ?3, state_since = ?4, epoch = epoch + 1
+        "UPDATE users SET state = ?2, state_reason = ?3, state_since = ?4, state_by = ?5,
+             epoch = epoch + 1
          WHERE id = ?1",
-        params![id.to_string(), state.as_str(), plain(reason), now.0],
+        params![
+            id.to_string(),
+            state.as_str(),
+            plain(reason),
+            now.0,
+            who.text()
+        ],
     )?;
-    let (ended, why) = match state {
-        UserState::Active => (Vec::new(), None),
-        UserState::Disabled => {
+    let (ended, why) = match state.denies() {
+        false => (Vec::new(), None),
+        true => {
             let why = EndReason::UserDisabled;
             (
                 sessions::end_live(db, &Which::User(id, None), why, now)?,

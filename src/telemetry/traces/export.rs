@@ -3,6 +3,8 @@
 
 use super::{Ended, Parent, Trace, TraceError, TraceOptions};
 use async_trait::async_trait;
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId,
     TraceState, Tracer as _, TracerProvider as _,
@@ -12,14 +14,14 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanLimits,
 };
 use secrecy::ExposeSecret as _;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
+use url::Url;
 
 /// Longest time that a batch may take to be sent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,21 +40,25 @@ impl Exporter {
     pub(super) fn new(options: TraceOptions) -> Result<Self, TraceError> {
         let refused = |error: &dyn fmt::Display| TraceError::Exporter(error.to_string());
         let runtime = Handle::try_current().map_err(|e| refused(&e))?;
-        let mut headers = HashMap::new();
-        if let Some(secret) = &options.authorization {
-            headers.insert(
-                "authorization".to_owned(),
-                secret.expose_secret().to_owned(),
-            );
-        }
+        let endpoint = &options.endpoint;
+        let authorization = match &options.authorization {
+            Some(secret) => {
+                let value = HeaderValue::from_str(secret.expose_secret());
+                let mut value = value.map_err(|e| refused(&e))?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+            None => None,
+        };
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(options.endpoint.as_str())
+            .with_endpoint(endpoint.as_str())
             .with_timeout(PATIENCE)
-            .with_headers(headers)
             .with_http_client(Client {
                 runtime,
+                endpoint: endpoint.clone(),
+                authorization,
                 current: Arc::from(options.client),
             })
             .build()
@@ -76,6 +82,7 @@ impl Exporter {
         let provider = SdkTracerProvider::builder()
             .with_span_processor(processor)
             .with_resource(resource)
+            .with_span_limits(SpanLimits::default())
             // Which requests are traced was decided before.
             .with_sampler(Sampler::AlwaysOn)
             .build();
@@ -143,9 +150,13 @@ impl Parent {
     }
 }
 
-/// Sends a batch on our own runtime: the SDK's thread has none.
+/// Sends a batch on our own runtime: the SDK's thread has none. Of what the SDK hands over only the
+/// body counts: it adds headers that the environment names (`OTEL_EXPORTER_OTLP_HEADERS`), and the
+/// environment is not to say anything of where traces go.
 struct Client {
     runtime: Handle,
+    endpoint: Url,
+    authorization: Option<HeaderValue>,
     current: Arc<dyn Fn() -> reqwest::Client + Send + Sync>,
 }
 
@@ -158,10 +169,15 @@ impl fmt::Debug for Client {
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let client = (self.current)();
+        let mut batch = (self.current)()
+            .post(self.endpoint.clone())
+            .header(CONTENT_TYPE, "application/x-protobuf")
+            .body(request.into_body());
+        if let Some(authorization) = &self.authorization {
+            batch = batch.header(AUTHORIZATION, authorization.clone());
+        }
         let sent = self.runtime.spawn(async move {
-            let request = reqwest::Request::try_from(request)?;
-            let answer = client.execute(request).await?;
+            let answer = batch.send().await?;
             let status = answer.status();
             Ok::<_, reqwest::Error>((status, answer.bytes().await?))
         });
