@@ -208,37 +208,4 @@ pub async fn waiting(plans: &dyn PlanStore, id: Uuid) -> Result<Plan, PlanError>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::plan::tests::{person, plan, world};
-    use super::super::world::gone;
-    use super::*;
-
-    #[test]
-    fn two_plans_of_the_same_steps_are_the_same_whenever_they_were_made() {
-        let known = world((1..=30).map(|n| person(n, &["g1"])).collect());
-        let mut now = known.clone();
-        for n in 1..=20 {
-            let word = gone(&person(n, &["g1"]), Timestamp(200));
-            now.people.insert(word.id.clone(), word);
-        }
-        let first = on_record(&plan(&known, &now), "many").unwrap();
-        let again = on_record(&plan(&known, &now), "many").unwrap();
-        assert_ne!(first.id, again.id);
-        assert_eq!(first.digest, again.digest);
-        now.people.insert("99".into(), person(99, &["g1"]));
-        let other = on_record(&plan(&known, &now), "many").unwrap();
-        assert_ne!(first.digest, other.digest);
-    }
-
-    #[test]
-    fn what_is_no_plan_is_not_carried_out() {
-        for text in ["", "{}", "[]", "null"] {
-            assert!(matches!(read_plan(text), Err(PlanError::Unreadable(_))));
-        }
-        let empty = plan(&world(vec![]), &world(vec![]));
-        let text = serde_json::to_string(&empty).unwrap();
-        assert_eq!(read_plan(&text).unwrap(), empty);
-        let newer = text.replace("\"version\":1", "\"version\":2");
-        assert!(matches!(read_plan(&newer), Err(PlanError::Unreadable(_))));
-    }
-}
+mod tests;
