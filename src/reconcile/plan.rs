@@ -246,10 +246,12 @@ fn group_change(before: Option<&DirectoryGroup>, after: &DirectoryGroup) -> What
 /// What a word says, whenever it was said.
 #[must_use]
 pub fn digest_of(person: &Person) -> String {
+    // As the store keeps it: the same word has the same digest before and after it was kept.
+    let kept = person.as_kept(None);
     let said = Person {
         read_at: Timestamp(0),
-        gone_at: person.gone_at.map(|_| Timestamp(0)),
-        ..person.clone()
+        gone_at: kept.gone_at.map(|_| Timestamp(0)),
+        ..kept
     };
     hex(&said)
 }
@@ -257,10 +259,11 @@ pub fn digest_of(person: &Person) -> String {
 /// The same of a group.
 #[must_use]
 pub fn digest_of_group(group: &DirectoryGroup) -> String {
+    let kept = group.as_kept(None);
     let said = DirectoryGroup {
         read_at: Timestamp(0),
-        gone_at: group.gone_at.map(|_| Timestamp(0)),
-        ..group.clone()
+        gone_at: kept.gone_at.map(|_| Timestamp(0)),
+        ..kept
     };
     hex(&said)
 }

@@ -202,4 +202,4 @@ fn count(n: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::reconcile) mod tests;
