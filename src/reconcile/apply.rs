@@ -76,18 +76,24 @@ pub struct Moved {
     pub why: &'static str,
 }
 
-/// Carries out a plan as it was shown.
+/// What a plan's steps say, asked for again and found as shown.
+pub struct Words {
+    groups: Vec<DirectoryGroup>,
+    people: Vec<Person>,
+}
+
+/// Looks whether a plan can be carried out as it was shown: asks the directory again about every
+/// step, and changes nothing.
 ///
 /// # Errors
 /// When the directory or the store does not answer.
-pub async fn exactly(
+pub async fn check(
     plan: &Plan,
     source: &dyn Source,
     store: &dyn DirectoryStore,
-    to: &dyn TakesIn,
     clock: &dyn Clock,
     tell: Teller<'_>,
-) -> Result<Result<Applied, Vec<Moved>>, SweepError> {
+) -> Result<Result<Words, Vec<Moved>>, SweepError> {
     let mut moved = Vec::new();
     let known = store.groups(&plan.source).await?;
     let mut groups = Vec::new();
@@ -116,12 +122,51 @@ pub async fn exactly(
         }
         tell(Progress::Missing(asked, of));
     }
-    if !moved.is_empty() {
-        return Ok(Err(moved));
+    Ok(match moved.is_empty() {
+        true => Ok(Words { groups, people }),
+        false => Err(moved),
+    })
+}
+
+impl Words {
+    /// How many steps they are.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.groups.len() + self.people.len()
     }
-    let why = format!("by the plan {}", plan.id);
-    let done = take_in(groups, people, &why, to, tell).await?;
-    Ok(Ok(Applied { done, held: 0 }))
+
+    /// Carries out the plan that they were asked for.
+    ///
+    /// # Errors
+    /// When a word could not be put on record: those before it were.
+    pub async fn take_in(
+        self,
+        plan: &Plan,
+        to: &dyn TakesIn,
+        tell: Teller<'_>,
+    ) -> Result<Applied, StoreError> {
+        let why = format!("by the plan {}", plan.id);
+        let done = take_in(self.groups, self.people, &why, to, tell).await?;
+        Ok(Applied { done, held: 0 })
+    }
+}
+
+/// Carries out a plan as it was shown, or nothing of it.
+///
+/// # Errors
+/// When the directory or the store does not answer.
+pub async fn exactly(
+    plan: &Plan,
+    source: &dyn Source,
+    store: &dyn DirectoryStore,
+    to: &dyn TakesIn,
+    clock: &dyn Clock,
+    tell: Teller<'_>,
+) -> Result<Result<Applied, Vec<Moved>>, SweepError> {
+    match check(plan, source, store, clock, tell).await? {
+        Ok(words) => Ok(Ok(words.take_in(plan, to, tell).await?)),
+        Err(moved) => Ok(Err(moved)),
+    }
 }
 
 const RECORD: &str = "the record is not what it was";

@@ -12,6 +12,7 @@
 
 pub mod apply;
 pub mod brake;
+pub mod handler;
 pub mod plan;
 pub mod sweep;
 pub mod world;
