@@ -4,8 +4,8 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, hooks, jobs, mail, scim,
-    sections, services,
+    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, hooks,
+    jobs, mail, scim, sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};

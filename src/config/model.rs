@@ -4,7 +4,8 @@
 
 use super::ScimConfig;
 use super::{
-    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, JobsConfig, MailConfig, ProvisionConfig,
+    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, JobsConfig,
+    MailConfig, ProvisionConfig,
 };
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;

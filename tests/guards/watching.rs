@@ -3,8 +3,8 @@
 
 use auth_manager::error::Code;
 use auth_manager::telemetry::metrics::{
-    AccountOutcome, AuditTrouble, ConnectionTrouble, DirectoryTrouble, FetchOutcome, HookOutcome, LoginOutcome,
-    Metrics, ReplayKind, SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, DirectoryTrouble, FetchOutcome, HookOutcome,
+    LoginOutcome, Metrics, ReplayKind, SessionEvent, StoreTrouble,
 };
 use auth_manager::types::{AppId, IssuerId, SourceId, Timestamp};
 use http::StatusCode;

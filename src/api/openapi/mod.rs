@@ -13,7 +13,8 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, events, explain, hooks, jobs, keys, metadata, oauth, sessions, signing_keys, users, visitors,
+    Routes, accounts, clients, events, explain, hooks, jobs, keys, metadata, oauth, sessions,
+    signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;

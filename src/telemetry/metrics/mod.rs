@@ -6,21 +6,22 @@
 
 mod app;
 mod directories;
-mod jobs;
 mod hooks;
+mod jobs;
 mod labels;
 
 pub use app::{AppMetrics, Counted};
 pub use jobs::JobsCounted;
 pub use labels::{
-    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome, HookOutcome, JobWord, LoginOutcome,
-    ReplayKind, SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome,
+    HookOutcome, JobWord, LoginOutcome, ReplayKind, SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;
 use crate::types::{AppId, IssuerId, Timestamp};
 use labels::{
-    AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, DurationLabel, IssuerFetch, IssuerLabel, ListenerLabel, ListenerWord, RequestLabel, ScimLabel, Word,
+    AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, DurationLabel, IssuerFetch,
+    IssuerLabel, ListenerLabel, ListenerWord, RequestLabel, ScimLabel, Word,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
