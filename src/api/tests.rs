@@ -129,7 +129,7 @@ impl Bed {
             visitors: Arc::new(testing::Road::default()),
             pairwise: PairwiseKey::of(&PasswordRoot::from_bytes([1; 32])).unwrap(),
             terms: ArcSwap::default(),
-            directory: ArcSwap::default(),
+            directory: Arc::default(),
             apps: Arc::new(NoApps),
             listener,
             jwks_age: Duration::from_secs(300),

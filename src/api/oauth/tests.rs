@@ -155,7 +155,7 @@ impl Bed {
             clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
             bearers: Bearers::new(Vec::new(), listener.audience.clone(), clock.clone()),
             terms: ArcSwap::default(),
-            directory: ArcSwap::default(),
+            directory: Arc::default(),
             apps: Arc::new(NoApps),
             audiences: ArcSwap::from_pointee(vec![
                 audience(FILES, SubjectKind::Shared),
