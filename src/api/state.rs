@@ -49,7 +49,7 @@ pub struct Api {
     /// What orders depend on; replaced on a reload.
     pub terms: ArcSwap<Terms>,
     /// How what directories say is weighed; replaced on a reload.
-    pub directory: ArcSwap<directory::Terms>,
+    pub directory: Arc<ArcSwap<directory::Terms>>,
     /// The apps that are served now.
     pub apps: Arc<dyn Apps>,
     /// SCIM clients, each with a room of its own; replaced on a reload.
@@ -80,6 +80,16 @@ pub trait Apps: Send + Sync {
 }
 
 impl Api {
+    /// The way in of what directories say, for what follows from an order.
+    pub(super) fn intake(&self) -> directory::Intake {
+        directory::Intake::new(
+            self.store.clone(),
+            self.audit.clone(),
+            self.clock.clone(),
+            self.directory.clone(),
+        )
+    }
+
     /// Whom the audit trail says that a call's doings are by.
     pub(super) fn witness(&self, caller: &Caller) -> Witness {
         let witness = self.audit.by(Actor::Client(caller.id().clone()));

@@ -132,7 +132,7 @@ impl Bed {
             hearing: Arc::new(testing::NobodyHears),
             scim_behind: Arc::default(),
             terms: ArcSwap::default(),
-            directory: ArcSwap::default(),
+            directory: Arc::default(),
             apps: Arc::new(NoApps),
             listener,
             jwks_age: Duration::from_secs(300),

@@ -200,6 +200,12 @@ async fn set(stage: &Stage, change: &Change, state: UserState) -> anyhow::Result
     let desk = stage.desk();
     let set = desk.set_state(&user, state, &change.reason, false, change.dry_run);
     let set = set.await?;
+    if !change.dry_run {
+        // Accounts follow, as they do a directory's word.
+        let intake = stage.intake();
+        let why = "an operator's order";
+        intake.recheck(&user.issuer, &user.subject, why).await?;
+    }
     let ended = count(set.ended, "session");
     print(match (set.changed, change.dry_run, state) {
         (false, _, _) => format!("{name} is {state} already"),

@@ -140,12 +140,12 @@ fn decided_by(
         gate::DecidedBy::Directory => format!("{} by the directory's word", gate.name),
         gate::DecidedBy::Assertion => format!("{} by the assertion", gate.name),
     };
-    let shut = |key: &str| {
+    let shut = |key: &'static str| {
         gates
             .iter()
             .filter(move |gate| gate.key == key && !gate.open)
     };
-    let list = |key: &str| shut(key).map(named).collect::<Vec<_>>().join(", ");
+    let list = |key: &'static str| shut(key).map(named).collect::<Vec<_>>().join(", ");
     match judged {
         Ok(()) if gates.is_empty() => "everyone may come in".into(),
         Ok(()) => {

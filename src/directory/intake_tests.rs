@@ -353,7 +353,8 @@ async fn other_terms_are_gone_by_at_once() {
     let mut terms = (**bed.terms.load()).clone();
     terms.apps[1].ahead = true;
     bed.terms.store(Arc::new(terms));
-    let recheck = bed.intake.recheck(&issuer(), &subject("alice"), "a reload");
+    let (issuer, subject) = (issuer(), subject("alice"));
+    let recheck = bed.intake.recheck(&issuer, &subject, "a reload");
     recheck.await.unwrap();
     assert_eq!(bed.job().await, Some(("notes".into(), Priority::Grant)));
 }

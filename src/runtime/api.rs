@@ -77,7 +77,7 @@ impl ApiServer {
                 .map_err(|e| StartError::new("pairwise subjects", e))?,
             bearers: bearers(config, listener, bridge, certificates)?,
             terms: ArcSwap::from_pointee(terms_of(config)),
-            directory: ArcSwap::from_pointee(directory::terms_of(config)),
+            directory: Arc::new(ArcSwap::from_pointee(directory::terms_of(config))),
             apps: Arc::new(Served(bridge.clone())),
             scim: ArcSwap::from_pointee(Connections::new(&config.scim)),
             hearing: Arc::new(Heard::new(bridge.clone(), intake.clone())),

@@ -7,11 +7,11 @@ use crate::config::{AppConfig, Config, DirectoryConfig};
 use crate::directory::read::Reader;
 use crate::directory::source::Source;
 use crate::directory::sources::{self, Sources};
-use crate::directory::{AppTerms, Intake, Terms};
+use crate::directory::{self, AppTerms, Intake, Looked, Terms, Wanted};
 use crate::proxy::Bridge;
-use crate::store::Store;
+use crate::store::{Store, StoreError, User};
 use crate::tls::ClientFiles;
-use crate::types::Clock;
+use crate::types::{AppId, Clock, Timestamp};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -80,6 +80,27 @@ impl Directory {
             bridge.clock.clone(),
             bridge.metrics.clone(),
         )
+    }
+
+    /// What an app should have of a person, by what is on record now; `None` when no such app is
+    /// configured.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn wanted(
+        &self,
+        store: &dyn Store,
+        app: &AppId,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Option<Wanted>, StoreError> {
+        let terms = self.terms.load_full();
+        let Some(app) = terms.apps.iter().find(|terms| terms.id == *app) else {
+            return Ok(None);
+        };
+        let looked = Looked::at(store, &user.issuer, &user.subject).await?;
+        let (view, rules) = (looked.view(), &terms.rules);
+        Ok(Some(directory::wanted(app, Some(user), &view, rules, now)))
     }
 
     /// Goes by another configuration from now on; a directory that can't be used as it is written

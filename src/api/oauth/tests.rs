@@ -158,7 +158,7 @@ impl Bed {
             hearing: Arc::new(crate::api::testing::NobodyHears),
             scim_behind: Arc::default(),
             terms: ArcSwap::default(),
-            directory: ArcSwap::default(),
+            directory: Arc::default(),
             apps: Arc::new(NoApps),
             audiences: ArcSwap::from_pointee(vec![
                 audience(FILES, SubjectKind::Shared),

@@ -84,7 +84,7 @@ fn what_directories_say_is_weighed_as_documented() {
         "max_age = \"30m\"\nadmin_max_age = \"5m\"\nmay_grant = false\ngrace = \"7d\"",
     );
     let other = other.unwrap_or_else(|e| panic!("{e}"));
-    let minutes = |n| Duration::from_secs(n * 60);
+    let minutes = |n: u64| Duration::from_secs(n * 60);
     assert_eq!(
         other,
         DirectoryRules {
