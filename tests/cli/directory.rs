@@ -90,7 +90,7 @@ async fn a_directory_and_its_token_are_judged() {
 
     there.app.set_fault(Fault::Html, "/", None);
     let (level, text) = one("directory authentik").await;
-    assert!(level == "error" && text.contains("HTML"), "{level} {text}");
+    assert!(level == "error" && text.contains("502"), "{level} {text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

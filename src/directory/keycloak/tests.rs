@@ -43,7 +43,11 @@ async fn bed(page_size: usize) -> Bed {
 
 #[tokio::test]
 async fn a_person_is_read_with_the_groups_above_theirs() {
-    let Bed { app, reader, .. } = bed(2).await;
+    let Bed {
+        app,
+        reader,
+        folder: _folder,
+    } = bed(2).await;
     let top = app.create_group("top", None);
     let middle = app.create_group("middle", Some(&top));
     let low = app.create_group("low", Some(&middle));

@@ -1,5 +1,7 @@
 //! What `read` jobs do, with a directory in memory and a real store.
 
+mod together;
+
 use super::*;
 use crate::audit::{Audit, Settings};
 use crate::directory::source::{Page, Recent, Remark};
