@@ -11,7 +11,7 @@ use auth_manager::store::{
     SqliteStore, Store,
 };
 use auth_manager::telemetry::metrics::Metrics;
-use auth_manager::types::{Clock, ManualClock, SystemClock};
+use auth_manager::types::{Clock, ManualClock, SystemClock, Timestamp};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -62,6 +62,7 @@ fn wishes(count: usize, lanes: usize) -> Vec<NewJob> {
             let lane = format!("l{}", n % lanes);
             let mut wish = wish(&format!("k{n}"), &lane, priority, 0);
             wish.app = (n % 2 == 0).then(app);
+            wish.due_at = Timestamp(0);
             wish
         })
         .collect()
@@ -170,7 +171,7 @@ pub(crate) async fn t36_killed_again_and_again_nothing_is_lost_and_nothing_is_ma
     let folder = tempfile::tempdir().unwrap();
     let made = || std::fs::read_dir(folder.path()).unwrap().count();
     bed.a
-        .enqueue(&wishes(JOBS, 30), T0.min(SystemClock.now()))
+        .enqueue(&wishes(JOBS, 30), SystemClock.now())
         .await
         .unwrap();
     let mut cut_off = 0;
@@ -208,7 +209,7 @@ async fn jobs_go_on_when_their_server_has_restarted() {
     options.url = cluster.url().into();
     let store: Arc<dyn Store> = Arc::new(PostgresStore::connect(&options).await.unwrap());
     store
-        .enqueue(&wishes(200, 50), T0.min(SystemClock.now()))
+        .enqueue(&wishes(200, 50), SystemClock.now())
         .await
         .unwrap();
     let watched = Arc::new(Watched::default());
