@@ -415,6 +415,57 @@ const GUARDS: &[Guard] = &[
         &["t36_a_session_lost_between_login_and_birth_is_ended_later"],
     ),
     (
+        "one job of a lane at a time (SQLite)",
+        "src/store/sqlite/jobs.rs",
+        "o.state = 'running' OR",
+        &["a_lane_is_one_after_the_other"],
+    ),
+    (
+        "one job of a lane at a time (PostgreSQL)",
+        "src/store/postgres/jobs.rs",
+        "jobs_running",
+        &["a_lane_never_runs_two_however_many_claim"],
+    ),
+    (
+        "only its holder ends a job",
+        "src/store/sqlite/jobs.rs",
+        "WHERE id = ?1 AND holder = ?2 AND state = 'running'",
+        &["a_job_of_the_dead_is_taken_over_and_only_the_heir_finishes"],
+    ),
+    (
+        "places for what takes access away",
+        "src/jobs/worker.rs",
+        "grants: all - kept",
+        &["what_hangs_is_never_in_the_way_of_what_takes_access_away"],
+    ),
+    (
+        "a grant gives way",
+        "src/jobs/worker.rs",
+        "outranked_jobs",
+        &["a_grant_gives_way_to_a_deny_of_the_same_person"],
+    ),
+    (
+        "an app that is away is left alone",
+        "src/jobs/breaker.rs",
+        "*failures >= FAILURES",
+        &[
+            "failures_one_after_the_other_open_it_and_one_answer_between_does_not",
+            "an_app_that_is_away_costs_no_attempt_and_the_most_urgent_asks_whether_it_is_back",
+        ],
+    ),
+    (
+        "a job does not begin for ever",
+        "src/jobs/attempt.rs",
+        "self.job.attempts > self.attempts",
+        &["t36_a_job_that_kills_whoever_begins_it_is_not_begun_for_ever"],
+    ),
+    (
+        "a panic of a job is its own",
+        "src/jobs/attempt.rs",
+        "catch_unwind",
+        &["a_panic_is_a_failed_attempt_and_the_last_one_is_for_an_operator"],
+    ),
+    (
         "a birth with its record (SQLite)",
         "src/store/sqlite/sessions.rs",
         "by.records(&Change::Born(session))",

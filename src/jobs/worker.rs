@@ -177,14 +177,17 @@ impl Worker {
             };
             let taken = self.store.claim_jobs(&claim, self.clock.now()).await?;
             let all = taken.len() < room;
+            // What was taken is begun whatever becomes of the rest: else it would wait for its lease.
+            let mut back = Ok(());
             for job in taken {
                 let handler = self.handlers.of(job.kind);
                 let entered = handler.zip(now.gates.enter(&job, at));
                 match entered {
                     Some((handler, pass)) => self.begin(now, job, handler, pass),
-                    None => self.give_back(&job).await?,
+                    None => back = back.and(self.give_back(&job).await),
                 }
             }
+            back?;
             if all && least == Priority::Background {
                 break;
             }

@@ -32,6 +32,7 @@ mod sessions;
 mod sqlite;
 mod tokens;
 mod trail;
+mod workers;
 
 macro_rules! suite {
     ($($file:ident: $($case:ident)*;)*) => {
@@ -199,6 +200,9 @@ suite! {
         a_row_of_a_newer_version_is_not_read;
     jobs_model:
         the_queue_is_as_a_small_model_says;
+    workers:
+        two_replicas_share_the_queue_without_doubling
+        t36_killed_again_and_again_nothing_is_lost_and_nothing_is_made_twice;
     purge:
         what_no_longer_matters_is_forgotten
         a_call_removes_a_bounded_number
