@@ -1,7 +1,7 @@
 //! What directories say, while the bridge runs: the way in, and the terms it goes by.
 
 use crate::audit::Audit;
-use crate::config::{AppConfig, Config};
+use crate::config::{AppConfig, Config, ProvisionWhen};
 use crate::directory::{AppTerms, Intake, Terms};
 use crate::proxy::Bridge;
 use crate::store::Store;
@@ -12,15 +12,19 @@ use std::sync::Arc;
 /// What taking words in depends on.
 #[must_use]
 pub fn terms_of(config: &Config) -> Terms {
-    let app = |app: &AppConfig| AppTerms {
+    Terms {
+        rules: config.directory,
+        apps: config.apps.iter().map(terms_of_app).collect(),
+    }
+}
+
+/// What directories must know of an app.
+pub(super) fn terms_of_app(app: &AppConfig) -> AppTerms {
+    AppTerms {
         id: app.id.clone(),
         issuer: app.issuer.clone(),
         access: app.access.clone(),
-        ahead: false,
-    };
-    Terms {
-        rules: config.directory,
-        apps: config.apps.iter().map(app).collect(),
+        ahead: app.provision.when == ProvisionWhen::OnAssignment,
     }
 }
 

@@ -13,6 +13,7 @@ mod certificates;
 mod directory;
 mod keys;
 mod ops;
+mod provision;
 mod road;
 mod serve;
 mod services;
@@ -21,6 +22,7 @@ mod wire;
 
 pub use directory::{Directory, intake_of, terms_of as directory_terms_of};
 pub use keys::{rewrapped, schedule_of};
+pub use provision::converging;
 pub use serve::{Options, serve};
 pub use systemd::Sockets;
 pub use wire::{
