@@ -66,7 +66,7 @@ pub mod visitors;
 
 pub use apps::{AppCaller, Road};
 pub use bearer::{BearerIssuer, Bearers};
-pub use caller::{Bearer, Caller};
+pub use caller::{Bearer, Caller, Trust};
 pub use finish::{PeerAddress, Verbatim};
 pub use granted::Granted;
 pub use problem::Problem;

@@ -6,6 +6,7 @@ use crate::tls::{Peer, PeerName};
 use crate::types::{IssuerId, Subject};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use subtle::ConstantTimeEq;
 
 /// A client, and how often it may still ask.
@@ -13,6 +14,16 @@ pub struct Client {
     /// As configured.
     pub config: ClientConfig,
     pub(super) bucket: Bucket,
+    /// Whether a newer configuration says something else of it, or nothing.
+    gone: AtomicBool,
+}
+
+impl Client {
+    /// Whether it is still configured as it was when its request was let in. What outlives the
+    /// request asks: whoever came in by what is gone must not stay.
+    pub(super) fn stands(&self) -> bool {
+        !self.gone.load(Ordering::SeqCst)
+    }
 }
 
 /// All clients; no two share a credential (`config` sees to it).
@@ -42,6 +53,7 @@ impl Clients {
             let client = Arc::new(Client {
                 config: config.clone(),
                 bucket: Bucket::new(listener.rate, listener.burst),
+                gone: AtomicBool::new(false),
             });
             let dns = config.dns_names.iter().cloned().map(PeerName::Dns);
             let uri = config.uri_names.iter().cloned().map(PeerName::Uri);
@@ -56,6 +68,15 @@ impl Clients {
             clients.all.push(client);
         }
         clients
+    }
+
+    /// Ends what those among these stand for that are not the same in `now`.
+    pub fn give_way(&self, now: &Self) {
+        for client in &self.all {
+            if !now.iter().any(|other| other.config == client.config) {
+                client.gone.store(true, Ordering::SeqCst);
+            }
+        }
     }
 
     /// The clients, in the configuration's order.

@@ -7,7 +7,7 @@ use crate::store::{
     Account, AccountState, By, Change, Draft, Job, KeyState, Membership, MembershipEnd,
     MembershipState, Person, Scribe, Session, StateBy, StoredKey, UserState,
 };
-use crate::types::{Timestamp, UserId};
+use crate::types::{ClientId, Timestamp, UserId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub struct Witness {
     client: Option<IpAddr>,
     email: Option<String>,
     reason: Option<String>,
+    introducer: Option<ClientId>,
     made: bool,
 }
 
@@ -34,6 +35,7 @@ impl Witness {
             client: None,
             email: None,
             reason: None,
+            introducer: None,
             made: false,
         }
     }
@@ -66,6 +68,13 @@ impl Witness {
         self
     }
 
+    /// A service introduced whoever does it, and so had it done.
+    #[must_use]
+    pub fn introduced_by(mut self, client: Option<&ClientId>) -> Self {
+        self.introducer = client.cloned();
+        self
+    }
+
     /// The account that is about to be linked was made by us, not found.
     #[must_use]
     pub fn made_account(mut self, made: bool) -> Self {
@@ -82,11 +91,15 @@ impl Witness {
     /// An event of this one's, for [`super::Audit::record`].
     #[must_use]
     pub fn event(&self, kind: Kind) -> Event {
-        Event::new(kind, self.at, self.actor.clone(), self.settings.clone())
+        let event = Event::new(kind, self.at, self.actor.clone(), self.settings.clone())
             .request(self.request.as_deref())
             .client(self.client)
             .email(self.email.as_deref().unwrap_or_default())
-            .reason(self.reason.as_deref().unwrap_or_default())
+            .reason(self.reason.as_deref().unwrap_or_default());
+        match &self.introducer {
+            Some(client) => event.detail("introduced_by", client.as_str()),
+            None => event,
+        }
     }
 
     fn of_session(&self, kind: Kind, session: &Session) -> Event {

@@ -3,7 +3,7 @@
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
 use super::wire::{StartError, believing, terms_of};
-use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress};
+use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress, Trust};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
 use crate::identity;
@@ -110,8 +110,9 @@ impl ApiServer {
     /// Takes the clients, audiences and terms of a new configuration. The listener itself changes
     /// with a restart.
     pub(super) fn reload(&self, config: &Config) {
-        let clients = Clients::new(&config.clients, &self.api.listener);
-        self.api.clients.store(Arc::new(clients));
+        let clients = Arc::new(Clients::new(&config.clients, &self.api.listener));
+        let formers = self.api.clients.swap(clients.clone());
+        formers.give_way(&clients);
         let audiences = Arc::new(config.audiences.clone());
         self.api.audiences.store(audiences);
         self.api.terms.store(Arc::new(terms_of(config)));
@@ -195,11 +196,18 @@ impl Door for Router {
     type Body = Body;
     type Service = Connection;
 
-    fn service(&self, from: Option<IpAddr>, peer: Option<Arc<Peer>>, turn: Turn) -> Connection {
+    fn service(
+        &self,
+        from: Option<IpAddr>,
+        peer: Option<Arc<Peer>>,
+        turn: Turn,
+        over: &CancellationToken,
+    ) -> Connection {
         Connection {
             router: self.clone(),
             from,
             peer,
+            trust: Trust(over.clone()),
             turn,
         }
     }
@@ -211,6 +219,7 @@ pub(super) struct Connection {
     router: Router,
     from: Option<IpAddr>,
     peer: Option<Arc<Peer>>,
+    trust: Trust,
     turn: Turn,
 }
 
@@ -234,6 +243,7 @@ impl Service<Request<Incoming>> for Connection {
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(peer.clone());
         }
+        request.extensions_mut().insert(self.trust.clone());
         let answer = self.router.call(request);
         Box::pin(async move {
             let answer = answer.await?;

@@ -153,6 +153,10 @@ impl Word {
 }
 
 /// What a word is to what was known.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and taken apart in one transaction, never kept"
+)]
 pub(super) enum Next {
     /// It says this.
     Says(Word),

@@ -19,6 +19,7 @@ mod schemathesis;
 mod scopes;
 mod secrets;
 mod service;
+mod service_replicas;
 mod service_socket;
 mod sessions;
 mod tokens;

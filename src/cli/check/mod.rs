@@ -1,11 +1,13 @@
 //! `auth-manager check`: reads the files, asks the neighbours, names each mistake and its remedy.
 //! Changes nothing, and needs no running bridge.
 //!
-//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and apps, by way of `ask` · `assertion` a captured one, with
+//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and
+//! apps, by way of `ask` · `bots` whom services call an app as · `assertion` a captured one, with
 //! `capture` (what was captured) and `explain` (what is wrong with it).
 
 mod ask;
 mod assertion;
+mod bots;
 pub(super) mod capture;
 mod certificates;
 mod explain;
@@ -61,7 +63,7 @@ impl Check {
                 let file = self.file.config.display().to_string();
                 local::configuration(&mut report, &config, &file);
                 certificates::judge(&mut report, &config, clock.now());
-                local::keys_and_store(&mut report, &config).await;
+                let opened = local::keys_and_store(&mut report, &config).await;
                 for issuer in &config.issuers {
                     peers::issuer(&mut report, issuer, &clock).await;
                 }
@@ -71,6 +73,7 @@ impl Check {
                 for app in &config.apps {
                     peers::app(&mut report, &config, app, &clock).await;
                 }
+                bots::judge(&mut report, &config, opened.as_ref(), &clock).await;
             }
             Ok(())
         })?;

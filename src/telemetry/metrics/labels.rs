@@ -105,6 +105,16 @@ words! {
 }
 
 words! {
+    /// Which listener a request came by: visitors' and machine routes', or services'.
+    By {
+        /// A visitor's, or a machine route's.
+        Proxy = "proxy",
+        /// A service's.
+        Api = "api",
+    }
+}
+
+words! {
     /// Why a connection was turned away.
     ConnectionTrouble {
         /// TLS failed, or took too long.
@@ -150,8 +160,16 @@ pub(super) struct AppLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RequestLabel {
     pub(super) app: Arc<str>,
+    pub(super) listener: &'static str,
     pub(super) code: &'static str,
     pub(super) status: &'static str,
+}
+
+/// An app's requests by one listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DurationLabel {
+    pub(super) app: Arc<str>,
+    pub(super) listener: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

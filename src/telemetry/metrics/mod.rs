@@ -9,15 +9,15 @@ mod labels;
 
 pub use app::{AppMetrics, Counted};
 pub use labels::{
-    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
+    AccountOutcome, AuditTrouble, By, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
     SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;
 use crate::types::{AppId, IssuerId, Timestamp};
 use labels::{
-    AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, IssuerFetch, IssuerLabel,
-    ListenerLabel, ListenerWord, RequestLabel, Word,
+    AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, DurationLabel, IssuerFetch,
+    IssuerLabel, ListenerLabel, ListenerWord, RequestLabel, Word,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
@@ -43,7 +43,7 @@ struct Inner {
     refusals: Vec<Counter>,
 }
 
-type Durations = Family<AppLabel, Histogram>;
+type Durations = Family<DurationLabel, Histogram>;
 
 struct Families {
     requests: Family<RequestLabel, Counter>,
@@ -328,7 +328,7 @@ impl Families {
             requests: family(
                 to,
                 "requests",
-                "Requests answered, by app, decision and status class",
+                "Requests answered, by app, listener, decision and status class",
             ),
             assertion_failures: family(to, "assertion_failures", "Assertions that did not verify"),
             jwks_fetched_at: family(
