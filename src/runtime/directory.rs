@@ -3,7 +3,7 @@
 use super::certificates::Certificates;
 use super::wire::StartError;
 use crate::audit::Audit;
-use crate::config::{AppConfig, Config, DirectoryConfig};
+use crate::config::{AppConfig, Config, DirectoryConfig, ProvisionWhen};
 use crate::directory::read::Reader;
 use crate::directory::source::Source;
 use crate::directory::sources::{self, Sources};
@@ -18,15 +18,19 @@ use std::sync::Arc;
 /// What taking words in depends on.
 #[must_use]
 pub fn terms_of(config: &Config) -> Terms {
-    let app = |app: &AppConfig| AppTerms {
+    Terms {
+        rules: config.directory,
+        apps: config.apps.iter().map(terms_of_app).collect(),
+    }
+}
+
+/// What directories must know of an app.
+pub(super) fn terms_of_app(app: &AppConfig) -> AppTerms {
+    AppTerms {
         id: app.id.clone(),
         issuer: app.issuer.clone(),
         access: app.access.clone(),
-        ahead: false,
-    };
-    Terms {
-        rules: config.directory,
-        apps: config.apps.iter().map(app).collect(),
+        ahead: app.provision.when == ProvisionWhen::OnAssignment,
     }
 }
 

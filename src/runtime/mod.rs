@@ -15,6 +15,7 @@ mod directory;
 mod jobs;
 mod keys;
 mod ops;
+mod provision;
 mod road;
 mod scim;
 mod serve;
@@ -24,6 +25,7 @@ mod wire;
 
 pub use directory::{Directory, intake_of, terms_of as directory_terms_of};
 pub use keys::{rewrapped, schedule_of};
+pub use provision::converging;
 pub use serve::{Options, serve};
 pub use systemd::Sockets;
 pub use wire::{
