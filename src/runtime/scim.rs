@@ -46,9 +46,13 @@ impl Hearing for Heard {
         for said in self.bridge.store.said_of(&whom).await? {
             let former = said.words.iter().map(|word| &word.person);
             let former = former.filter(|f| f.source == person.source && f.id != person.id);
-            for gone in former.filter(|former| former.gone_at.is_some()) {
-                let (source, id) = (&gone.source, &gone.id);
-                self.intake.forget(source, id, by, &why).await?;
+            for over in former.filter(|former| former.denies()) {
+                let (source, id) = (&over.source, &over.id);
+                let resource = self.bridge.store.scim_to_tell(source, id).await?;
+                // Two who bear one subject at once are no matter of the past: who denies, denies.
+                if resource.is_none_or(|resource| resource.deleted_at.is_some()) {
+                    self.intake.forget(source, id, by, &why).await?;
+                }
             }
         }
         Ok(())

@@ -61,7 +61,10 @@ pub(super) fn person(
         human: !NOT_HUMAN.contains(&user_type.as_str()),
         groups: ids,
         read_at: now,
-        gone_at: resource.deleted_at,
+        // DELETE says that somebody has no business here any more, not that they are no more: Authentik
+        // sends it when they leave an application's scope. So a later POST of the same external id is the
+        // same person, which nobody is whom a directory says to be gone.
+        gone_at: None,
     }
 }
 

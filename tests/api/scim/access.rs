@@ -2,7 +2,7 @@
 
 use super::{Bed, USER, id, patch};
 use crate::desk;
-use auth_manager::demo::door::{alice, bob};
+use auth_manager::demo::door::{GROUP_MEMBERS, GROUP_VALIDATED, alice, bob};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,6 +52,36 @@ async fn story(bed: Bed) {
     .await;
     let mut visitor = world.signed_in(alice()).await;
     assert_eq!(visitor.get("/api/v4/users/me").await.json()["id"], before);
+    bed.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t10_who_leaves_a_group_is_refused_whatever_the_assertion_says() {
+    let bed = Bed::start().await;
+    let visitor = bed.services.world.signed_in(alice()).await;
+    let body = json!({ "schemas": [USER], "userName": "alice", "externalId": alice().sub });
+    let user = id(&bed.must(201, "POST", "/Users", body).await);
+    bed.group(GROUP_VALIDATED, &[&user]).await;
+    // By a group in a group, as Authentik's parents are.
+    let inner = bed.group("inner", &[&user]).await;
+    let outer = bed.group(GROUP_MEMBERS, &[&inner]).await;
+    // While one of the two was not there yet, the other did not let her in.
+    crate::support::eventually("she is let in", async || {
+        (visitor.clone().open("/").await.status == 200).then_some(())
+    })
+    .await;
+
+    let path = format!("/Groups/{outer}");
+    let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{inner}\"]") }]);
+    bed.must(200, "PATCH", &path, patch(remove)).await;
+    assert_eq!(visitor.clone().open("/").await.status, 403);
+    // Her account is none of that: she comes back with the group.
+    let add = json!([{ "op": "add", "path": "members", "value": [{ "value": inner }] }]);
+    bed.must(200, "PATCH", &path, patch(add)).await;
+    crate::support::eventually("she is let in again", async || {
+        (visitor.clone().open("/").await.status == 200).then_some(())
+    })
+    .await;
     bed.finish().await;
 }
 

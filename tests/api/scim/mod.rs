@@ -2,6 +2,7 @@
 
 mod access;
 mod bounds;
+mod command;
 mod life;
 mod replay;
 mod tools;

@@ -95,6 +95,11 @@ fn expression_holds(
     value: Option<&Value>,
 ) -> bool {
     let mut found = Vec::new();
+    // `eq null` is not `pr`: it is of the whole attribute, too.
+    let whole = matches!(
+        expression,
+        AttrExp::Present(_) | AttrExp::Comparison(_, _, CompValue::Null)
+    );
     let listed = value.is_some_and(Value::is_array);
     for one in value.into_iter().flat_map(elements) {
         match (sub, one) {
@@ -104,7 +109,7 @@ fn expression_holds(
                 found.extend(member(one, sub).into_iter().flat_map(elements));
             }
             (Some(_), _) => {}
-            (None, Value::Object(members)) if matches!(expression, AttrExp::Present(_)) => {
+            (None, Value::Object(members)) if whole => {
                 found.extend(members.values().flat_map(elements));
             }
             (None, Value::Object(_)) => {
