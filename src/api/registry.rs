@@ -71,6 +71,7 @@ fn sender(directory: &DirectoryConfig) -> Option<Arc<Client>> {
         config,
         directory: Some(directory.id.clone()),
         bucket: Bucket::new(rate, burst),
+        gone: AtomicBool::new(false),
     }))
 }
 

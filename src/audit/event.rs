@@ -116,6 +116,10 @@ kinds! {
     KeyRevoked = "key.revoked",
     /// A key was sealed under another master key.
     KeyRewrapped = "key.rewrapped",
+    /// A plan of reconciliation was carried out at an operator's or service's word.
+    PlanApplied = "plan.applied",
+    /// A held plan was dismissed.
+    PlanDismissed = "plan.dismissed",
     /// A bridge started with a configuration.
     ConfigStarted = "config.started",
     /// A running bridge took over a configuration.

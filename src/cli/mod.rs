@@ -23,6 +23,7 @@ mod operator;
 mod out;
 mod person;
 mod person_data;
+mod reconcile;
 mod restore;
 mod scim;
 mod seats;
@@ -141,6 +142,13 @@ enum Command {
         #[command(subcommand)]
         what: scim::Scim,
     },
+    /// Read directories whole, compare, and do what follows; plans that are held.
+    Reconcile {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: reconcile::Reconcile,
+    },
     /// Ask the running bridge how it is, for health checks without curl.
     Health(health::Health),
     /// Bring store and sealed keys into one file, while the bridge runs.
@@ -176,6 +184,7 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Clients { what } => what.run(),
         Command::Hooks { file, what } => what.run(&file),
         Command::Scim { file, what } => what.run(&file),
+        Command::Reconcile { file, what } => what.run(&file),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

@@ -7,10 +7,11 @@ use super::stage::{Stage, on_store};
 use crate::audit::Kind;
 use crate::directory::source::Source;
 use crate::reconcile::apply::{self, Applied, Moved};
+use crate::reconcile::handler::Sweeper;
 use crate::reconcile::plan::{PersonStep, Plan, What};
-use crate::reconcile::sweep::{Sweep, read_plan, waiting};
+use crate::reconcile::sweep::{read_plan, waiting};
 use crate::reconcile::world::{Progress, World};
-use crate::runtime::{self, Reconciler};
+use crate::runtime;
 use crate::store::{PlanFilter, PlanState, StoredPlan};
 use crate::types::{SourceId, SystemClock, Timestamp};
 use anyhow::{Context as _, bail};
@@ -138,7 +139,9 @@ impl Teller {
             Progress::Groups(n) => (format!("{n} groups read"), n, false),
             Progress::People(n, None) => (format!("{n} people read"), n, false),
             Progress::People(n, Some(of)) => (format!("{n} of {of} people read"), n, n >= of),
-            Progress::Missing(n, of) => (format!("{n} of {of} asked for by themselves"), n, n >= of),
+            Progress::Missing(n, of) => {
+                (format!("{n} of {of} asked for by themselves"), n, n >= of)
+            }
             Progress::Steps(n, of) => (format!("{n} of {of} steps done"), n, n >= of),
         };
         // A log gets a line every thousand, a terminal one that is written over.
@@ -160,8 +163,8 @@ async fn run(
     out: Option<&Path>,
     as_json: bool,
 ) -> anyhow::Result<bool> {
-    let reconciler = reconciler(stage)?;
-    let sources = chosen(&reconciler, only)?;
+    let (sweeper, sources) = sweeper(stage)?;
+    let sources = chosen(sources, only)?;
     if out.is_some() && sources.len() != 1 {
         bail!("a plan is of one directory: say --source");
     }
@@ -170,7 +173,7 @@ async fn run(
     let mut held = false;
     let mut all = Vec::new();
     for source in &sources {
-        let sweep = reconciler.sweep(&**source, &*stage.store, &SystemClock)?;
+        let sweep = sweeper.of(&**source);
         if dry_run {
             let (plan, world) = sweep.look(&tell).await?;
             held |= plan.held.is_some();
@@ -208,8 +211,8 @@ async fn apply(stage: &Stage, which: &str, dry_run: bool, as_json: bool) -> anyh
             (read_plan(&text)?, None)
         }
     };
-    let reconciler = reconciler(stage)?;
-    let sources = chosen(&reconciler, Some(&plan.source))?;
+    let (sweeper, sources) = sweeper(stage)?;
+    let sources = chosen(sources, Some(&plan.source))?;
     let source = sources.first().context("a directory")?;
     let teller = Teller::new();
     let tell = |progress| teller.tell(progress);
@@ -230,18 +233,17 @@ async fn apply(stage: &Stage, which: &str, dry_run: bool, as_json: bool) -> anyh
             )),
         };
     }
-    let event = (stage.witness()).event(Kind::PlanApplied, &json!({
-        "plan": plan.id.to_string(),
-        "directory": plan.source.as_str(),
-        "losing": plan.summary().losing,
-    }));
+    let event = (stage.witness().event(Kind::PlanApplied))
+        .detail("plan", plan.id.to_string())
+        .detail("directory", plan.source.as_str())
+        .detail("losing", plan.summary().losing);
     stage.record(event).await?;
-    let applied = words.take_in(&plan, &reconciler, &tell).await?;
+    let applied = words.take_in(&plan, &*sweeper.to, &tell).await?;
     if let Some(id) = id {
-        let by = super::operator::operator();
+        let by = super::operator::name();
         stage
             .store
-            .end_plan(id, PlanState::Applied, &by.to_string(), stage.now)
+            .end_plan(id, PlanState::Applied, &by, stage.now)
             .await?;
     }
     match as_json {
@@ -316,12 +318,11 @@ async fn dismiss(stage: &Stage, id: Uuid, dry_run: bool) -> anyhow::Result<()> {
         ));
     }
     stage.as_owner()?;
-    let event = stage.witness().event(Kind::PlanDismissed, &json!({
-        "plan": id.to_string(),
-        "directory": plan.source.as_str(),
-    }));
+    let event = (stage.witness().event(Kind::PlanDismissed))
+        .detail("plan", id.to_string())
+        .detail("directory", plan.source.as_str());
     stage.record(event).await?;
-    let by = super::operator::operator().to_string();
+    let by = super::operator::name();
     let ended = stage
         .store
         .end_plan(id, PlanState::Dismissed, &by, stage.now);
@@ -364,20 +365,16 @@ async fn status(stage: &Stage, as_json: bool) -> anyhow::Result<()> {
     print(table.text("No directory is configured ([[directories]])."))
 }
 
-fn reconciler(stage: &Stage) -> anyhow::Result<Reconciler> {
-    Ok(runtime::reconciler_of(
-        &stage.config,
-        stage.store.clone(),
-        stage.audit(),
-        Arc::new(SystemClock),
-    )?)
+fn sweeper(stage: &Stage) -> anyhow::Result<(Sweeper, Vec<Arc<dyn Source>>)> {
+    let (store, audit) = (stage.store.clone(), stage.audit());
+    let clock = Arc::new(SystemClock);
+    Ok(runtime::sweeper_of(&stage.config, store, audit, clock)?)
 }
 
 fn chosen(
-    reconciler: &Reconciler,
+    all: Vec<Arc<dyn Source>>,
     only: Option<&SourceId>,
 ) -> anyhow::Result<Vec<Arc<dyn Source>>> {
-    let all = reconciler.sources();
     let Some(id) = only else {
         if all.is_empty() {
             bail!("no directory is configured: add [[directories]]");
@@ -386,8 +383,8 @@ fn chosen(
     };
     let ids: Vec<_> = all.iter().map(|source| source.id().to_string()).collect();
     let found = all.into_iter().find(|source| source.id() == id);
-    let found =
-        found.with_context(|| format!("there is no directory {id}; configured: {}", ids.join(", ")))?;
+    let found = found
+        .with_context(|| format!("there is no directory {id}; configured: {}", ids.join(", ")))?;
     Ok(vec![found])
 }
 

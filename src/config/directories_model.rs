@@ -141,6 +141,7 @@ impl DirectoryConfig {
                 every: Duration::from_secs(900),
                 brake: super::Brake::default(),
             },
+            hooks: None,
             kind,
         }
     }

@@ -6,26 +6,10 @@
 
 use super::plan::{GroupStep, PersonStep, Plan, What, digest_of, digest_of_group};
 use super::world::{Progress, SweepError, Teller, World, gone, group_gone};
+use crate::directory::read::TakesIn;
 use crate::directory::source::Source;
 use crate::store::{DirectoryGroup, DirectoryStore, Person, StoreError};
 use crate::types::Clock;
-use async_trait::async_trait;
-
-/// Takes words in, with all that follows from them. Doing it twice is as doing it once.
-#[async_trait]
-pub trait TakesIn: Send + Sync {
-    /// A person's word.
-    ///
-    /// # Errors
-    /// When it, or what follows from it, could not be put on record.
-    async fn person(&self, word: Person, why: &str) -> Result<(), StoreError>;
-
-    /// A group's.
-    ///
-    /// # Errors
-    /// As above.
-    async fn group(&self, group: DirectoryGroup, why: &str) -> Result<(), StoreError>;
-}
 
 /// What came of a plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -217,7 +201,7 @@ async fn take_in(
     let of = u64::try_from(groups.len() + people.len()).unwrap_or(u64::MAX);
     let mut done = 0;
     for group in groups {
-        to.group(group, why).await?;
+        to.group(&group, why).await?;
         done += 1;
         tell(Progress::Steps(done, of));
     }

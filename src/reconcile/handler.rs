@@ -1,10 +1,10 @@
 //! Carries out `sweep` jobs, and wishes for them on schedule.
 
-use super::apply::TakesIn;
 use super::plan::Judge;
 use super::sweep::{Sweep, Swept};
 use super::world::{Progress, SweepError};
 use crate::config::ReconcileConfig;
+use crate::directory::read::TakesIn;
 use crate::directory::source::{Source, SourceError};
 use crate::directory::sources::Sources;
 use crate::jobs::{Handler, Outcome, wish};
@@ -44,14 +44,12 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// One sweep of a directory.
-    ///
-    /// # Errors
-    /// As [`Sweep::run`].
-    pub async fn sweep(&self, source: &dyn Source) -> Result<Swept, SweepError> {
+    /// A sweep of this directory, to be looked at or run.
+    #[must_use]
+    pub fn of<'a>(&'a self, source: &'a dyn Source) -> Sweep<'a> {
         let settings = self.settings.load();
         let brake = settings.get(source.id()).map(|own| own.brake);
-        let sweep = Sweep {
+        Sweep {
             source,
             directory: &*self.store,
             plans: &*self.store,
@@ -59,7 +57,15 @@ impl Sweeper {
             to: &*self.to,
             brake: brake.unwrap_or_default(),
             clock: &*self.clock,
-        };
+        }
+    }
+
+    /// One sweep of a directory.
+    ///
+    /// # Errors
+    /// As [`Sweep::run`].
+    pub async fn sweep(&self, source: &dyn Source) -> Result<Swept, SweepError> {
+        let sweep = self.of(source);
         let tell = |progress: Progress| {
             if let Progress::People(n, _) | Progress::Steps(n, _) = progress
                 && n % 1000 == 0

@@ -13,6 +13,7 @@
 pub mod apply;
 pub mod brake;
 pub mod handler;
+pub mod judge;
 pub mod plan;
 pub mod sweep;
 pub mod world;

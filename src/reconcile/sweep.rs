@@ -1,10 +1,11 @@
 //! One sweep: read, compare, carry out or hold. The same whether a schedule, a command or a service
 //! asked for it.
 
-use super::apply::{self, Applied, TakesIn};
+use super::apply::{self, Applied};
 use super::plan::{Judge, Plan};
 use super::world::{SweepError, Teller, World};
 use crate::config::Brake;
+use crate::directory::read::TakesIn;
 use crate::directory::source::Source;
 use crate::store::{DirectoryStore, PlanState, PlanStore, SourceState, StoreError, StoredPlan};
 use crate::types::{Clock, Timestamp};

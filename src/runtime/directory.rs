@@ -11,8 +11,9 @@ use crate::directory::{self, AppTerms, Intake, Looked, Terms, Wanted};
 use crate::proxy::Bridge;
 use crate::store::{Store, StoreError, User};
 use crate::tls::ClientFiles;
-use crate::types::{AppId, Clock, Timestamp};
+use crate::types::{AppId, Clock, SourceId, Timestamp};
 use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What taking words in depends on.
@@ -72,6 +73,21 @@ impl Directory {
             sources: Arc::new(Sources::new(all)),
             terms,
         })
+    }
+
+    /// The terms it goes by, as a reload replaces them.
+    #[must_use]
+    pub fn terms(&self) -> Arc<ArcSwap<Terms>> {
+        self.terms.clone()
+    }
+
+    /// Those that can be asked, by id.
+    #[must_use]
+    pub fn logs(&self) -> BTreeMap<SourceId, Arc<dyn Source>> {
+        let all = self.sources.all();
+        all.into_iter()
+            .map(|source| (source.id().clone(), source))
+            .collect()
     }
 
     /// Who carries out `read` jobs.
@@ -134,6 +150,17 @@ impl Directory {
 
 /// What the certificates of a directory are called, before its id.
 const ABOUT: &str = "directory ";
+
+/// The directories, for a command.
+///
+/// # Errors
+/// When one can't be used as it is configured.
+pub(super) fn sources_of(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Arc<dyn Source>>, StartError> {
+    readers(config, &Certificates::default(), clock)
+}
 
 fn readers(
     config: &Config,

@@ -1,10 +1,13 @@
 //! Durable work of a running bridge: who carries out which kind, and what is shown of the queue.
 
+use super::directory::Directory;
+use super::provision;
 use crate::config::Config;
 use crate::jobs::{Dice, Handlers, Settings, Worker};
 use crate::keys::random;
 use crate::proxy::Bridge;
-use crate::store::JobState;
+use crate::reconcile::handler::Sweeper;
+use crate::store::{JobKind, JobState};
 use crate::telemetry::metrics::JobsCounted;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,16 +25,28 @@ const COUNT: Duration = Duration::from_secs(10);
 const FORGET: Duration = Duration::from_secs(600);
 
 /// Who carries out which kind of job: one line a kind.
-fn handlers(_bridge: &Arc<Bridge>, _config: &Config) -> Handlers {
+pub(super) fn handlers(
+    bridge: &Arc<Bridge>,
+    directory: &Directory,
+    sweeper: Arc<Sweeper>,
+) -> Handlers {
     Handlers::new()
+        .with(JobKind::Read, Arc::new(directory.reader(bridge)))
+        .with(JobKind::Sweep, sweeper)
+        .with(JobKind::Converge, provision::converging(bridge))
 }
 
 /// The worker of this process.
-pub(super) fn worker(bridge: &Arc<Bridge>, config: &Config, replica: &str) -> Worker {
+pub(super) fn worker(
+    bridge: &Arc<Bridge>,
+    config: &Config,
+    replica: &str,
+    handlers: Handlers,
+) -> Worker {
     let jobs = config.jobs;
     Worker {
         store: bridge.store.clone(),
-        handlers: handlers(bridge, config),
+        handlers,
         settings: Settings {
             attempts: jobs.attempts,
             concurrency: jobs.concurrency,

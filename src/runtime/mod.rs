@@ -16,6 +16,7 @@ mod jobs;
 mod keys;
 mod ops;
 mod provision;
+mod reconcile;
 mod road;
 mod scim;
 mod serve;
@@ -26,6 +27,7 @@ mod wire;
 pub use directory::{Directory, intake_of, terms_of as directory_terms_of};
 pub use keys::{rewrapped, schedule_of};
 pub use provision::converging;
+pub use reconcile::sweeper_of;
 pub use serve::{Options, serve};
 pub use systemd::Sockets;
 pub use wire::{

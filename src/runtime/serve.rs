@@ -8,6 +8,7 @@ use super::directory::Directory;
 use super::jobs;
 use super::keys::{self, KeyKeeper};
 use super::ops;
+use super::reconcile;
 use super::scim;
 use super::services;
 use super::systemd::{self, Sockets};
@@ -20,12 +21,13 @@ use crate::jwks::{FetchError, KeySource};
 use crate::proxy::Bridge;
 use crate::proxy::forward::Cut;
 use crate::proxy::session;
+use crate::reconcile::handler::Sweeper;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metrics::{FetchOutcome, Metrics};
 use crate::tls::{ClientCertificates, PinnedNames, ServerFiles};
 use crate::types::{Clock, IssuerId};
 use arc_swap::ArcSwap;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +99,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             let (api, recorder) =
                 ApiServer::new(&config, listener, &bridge, intake, &certificates)?;
             background.spawn(recorder.run(end.clone()));
-            background.spawn(api.api.hooks.clone().keep(BTreeMap::new(), end.clone()));
+            background.spawn(api.api.hooks.clone().keep(directory.logs(), end.clone()));
             Some(api)
         }
         None => None,
@@ -130,7 +132,11 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let tending = (directory.intake.clone(), end.clone());
     background.spawn(async move { tending.0.keep(tending.1).await });
     let working = end.child_token();
-    background.spawn(jobs::worker(&bridge, &config, &replica).run(working.clone()));
+    let sweeper = reconcile::sweeper(&directory, &bridge, &config);
+    background.spawn(sweeper.clone().schedule(end.clone()));
+    let handlers = jobs::handlers(&bridge, &directory, sweeper.clone());
+    let worker = jobs::worker(&bridge, &config, &replica, handlers);
+    background.spawn(worker.run(working.clone()));
     background.spawn(jobs::watch(bridge.clone(), config.jobs.keep, end.clone()));
     if let Some(api) = &api {
         background.spawn(scim::keep_telling(api.api.clone(), end.clone()));
@@ -210,6 +216,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
                     certificates: &certificates,
                     keeper: &keeper,
                     directory: &directory,
+                    sweeper: &sweeper,
                     replica: &replica,
                 };
                 reload(&path, &running, &clock).await;
@@ -355,6 +362,7 @@ struct Running<'a> {
     certificates: &'a Certificates,
     keeper: &'a KeyKeeper,
     directory: &'a Directory,
+    sweeper: &'a Sweeper,
     replica: &'a str,
 }
 
@@ -368,6 +376,7 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
         certificates,
         keeper,
         directory,
+        sweeper,
         replica,
     } = *running;
     let config = match Config::load(path) {
@@ -398,6 +407,7 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
             let sites = Arc::new(sites);
             let formers = bridge.sites.swap(sites.clone());
             directory.reload(&config, certificates, clock);
+            reconcile::reload(sweeper, &config);
             let rules = bridge.directory.swap(Arc::new(config.directory));
             let weighed_otherwise = *rules != config.directory;
             for former in formers.iter() {

@@ -83,7 +83,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 12] {
+fn parts() -> [utoipa::openapi::OpenApi; 14] {
     [
         Base::openapi(),
         users::Documented::openapi(),

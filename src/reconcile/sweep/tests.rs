@@ -82,10 +82,9 @@ impl TakesIn for Bed {
         Ok(())
     }
 
-    async fn group(&self, group: DirectoryGroup, _: &str) -> Result<(), StoreError> {
+    async fn group(&self, group: &DirectoryGroup, _: &str) -> Result<bool, StoreError> {
         self.live()?;
-        self.store.put_group(&group, group.read_at).await?;
-        Ok(())
+        Ok(self.store.put_group(group, group.read_at).await?.is_some())
     }
 }
 
