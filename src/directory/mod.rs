@@ -16,13 +16,17 @@
 //! - [`intake`]: the one way in of what they say, and what is done about it.
 //! - [`standing`]: what follows from all words about somebody; [`index`]: the groups they name.
 //! - [`gate`]: who may use an app; [`wanted`]: what an app should have of somebody.
+//! - [`explain`]: why, for whoever asks.
 //! - [`standings`]: everybody's standing in memory, which the road asks.
 
 pub mod authentik;
+pub mod explain;
 pub mod gate;
 mod http;
 pub mod index;
 pub mod intake;
+#[cfg(test)]
+mod intake_tests;
 pub mod keycloak;
 pub mod read;
 mod secret;
@@ -35,6 +39,7 @@ mod tests;
 mod tree;
 pub mod wanted;
 
+pub use explain::{Explained, Looked, explain};
 pub use gate::{Says, View};
 pub use intake::{Intake, Taken, TakenGroup, Terms, Took};
 pub use standing::{Denial, Standing, Verdict, Why};

@@ -3,30 +3,35 @@
 use super::certificates::Certificates;
 use super::wire::StartError;
 use crate::audit::Audit;
-use crate::config::{AppConfig, Config, DirectoryConfig};
+use crate::config::{AppConfig, Config, DirectoryConfig, ProvisionWhen};
 use crate::directory::read::Reader;
 use crate::directory::source::Source;
 use crate::directory::sources::{self, Sources};
-use crate::directory::{AppTerms, Intake, Terms};
+use crate::directory::{self, AppTerms, Intake, Looked, Terms, Wanted};
 use crate::proxy::Bridge;
-use crate::store::Store;
+use crate::store::{Store, StoreError, User};
 use crate::tls::ClientFiles;
-use crate::types::Clock;
+use crate::types::{AppId, Clock, SourceId, Timestamp};
 use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What taking words in depends on.
 #[must_use]
 pub fn terms_of(config: &Config) -> Terms {
-    let app = |app: &AppConfig| AppTerms {
+    Terms {
+        rules: config.directory,
+        apps: config.apps.iter().map(terms_of_app).collect(),
+    }
+}
+
+/// What directories must know of an app.
+pub(super) fn terms_of_app(app: &AppConfig) -> AppTerms {
+    AppTerms {
         id: app.id.clone(),
         issuer: app.issuer.clone(),
         access: app.access.clone(),
-        ahead: false,
-    };
-    Terms {
-        rules: config.directory,
-        apps: config.apps.iter().map(app).collect(),
+        ahead: app.provision.when == ProvisionWhen::OnAssignment,
     }
 }
 
@@ -70,6 +75,21 @@ impl Directory {
         })
     }
 
+    /// The terms it goes by, as a reload replaces them.
+    #[must_use]
+    pub fn terms(&self) -> Arc<ArcSwap<Terms>> {
+        self.terms.clone()
+    }
+
+    /// Those that can be asked, by id.
+    #[must_use]
+    pub fn logs(&self) -> BTreeMap<SourceId, Arc<dyn Source>> {
+        let all = self.sources.all();
+        all.into_iter()
+            .map(|source| (source.id().clone(), source))
+            .collect()
+    }
+
     /// Who carries out `read` jobs.
     #[must_use]
     pub fn reader(&self, bridge: &Bridge) -> Reader {
@@ -80,6 +100,27 @@ impl Directory {
             bridge.clock.clone(),
             bridge.metrics.clone(),
         )
+    }
+
+    /// What an app should have of a person, by what is on record now; `None` when no such app is
+    /// configured.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn wanted(
+        &self,
+        store: &dyn Store,
+        app: &AppId,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Option<Wanted>, StoreError> {
+        let terms = self.terms.load_full();
+        let Some(app) = terms.apps.iter().find(|terms| terms.id == *app) else {
+            return Ok(None);
+        };
+        let looked = Looked::at(store, &user.issuer, &user.subject).await?;
+        let (view, rules) = (looked.view(), &terms.rules);
+        Ok(Some(directory::wanted(app, Some(user), &view, rules, now)))
     }
 
     /// Goes by another configuration from now on; a directory that can't be used as it is written
@@ -109,6 +150,17 @@ impl Directory {
 
 /// What the certificates of a directory are called, before its id.
 const ABOUT: &str = "directory ";
+
+/// The directories, for a command.
+///
+/// # Errors
+/// When one can't be used as it is configured.
+pub(super) fn sources_of(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Arc<dyn Source>>, StartError> {
+    readers(config, &Certificates::default(), clock)
+}
 
 fn readers(
     config: &Config,

@@ -2,8 +2,8 @@
 //! Changes nothing, and needs no running bridge.
 //!
 //! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and
-//! apps, by way of `ask` · `bots` whom services call an app as · `directories` who knows about
-//! people · `assertion` a captured one, with
+//! apps, by way of `ask` · `directories` who knows about people · `hooks` what tells of changes ·
+//! `bots` whom services call an app as · `assertion` a captured one, with
 //! `capture` (what was captured) and `explain` (what is wrong with it).
 
 mod ask;
@@ -13,6 +13,7 @@ pub(super) mod capture;
 mod certificates;
 mod directories;
 mod explain;
+mod hooks;
 mod local;
 mod peers;
 pub(super) mod report;
@@ -66,6 +67,7 @@ impl Check {
                 local::configuration(&mut report, &config, &file);
                 certificates::judge(&mut report, &config, clock.now());
                 let opened = local::keys_and_store(&mut report, &config).await;
+                let store = opened.as_ref().map(|opened| &*opened.store);
                 for issuer in &config.issuers {
                     peers::issuer(&mut report, issuer, &clock).await;
                 }
@@ -73,8 +75,8 @@ impl Check {
                     peers::api_issuer(&mut report, issuer, &clock).await;
                 }
                 for directory in &config.directories {
-                    let store = opened.as_ref().map(|opened| &*opened.store);
                     directories::judge(&mut report, directory, store, &clock).await;
+                    hooks::judge(&mut report, &config, directory, &clock).await;
                 }
                 for app in &config.apps {
                     peers::app(&mut report, &config, app, &clock).await;
