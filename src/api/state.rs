@@ -3,11 +3,13 @@
 use super::apps::Road;
 use super::bearer::Bearers;
 use super::caller::Caller;
+use super::hooks::Hooks;
 use super::registry::Clients;
 use super::scim;
 use super::strangers::Strangers;
 use crate::audit::{Actor, Audit, Witness};
 use crate::config::{ApiListener, AudienceConfig};
+use crate::directory;
 use crate::identity;
 use crate::identity::Visitors;
 use crate::identity::orders::{Desk, Terms};
@@ -46,6 +48,8 @@ pub struct Api {
     pub bearers: Bearers,
     /// What orders depend on; replaced on a reload.
     pub terms: ArcSwap<Terms>,
+    /// How what directories say is weighed; replaced on a reload.
+    pub directory: Arc<ArcSwap<directory::Terms>>,
     /// The apps that are served now.
     pub apps: Arc<dyn Apps>,
     /// SCIM clients, each with a room of its own; replaced on a reload.
@@ -60,6 +64,8 @@ pub struct Api {
     pub jwks_age: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// Where directories' webhooks go in.
+    pub hooks: Arc<Hooks>,
     /// Who was refused lately without being known.
     pub strangers: Strangers,
     /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.
@@ -74,6 +80,16 @@ pub trait Apps: Send + Sync {
 }
 
 impl Api {
+    /// The way in of what directories say, for what follows from an order.
+    pub(super) fn intake(&self) -> directory::Intake {
+        directory::Intake::new(
+            self.store.clone(),
+            self.audit.clone(),
+            self.clock.clone(),
+            self.directory.clone(),
+        )
+    }
+
     /// Whom the audit trail says that a call's doings are by.
     pub(super) fn witness(&self, caller: &Caller) -> Witness {
         let witness = self.audit.by(Actor::Client(caller.id().clone()));

@@ -4,8 +4,8 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, mail, scim,
-    sections, services,
+    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, hooks,
+    jobs, mail, scim, sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
@@ -125,6 +125,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let keys = sections::keys(&root.table("keys"));
     let directory = access::directory(&root.table("directory"));
     let portal = sections::portal(&root.table("portal"));
+    let jobs = jobs::jobs(&root.table("jobs"));
     let audit = sections::audit(&root.table("audit"));
     let instance = proxy.as_ref().map(|proxy| proxy.address);
     let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
@@ -146,6 +147,8 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let around = directories::Around {
         issuers: &issuers,
         complete: issuers.len() == issuer_tables.len(),
+        // Said to be served is enough: what is wrong with it is said there.
+        api: api_table.is_present() && !matches!(api_table.text("address"), Some("off")),
     };
     let issuers_complete = around.complete;
     let mut directories = Vec::new();
@@ -225,7 +228,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
             && receivers.len() == audience_tables.len(),
     };
     let mut clients_read = Vec::new();
-    let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
+    let (mut ids, mut taken) = hooks::taken(&directory_tables, &directories);
     let client_tables = root.tables("clients", "id");
     for table in &client_tables {
         clients_read.extend(clients::client(table, &around, &mut taken));
@@ -276,6 +279,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         audiences: receivers,
         directory,
         portal,
+        jobs,
         audit,
         traces,
         mail,

@@ -438,7 +438,9 @@ impl Case<'_> {
     async fn turn_away(&self, user: &User) -> Result<(User, usize)> {
         let store = &*self.intake.store;
         if let Some(denial) = self.standing.denial() {
-            let within = denial.since + self.terms.rules.grace > self.now;
+            // A date ahead of a clock that was set back is no longer grace.
+            let since = denial.since.min(self.now);
+            let within = since + self.terms.rules.grace > self.now;
             let state = match denial.why {
                 Why::Moved => UserState::Disabled,
                 Why::Gone if !within || user.state == UserState::Disabled => UserState::Tombstoned,

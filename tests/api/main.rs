@@ -12,6 +12,8 @@ mod certificates;
 mod commands;
 mod desk;
 mod events;
+mod hooks;
+mod jobs;
 mod limits;
 mod replicas;
 mod resources;

@@ -14,6 +14,7 @@ mod heal;
 mod logout;
 mod pages;
 mod person_switch;
+mod provision;
 mod routes;
 mod seats;
 mod sign_in;
@@ -35,6 +36,7 @@ mod lockout;
 // The operator.
 mod audit;
 mod crash;
+mod directory;
 mod keys;
 mod orphans;
 mod reload;

@@ -98,6 +98,8 @@ pub const TABLES: &[Table] = &[
     Table::kept("tombstones").of_subject().stays(
         "a sign-in that was ended must not come back by itself; they fall by themselves (session.tombstone)",
     ),
+    Table::kept("memberships").of_user("user_id").deleted(),
+    Table::kept("seat_counts"),
     Table::left_out("revocations")
         .of_user("user_id")
         .of_subject()

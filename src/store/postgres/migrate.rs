@@ -61,8 +61,13 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 11,
-        name: "0011_scim",
-        sql: include_str!("migrations/0011_scim.sql"),
+        name: "0011_provision",
+        sql: include_str!("migrations/0011_provision.sql"),
+    },
+    Migration {
+        version: 12,
+        name: "0012_scim",
+        sql: include_str!("migrations/0012_scim.sql"),
     },
 ];
 

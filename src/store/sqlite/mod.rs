@@ -20,6 +20,7 @@ mod keys;
 mod lock;
 mod open;
 mod plans;
+mod provision;
 mod purge;
 mod revocations;
 mod row;

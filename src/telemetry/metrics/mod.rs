@@ -5,12 +5,16 @@
 //! whose counters were looked up once, when the configuration was loaded.
 
 mod app;
+mod directories;
+mod hooks;
+mod jobs;
 mod labels;
 
 pub use app::{AppMetrics, Counted};
+pub use jobs::JobsCounted;
 pub use labels::{
-    AccountOutcome, AuditTrouble, By, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
-    SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome,
+    HookOutcome, JobWord, LoginOutcome, ReplayKind, SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;
@@ -84,6 +88,9 @@ struct Families {
     audit_dropped: Counter,
     audit_troubles: Family<Word, Counter>,
     revocation_read_at: Gauge,
+    directories: directories::Directories,
+    jobs: jobs::JobFamilies,
+    hooks: hooks::HookFamilies,
 }
 
 impl Metrics {
@@ -479,6 +486,9 @@ impl Families {
                 "revocation_read_timestamp_seconds",
                 "When this replica last read the revocation log to its end, in seconds since 1970",
             ),
+            directories: directories::Directories::register(to),
+            jobs: jobs::JobFamilies::register(to),
+            hooks: hooks::HookFamilies::register(to),
         }
     }
 }
