@@ -188,5 +188,4 @@ fn places(job: &Job) -> Vec<Place> {
 }
 
 #[cfg(test)]
-#[path = "gates_tests.rs"]
 mod tests;

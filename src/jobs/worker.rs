@@ -300,5 +300,4 @@ async fn sleep_or(stop: &CancellationToken, time: Duration) {
 }
 
 #[cfg(test)]
-#[path = "worker_tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@
 use auth_manager::error::Code;
 use auth_manager::telemetry::metrics::{
     AccountOutcome, AuditTrouble, ConnectionTrouble, DirectoryTrouble, FetchOutcome, HookOutcome,
-    LoginOutcome, Metrics, ReplayKind, SessionEvent, StoreTrouble,
+    JobWord, JobsCounted, LoginOutcome, Metrics, ReplayKind, SessionEvent, StoreTrouble,
 };
 use auth_manager::types::{AppId, IssuerId, SourceId, Timestamp};
 use http::StatusCode;
@@ -47,6 +47,17 @@ fn shown() -> BTreeSet<String> {
     metrics.audit_broken(false);
     metrics.audit_dropped(0);
     metrics.audit_trouble(AuditTrouble::Sign);
+    metrics.job_attempt("converge", JobWord::Done);
+    metrics.job_breaker("app", "chat", 0);
+    let waits = JobsCounted {
+        kind: "converge",
+        app: "chat",
+        state: "pending",
+        waits: true,
+        count: 1,
+        oldest_due: now,
+    };
+    metrics.jobs_counted(&[waits], now);
     let source = SourceId::new("authentik").expect("a word");
     metrics.directory_answered(&source, now);
     metrics.directory_failed(&source, DirectoryTrouble::Timeout);
