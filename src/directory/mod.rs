@@ -8,7 +8,6 @@
 //! A notification (webhook, SCIM) is a hint to read again, whatever it says: its content is never
 //! taken for truth about access. A list that lacks somebody is no proof that they are gone: they are
 //! asked for one by one.
-
 //!
 //! - [`source`]: a directory that can be asked.
 //! - [`intake`]: the one way in of what they say, and what is done about it.
@@ -21,8 +20,6 @@ pub mod explain;
 pub mod gate;
 pub mod index;
 pub mod intake;
-#[cfg(test)]
-mod intake_tests;
 pub mod source;
 pub mod standing;
 pub mod standings;

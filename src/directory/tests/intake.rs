@@ -1,9 +1,9 @@
 //! Taking words in: the order of what follows, what a crash leaves, and whom it concerns.
 
-use super::intake::{Intake, Terms, Took};
-use super::wanted::AppTerms;
 use crate::audit::{Audit, Settings};
 use crate::config::{AccessRule, DirectoryRules, Gate};
+use crate::directory::intake::{Intake, Terms, Took};
+use crate::directory::wanted::AppTerms;
 use crate::store::{
     AccountState, DirectoryGroup, DirectoryStore as _, Job, JobFilter, JobStore as _, Person,
     PersonFilter, Priority, SeenUser, SqliteStore, StateBy, Store as _, User, UserState,
