@@ -21,6 +21,7 @@ pub fn terms_of(config: &Config) -> Terms {
     Terms {
         rules: config.directory,
         apps: config.apps.iter().map(app).collect(),
+        mapping: String::new(),
     }
 }
 
