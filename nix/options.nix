@@ -168,6 +168,11 @@ in
     reads = key count "Questions at once.";
     groups_max_age = key duration "How old the known tree of groups may be.";
     expiry_warning = key duration "A token that ends sooner is warned of.";
+    hooks = section "Webhooks of Authentik." {
+      secrets = key (types.listOf secret) "What they prove themselves by; two while it is changed.";
+      secrets_sha256 = key texts "Or its SHA-256.";
+      silent_after = key duration "Silence of so long is an alarm.";
+    };
     reconcile = section "How often it is read whole, and when what follows waits." {
       every = key duration "How often everything is read and compared.";
       brake_number = key count "Held when more people would lose access, and more than the share.";
@@ -184,6 +189,23 @@ in
     username = key text "Who sends.";
     password = key secret "Their password.";
     timeout = key duration "How long one letter may take.";
+  };
+
+  scim = sections "SCIM clients that provision people and groups." {
+    id = required text "Never change it: what the client put here is kept under it.";
+    clients = required texts "Which of clients may use it.";
+    issuer = key text "Whose subjects its users are.";
+    subject = key text "What of a user is the `sub` of assertions.";
+    strict = key flag "Whether only what the schemas say is taken.";
+    reread = key text "Which of directories is asked again about whomever a change concerns.";
+    patch_answer = key (choice [ "resource" "nothing" ]) "What a PATCH is answered with.";
+    page = key count "Most resources of a page.";
+    body = key size "Longest request body.";
+    patch_operations = key count "Most operations of a PATCH.";
+    bulk_operations = key count "Most operations of a bulk request.";
+    brake_number = key count "More people than this who went at once are a mistake.";
+    brake_share = key count "And more of a hundred than this.";
+    brake_window = key duration "Within this time.";
   };
 
   api_issuers = sections "Who signs the tokens that services show." {
@@ -266,6 +288,33 @@ in
       logins = key count "Sign-ins at once.";
       login_timeout = key duration "How long one may take.";
     };
+    provision = section "What becomes of accounts and memberships as the directory speaks." {
+      when = key (choice [ "on-sign-in" "on-assignment" ]) "When an account is made.";
+      withdraw = key flag "Take away what the bridge gave when its group is gone.";
+      deactivate = section "Somebody is gone, or may no longer use the app." {
+        grace = key duration "From then until the account is deactivated.";
+        bots = key (choice [ "disable" "hand-over" "leave" ]) "What becomes of their bots.";
+        bots_to = key text "User name in the app of who keeps them.";
+        memberships = key flag "Take away what the bridge gave, too.";
+        administrators = key flag "Deactivate administrators' accounts like others.";
+        delete = key flag "Refused: the bridge deletes no account.";
+      };
+      seats = section "How many users the app takes." {
+        warn_at = key count "Warn when so many percent are taken.";
+        reserve = key count "Seats that accounts ahead of a first sign-in leave free.";
+        idle_after = key duration "Who was not seen at work for so long is idle.";
+        grace = key duration "From reclaiming a seat until the account is deactivated.";
+      };
+      groups = sections "What being in a directory's group gives." {
+        group = key text "The group's name.";
+        group_id = key text "Or the directory's own id of it.";
+        team = key text "The team.";
+        channels = key texts "Channels in it.";
+        team_admin = key flag "Whether they administer the team.";
+        channel_admin = key flag "Whether they administer the channels.";
+        system_role = key text "A role in the whole app.";
+      };
+    };
     machine_routes = sections "Calls that carry no identity." {
       method = required (choice [ "GET" "HEAD" "POST" "PUT" "PATCH" "DELETE" ]) "The method.";
       path = required text "An exact path, or everything below it with /*.";
@@ -279,6 +328,15 @@ in
       insecure_allow = key texts "What it may call all the same that gives power over accounts or the server.";
       audit_reads = key flag "Whether the audit trail has its GET and HEAD calls, too.";
     };
+  };
+
+  jobs = section "Work that must happen surely." {
+    attempts = key count "Attempts that a job has before it is dead.";
+    concurrency = key count "Jobs at once, on each replica.";
+    lease = key duration "How long a job belongs to a replica that says nothing any more.";
+    keep = key duration "How long what is done is remembered.";
+    app_rate = key count "Jobs of one app that a replica begins in a second.";
+    source_rate = key count "Jobs of one directory that a replica begins in a second.";
   };
 
   audit = section "Who did what." {

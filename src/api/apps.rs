@@ -86,6 +86,12 @@ impl AppCaller {
     pub fn app(&self) -> &AppId {
         &self.app
     }
+
+    /// Whether what let it in still holds.
+    #[must_use]
+    pub fn still_stands(&self) -> bool {
+        self.granted.stands()
+    }
 }
 
 /// What the log line of a call says beside the usual.

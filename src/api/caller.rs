@@ -20,7 +20,7 @@ use crate::error::Code;
 use crate::store::{Claim, Claimed};
 use crate::telemetry::RequestId;
 use crate::tls::Peer;
-use crate::types::{ClientId, HostName, Scope};
+use crate::types::{ClientId, HostName, Scope, SourceId};
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::FromRequestParts;
 use base64::Engine;
@@ -33,6 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Longest bearer in bytes.
@@ -42,8 +43,14 @@ const LONGEST: usize = 8192;
 #[derive(Clone)]
 pub struct Caller(Arc<Facts>);
 
+/// The trust by which a connection was let in: certificates, authorities, revocation lists. A layer
+/// below puts it beside each of its requests.
+#[derive(Debug, Clone)]
+pub struct Trust(pub CancellationToken);
+
 struct Facts {
     client: Arc<Client>,
+    trust: Option<Trust>,
     certificate: Option<Arc<Peer>>,
     bearer: Option<Bearer>,
     scopes: BTreeSet<Scope>,
@@ -66,6 +73,12 @@ impl Caller {
     #[must_use]
     pub fn id(&self) -> &ClientId {
         &self.0.client.config.id
+    }
+
+    /// The directory whose webhooks these are, if they are.
+    #[must_use]
+    pub fn directory(&self) -> Option<&SourceId> {
+        self.0.client.directory.as_ref()
     }
 
     /// What it may do now: its configured scopes, less what its bearer does not carry.
@@ -108,6 +121,13 @@ impl Caller {
     #[must_use]
     pub fn brought_both(&self) -> bool {
         self.0.certificate.is_some() && self.0.bearer.is_some_and(|b| b != Bearer::Static)
+    }
+
+    /// Whether what let it in still holds: the client as it is configured, and the trust in its
+    /// connection. Asked by whoever outlives the request.
+    pub(super) fn stands(&self) -> bool {
+        let over = |trust: &Trust| trust.0.is_cancelled();
+        self.0.client.stands() && !self.0.trust.as_ref().is_some_and(over)
     }
 
     /// The id of the request.
@@ -201,6 +221,7 @@ pub(super) async fn authenticate(
     }
     Ok(Caller(Arc::new(Facts {
         client,
+        trust: extensions.get::<Trust>().cloned(),
         certificate,
         bearer,
         scopes,

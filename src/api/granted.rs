@@ -126,6 +126,23 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Whether it may change what endpoints leave to `admin` beside a narrower scope; then both
+    /// credentials may be demanded, as for what `admin` alone may change.
+    ///
+    /// # Errors
+    /// `api.both_needed`.
+    pub(super) fn changes_as_admin(&self, api: &Api) -> Result<bool, Problem> {
+        if !self.scopes().contains(&Scope::Admin) {
+            return Ok(false);
+        }
+        if api.listener.require_both && !self.brought_both() {
+            return Err(Code::ApiBothNeeded.into());
+        }
+        Ok(true)
+    }
+}
+
 /// What is missing is in the documentation: a caller may know.
 fn lacks(any_of: &[Scope]) -> Problem {
     let words: Vec<_> = any_of.iter().map(Scope::to_string).collect();

@@ -15,6 +15,7 @@
 //! - [`state`]: what endpoints share; [`rest`]: what resources do alike.
 //! - [`apps`], [`visitors`]: services at an app's door, on their own behalf and on a visitor's; both
 //!   reach the road through the trait [`Road`], which `proxy` implements and `runtime` hands over.
+//! - [`hooks`]: what directories tell.
 //! - [`openapi`]: the document, made from the endpoints.
 //!
 //! # Adding an endpoint
@@ -50,6 +51,8 @@ mod events;
 mod explain;
 mod finish;
 pub mod granted;
+pub mod hooks;
+mod jobs;
 mod keys;
 mod metadata;
 mod oauth;
@@ -58,6 +61,7 @@ pub mod problem;
 mod rate;
 pub mod registry;
 mod rest;
+pub mod scim;
 mod sessions;
 mod signing_keys;
 pub mod state;
@@ -67,7 +71,7 @@ pub mod visitors;
 
 pub use apps::{AppCaller, Road};
 pub use bearer::{BearerIssuer, Bearers};
-pub use caller::{Bearer, Caller};
+pub use caller::{Bearer, Caller, Trust};
 pub use finish::{PeerAddress, Verbatim};
 pub use granted::Granted;
 pub use problem::Problem;
@@ -101,9 +105,12 @@ fn resources() -> Routes {
         .merge(sessions::routes())
         .merge(signing_keys::routes())
         .merge(events::routes())
+        .merge(jobs::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
+        .merge(hooks::routes())
         .merge(oauth::routes())
+        .merge(scim::routes())
 }
 
 /// Served to known callers for as long as it takes.

@@ -132,6 +132,12 @@ pub trait Bots: Send + Sync {
     /// As above.
     async fn revoke_token(&self, id: &str) -> Result<(), AppError>;
 
+    /// The account of a token; `None` when the app does not accept it.
+    ///
+    /// # Errors
+    /// When the app could not be asked.
+    async fn account_of(&self, token: &AppToken) -> Result<Option<BotAccount>, AppError>;
+
     /// Whether the app accepts a token, and as this bot's.
     ///
     /// # Errors

@@ -6,9 +6,9 @@
 //! of them heals by calling again.
 
 use super::AppError;
-use crate::types::{RemoteId, Timestamp};
+use crate::types::{MembershipKind, RemoteId, Timestamp};
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Brings accounts and memberships of an app to what a directory says.
 #[async_trait]
@@ -178,56 +178,6 @@ pub struct OwnedBot {
     pub own: bool,
 }
 
-/// What kind of membership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MembershipKind {
-    /// A team's member.
-    Team,
-    /// A channel's member.
-    Channel,
-    /// A team's administrator.
-    TeamAdmin,
-    /// A channel's administrator.
-    ChannelAdmin,
-    /// A role in the whole app.
-    SystemRole,
-}
-
-impl MembershipKind {
-    /// The word in the store, the log and `--json`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Team => "team",
-            Self::Channel => "channel",
-            Self::TeamAdmin => "team-admin",
-            Self::ChannelAdmin => "channel-admin",
-            Self::SystemRole => "system-role",
-        }
-    }
-
-    /// The kind of a stored word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Team,
-            Self::Channel,
-            Self::TeamAdmin,
-            Self::ChannelAdmin,
-            Self::SystemRole,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
-    }
-}
-
-impl std::fmt::Display for MembershipKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// A membership as an operator names it. Ordered so that what others rest on comes first: a team
 /// before its channels, a channel before its administrators.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -335,19 +285,5 @@ mod tests {
                 .rests_on()
                 .is_empty()
         );
-    }
-
-    #[test]
-    fn every_kind_comes_back_from_its_word() {
-        for kind in [
-            "team",
-            "channel",
-            "team-admin",
-            "channel-admin",
-            "system-role",
-        ] {
-            assert_eq!(MembershipKind::from_word(kind).unwrap().as_str(), kind);
-        }
-        assert_eq!(MembershipKind::from_word("guild"), None);
     }
 }

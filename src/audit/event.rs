@@ -68,6 +68,22 @@ kinds! {
     AccountUnlinked = "account.unlinked",
     /// Something in the app is in the way of an account.
     AccountConflict = "account.conflict",
+    /// An account was deactivated by the bridge; `detail.for` says why.
+    AccountDeactivated = "account.deactivated",
+    /// An account that the bridge had deactivated is active again.
+    AccountReactivated = "account.reactivated",
+    /// Access tokens of an account were revoked; `detail.count` says how many.
+    AccountTokensRevoked = "account.tokens_revoked",
+    /// A person was put into a team, a channel or a role.
+    MembershipGranted = "membership.granted",
+    /// A membership that the bridge gave was taken away.
+    MembershipWithdrawn = "membership.withdrawn",
+    /// A bot of a person's was disabled with them.
+    BotDisabled = "bot.disabled",
+    /// A bot that was disabled with a person is enabled again.
+    BotEnabled = "bot.enabled",
+    /// A bot of a person's was given to another person.
+    BotHandedOver = "bot.handed_over",
     /// A person was suspended: turned away, with accounts that still stand.
     UserSuspended = "user.suspended",
     /// A person was disabled.
@@ -100,6 +116,10 @@ kinds! {
     KeyRevoked = "key.revoked",
     /// A key was sealed under another master key.
     KeyRewrapped = "key.rewrapped",
+    /// A plan of reconciliation was carried out at an operator's or service's word.
+    PlanApplied = "plan.applied",
+    /// A held plan was dismissed.
+    PlanDismissed = "plan.dismissed",
     /// A bridge started with a configuration.
     ConfigStarted = "config.started",
     /// A running bridge took over a configuration.
@@ -112,6 +132,8 @@ kinds! {
     JobRetried = "job.retried",
     /// An operator or service took a job out of the queue.
     JobCancelled = "job.cancelled",
+    /// A SCIM client made, changed or deleted a person or a group; the code says which.
+    ScimChanged = "scim.changed",
     /// A write through the API that is no change of its own in the store.
     ApiWrite = "api.write",
     /// Denials were dropped: more of them than could be counted.

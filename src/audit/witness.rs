@@ -4,10 +4,10 @@
 use super::Settings;
 use super::event::{Actor, Event, Kind};
 use crate::store::{
-    Account, AccountState, By, Change, Draft, Job, KeyState, Person, Scribe, Session, StateBy,
-    StoredKey, UserState,
+    Account, AccountState, By, Change, Draft, Job, KeyState, Membership, MembershipEnd,
+    MembershipState, Person, Scribe, Session, StateBy, StoredKey, UserState,
 };
-use crate::types::{Timestamp, UserId};
+use crate::types::{ClientId, Timestamp, UserId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub struct Witness {
     client: Option<IpAddr>,
     email: Option<String>,
     reason: Option<String>,
+    introducer: Option<ClientId>,
     made: bool,
 }
 
@@ -34,6 +35,7 @@ impl Witness {
             client: None,
             email: None,
             reason: None,
+            introducer: None,
             made: false,
         }
     }
@@ -66,6 +68,13 @@ impl Witness {
         self
     }
 
+    /// A service introduced whoever does it, and so had it done.
+    #[must_use]
+    pub fn introduced_by(mut self, client: Option<&ClientId>) -> Self {
+        self.introducer = client.cloned();
+        self
+    }
+
     /// The account that is about to be linked was made by us, not found.
     #[must_use]
     pub fn made_account(mut self, made: bool) -> Self {
@@ -82,11 +91,15 @@ impl Witness {
     /// An event of this one's, for [`super::Audit::record`].
     #[must_use]
     pub fn event(&self, kind: Kind) -> Event {
-        Event::new(kind, self.at, self.actor.clone(), self.settings.clone())
+        let event = Event::new(kind, self.at, self.actor.clone(), self.settings.clone())
             .request(self.request.as_deref())
             .client(self.client)
             .email(self.email.as_deref().unwrap_or_default())
-            .reason(self.reason.as_deref().unwrap_or_default())
+            .reason(self.reason.as_deref().unwrap_or_default());
+        match &self.introducer {
+            Some(client) => event.detail("introduced_by", client.as_str()),
+            None => event,
+        }
     }
 
     fn of_session(&self, kind: Kind, session: &Session) -> Event {
@@ -134,9 +147,19 @@ impl Scribe for Witness {
             }
             Change::Word(before, after, user) => self.word(before, after, user),
             Change::Account(before, after) => self.account(before, after),
+            Change::Membership(of, end) => membership(self, of, end),
             Change::Key(before, after) => Some(self.key(before, after)),
             Change::JobRetried(job) => Some(self.job(Kind::JobRetried, job)),
             Change::JobCancelled(job) => Some(self.job(Kind::JobCancelled, job)),
+            Change::Scim(change) => Some(
+                self.event(Kind::ScimChanged)
+                    .code(change.what.as_str())
+                    .detail("connection", change.connection.as_str())
+                    .detail("resource", change.kind.as_str())
+                    .detail("id", change.id)
+                    .detail("joined", change.members.0)
+                    .detail("left", change.members.1),
+            ),
             Change::Pruned(number) => Some(self.event(Kind::AuditPruned).detail("up_to", number)),
         };
         event.iter().map(Event::draft).collect()
@@ -206,6 +229,9 @@ impl Witness {
     /// that failed, or a membership that is in place, is not.
     fn account(&self, before: &Account, after: &Account) -> Option<Event> {
         use AccountState::{Conflict, Intent, Linked};
+        if let Some(event) = self.deactivation(before, after) {
+            return Some(event);
+        }
         let kind = match (before.state, after.state) {
             (Linked, Linked) if before.remote != after.remote => Kind::AccountLinked,
             (Linked, Linked) if before.memo == after.memo => return None,
@@ -223,6 +249,27 @@ impl Witness {
         };
         let event = self.event(kind).user(after.user).app(&after.app);
         // Of a lost account the id it had; never the user name, which is what a person is called.
+        let remote = after.remote.as_ref().or(before.remote.as_ref());
+        Some(match remote {
+            Some(remote) => event.detail("remote", remote.as_str()),
+            None => event,
+        })
+    }
+
+    /// Deactivated when the app wrote it down, not when it was meant; reactivated when that is taken
+    /// back.
+    fn deactivation(&self, before: &Account, after: &Account) -> Option<Event> {
+        let mark = |account: &Account| {
+            let known = account.deactivated?;
+            known.done_at().map(|_| known.why)
+        };
+        let (kind, why) = match (mark(before), mark(after)) {
+            (None, Some(why)) => (Kind::AccountDeactivated, why),
+            (Some(why), None) => (Kind::AccountReactivated, why),
+            _ => return None,
+        };
+        let event = self.event(kind).user(after.user).app(&after.app);
+        let event = event.detail("for", why.as_str());
         let remote = after.remote.as_ref().or(before.remote.as_ref());
         Some(match remote {
             Some(remote) => event.detail("remote", remote.as_str()),
@@ -261,4 +308,24 @@ impl Witness {
             .detail("kid", after.id.as_str())
             .detail("for", after.kind.as_str())
     }
+}
+
+/// A membership given or taken away; one that is only forgotten was nobody's doing here, and an intent
+/// that came to nothing is none either.
+fn membership(by: &Witness, of: &Membership, end: Option<MembershipEnd>) -> Option<Event> {
+    let kind = match end {
+        None => Kind::MembershipGranted,
+        Some(MembershipEnd::Withdrawn) if of.state == MembershipState::Granted => {
+            Kind::MembershipWithdrawn
+        }
+        Some(_) => return None,
+    };
+    let event = by.event(kind).user(of.user).app(&of.app);
+    Some(
+        event
+            .detail("remote", of.remote.as_str())
+            .detail("kind", of.kind.as_str())
+            .detail("target", of.target.as_str())
+            .detail("name", of.name.as_str()),
+    )
 }

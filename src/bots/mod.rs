@@ -21,7 +21,7 @@ mod hold;
 mod rotate;
 
 pub use hold::{Held, held};
-pub use rotate::{add, remove, rotate, settle};
+pub use rotate::{add, fit, remove, rotate, settle};
 
 use crate::apps::{AppError, Bots};
 use crate::keys::master::MasterKey;

@@ -33,6 +33,16 @@ pub async fn add(
     let found = desk.bots.find_bot(username).await?;
     let account = found.ok_or_else(|| BotError::Missing(username.to_owned()))?;
     fit(&account, administrator)?;
+    // What was judged must be what gets the token: user names change hands.
+    if known
+        .as_ref()
+        .is_some_and(|known| known.remote != account.remote)
+    {
+        return Err(BotError::Unfit(format!(
+            "{username} is another account than it was when {name} was begun: `auth-manager bots \
+             remove` it first"
+        )));
+    }
     let bot = match known {
         Some(known) => known,
         None => desk.store.begin_bot(&record(desk, name, &account)?).await?,
@@ -106,7 +116,10 @@ async fn known(desk: &Desk<'_>, name: &BotName) -> Result<StoredBot, BotError> {
 }
 
 /// Which accounts a service may be.
-fn fit(account: &BotAccount, administrator: bool) -> Result<(), BotError> {
+///
+/// # Errors
+/// Why not this one.
+pub fn fit(account: &BotAccount, administrator: bool) -> Result<(), BotError> {
     let name = &account.username;
     let why = if !account.is_bot {
         format!("{name} is a person's account: a service is never a person")
@@ -126,6 +139,7 @@ fn fit(account: &BotAccount, administrator: bool) -> Result<(), BotError> {
 }
 
 fn record(desk: &Desk<'_>, name: &BotName, account: &BotAccount) -> Result<StoredBot, BotError> {
+    let [a, b, c, d, e, f] = random::bytes::<6>()?;
     let mark: String = (random::bytes::<6>()?.iter())
         .map(|byte| format!("{byte:02x}"))
         .collect();
@@ -137,8 +151,9 @@ fn record(desk: &Desk<'_>, name: &BotName, account: &BotAccount) -> Result<Store
         mark: format!("auth-manager {name} {mark}"),
         token_id: None,
         sealed: Vec::new(),
-        // So that a bot that is removed and added again has other numbers than before.
-        number: desk.now.0,
+        // Random, so that a bot that is removed and added again has other numbers than before,
+        // whatever the clock says: by them a replica tells its token from the former one.
+        number: i64::from_be_bytes([0, 0, a, b, c, d, e, f]),
         settled: false,
         created_at: desk.now,
         rotated_at: None,

@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 /// An app with one bot.
 #[derive(Default)]
 struct App {
+    /// Whose the user name is.
+    whose: Mutex<Option<RemoteId>>,
     tokens: Mutex<Vec<(String, String)>>,
     made: Mutex<u32>,
     /// It does not accept what it makes.
@@ -27,7 +29,7 @@ fn remote() -> RemoteId {
 impl Bots for App {
     async fn find_bot(&self, username: &str) -> Result<Option<BotAccount>, AppError> {
         Ok(Some(BotAccount {
-            remote: remote(),
+            remote: self.whose.lock().clone().unwrap_or_else(remote),
             username: username.into(),
             is_bot: true,
             active: true,
@@ -62,6 +64,10 @@ impl Bots for App {
         }
         self.tokens.lock().retain(|(known, _)| known != id);
         Ok(())
+    }
+
+    async fn account_of(&self, _: &AppToken) -> Result<Option<BotAccount>, AppError> {
+        self.find_bot("reports").await
     }
 
     async fn is_accepted(&self, token: &AppToken, _: &RemoteId) -> Result<bool, AppError> {
@@ -187,9 +193,39 @@ async fn tokens_of_another_mark_are_nobodys_here() {
     remove(&bed.desk(), &name()).await.unwrap();
     assert_eq!(bed.bots.ids(), ["byhand"]);
     assert!(bed.store.bots().await.unwrap().is_empty());
-    // One that is made again has other numbers: nobody takes its token for the former one's.
     let before = rotate(&bed.desk(), &name(), Duration::ZERO).await;
     assert!(matches!(before, Err(BotError::Unknown(_))));
+}
+
+#[tokio::test]
+async fn a_bot_that_is_made_again_in_the_same_second_has_other_numbers() {
+    let bed = Bed::new();
+    let mut numbers = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let made = add(&bed.desk(), &name(), "reports", false).await.unwrap();
+        let rotated = rotate(&bed.desk(), &name(), Duration::ZERO).await.unwrap();
+        assert!(rotated.number > made.number && made.number > 0);
+        numbers.extend([made.number, rotated.number]);
+        remove(&bed.desk(), &name()).await.unwrap();
+    }
+    // Nobody takes one's token for the other's.
+    assert_eq!(numbers.len(), 6);
+}
+
+#[tokio::test]
+async fn t33_a_user_name_that_changed_hands_gets_the_former_account_no_token() {
+    let bed = Bed::new();
+    // Begun, and no token yet.
+    *bed.bots.refuses.lock() = true;
+    assert!(add(&bed.desk(), &name(), "reports", false).await.is_err());
+    *bed.bots.refuses.lock() = false;
+    let made = *bed.bots.made.lock();
+    // The user name is another account's, and only that one is judged.
+    *bed.bots.whose.lock() = Some(RemoteId::new("another").unwrap());
+    let refused = add(&bed.desk(), &name(), "reports", false).await;
+    assert!(matches!(refused, Err(BotError::Unfit(_))), "{refused:?}");
+    assert_eq!(*bed.bots.made.lock(), made, "no token for anybody");
+    assert!(bed.in_use().await.is_empty());
 }
 
 #[tokio::test]

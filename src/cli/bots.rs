@@ -248,10 +248,12 @@ async fn add(
         let found = at.driver.find_bot(username).await?;
         let account =
             found.with_context(|| bots::BotError::Missing(username.into()).to_string())?;
-        return print(match account.is_bot {
-            true => format!("the bot {username} would be taken as {name}, and given a token"),
-            false => format!("{username} is a person's account, which no service may be"),
-        });
+        // Judged as it would be: what is only tried must not promise more.
+        bots::fit(&account, administrator)
+            .with_context(|| format!("bot {name} of {}", at.config.id))?;
+        return print(format!(
+            "the bot {username} would be taken as {name}, and given a token"
+        ));
     }
     stage.as_owner()?;
     ordered(stage, at, name, "add").await?;

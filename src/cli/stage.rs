@@ -102,13 +102,13 @@ impl Stage {
 
     /// The way in of what directories say.
     pub(super) fn intake(&self) -> Intake {
-        let audit = Arc::new(runtime::audit_of(&self.config, Arc::new(SystemClock)));
-        runtime::intake_of(
-            &self.config,
-            self.store.clone(),
-            audit,
-            Arc::new(SystemClock),
-        )
+        let (store, audit) = (self.store.clone(), self.audit());
+        runtime::intake_of(&self.config, store, audit, Arc::new(SystemClock))
+    }
+
+    /// Where what is done beside orders is accounted for.
+    pub(super) fn audit(&self) -> Arc<Audit> {
+        Arc::new(runtime::audit_of(&self.config, Arc::new(SystemClock)))
     }
 
     /// The master key and its predecessors.

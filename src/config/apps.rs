@@ -61,6 +61,7 @@ pub(super) fn app(table: &Table<'_>, only_issuer: Option<&IssuerId>) -> Option<A
     let access = access::access(table);
     let session = session(&table.table("session"));
     let machine_routes = machine_routes(table, &base_path);
+    let provision = super::provision::provision(table);
     let mattermost_table = table.table("mattermost");
     let mattermost = mattermost(&mattermost_table);
     let kind = match kind {
@@ -91,6 +92,7 @@ pub(super) fn app(table: &Table<'_>, only_issuer: Option<&IssuerId>) -> Option<A
         // They name clients, which are read later.
         services: Vec::new(),
         kind,
+        provision,
         response_timeout,
     })
 }
@@ -388,7 +390,7 @@ fn mattermost(table: &Table<'_>) -> Option<MattermostConfig> {
 
 /// What Mattermost takes as a team's URL name: 2 to 64 of a-z, 0-9 and -, and none of the words
 /// that its own paths begin with (a test of prefixes: `postgres` is refused because of `post`).
-fn team_name(text: &str) -> Result<String, String> {
+pub(super) fn team_name(text: &str) -> Result<String, String> {
     const TAKEN: [&str; 17] = [
         "admin",
         "api",

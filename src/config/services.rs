@@ -216,12 +216,14 @@ fn rule(text: &str) -> Result<CallRule, &'static str> {
             _ => Err("its path is not canonical: plain segments after single slashes, or * alone"),
         })
         .collect::<Result<_, _>>()?;
-    let named = segments.iter().flatten().count();
-    let api = matches!(&segments[..], [Some(a), Some(_)] if &**a == "api");
-    if segments.first().is_some_and(Option::is_none) {
+    let api = matches!(segments.first(), Some(Some(first)) if first.eq_ignore_ascii_case("api"));
+    // /api and the version say nothing of what it is about yet.
+    let resource = if api { NAMED + 1 } else { NAMED };
+    let named = segments.iter().take_while(|s| s.is_some()).count();
+    if named == 0 || (api && named < resource.min(segments.len())) {
         return Err("its path begins with *, which is everything of a length");
     }
-    if below && (named < NAMED || api) {
+    if below && named < resource {
         return Err("it lets everything through");
     }
     Ok(CallRule {
@@ -357,6 +359,12 @@ mod tests {
             "GET /api/**",
             "GET /api/v4/**",
             "GET /api/*/**",
+            "GET /api/v4/*/**",
+            "GET /api/v4/*/x/**",
+            "GET /API/v4/*/**",
+            "GET /api/v4/*",
+            "GET /api/*/users/me",
+            "GET /plugins/*/**",
             "GET /a/**/b",
             "GET /a//b",
             "GET /a/",

@@ -3,7 +3,10 @@
 
 mod access;
 mod directories;
+mod hooks;
 mod mail;
+mod provision;
+mod scim;
 
 use super::findings::{Problems, Source};
 use super::load::examine;
@@ -50,6 +53,7 @@ impl House {
         ] {
             house.write(&format!("etc/{name}"), "x");
         }
+        house.write("etc/hooks.secret", "kq3Zr9tYw2mXc7VbN1sLdF5gH8jP0oUa\n");
         house.write("etc/postgres.url", "postgres://a:geheim@db/x\n");
         house
     }
@@ -244,7 +248,8 @@ fn the_annotated_file_shows_every_key_and_no_other() {
     let uncommented = uncommented
         .replace("jwks.json\" }", "jwks.json\", ca = \"certs/ca.pem\" }")
         .replace("http://127.0.0.1:8065", "https://127.0.0.1:8065")
-        .replace("[listen.api]", "[listen.api]\naddress = \"0.0.0.0:8444\"");
+        .replace("[listen.api]", "[listen.api]\naddress = \"0.0.0.0:8444\"")
+        .replace("bots = \"disable\"", "bots = \"hand-over\"");
     let source = Source {
         name: "annotated".into(),
         text: uncommented,

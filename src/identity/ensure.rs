@@ -1,10 +1,14 @@
 //! Ensure account → ensure membership → open the app's session; each step recorded before the next.
 
 use super::memo::Asserted;
+use super::seats::{self, Desk, SeatError};
 use super::{Context, Memo, Ready, refusal};
 use crate::apps::{AppError, AppSession, Ensured, Profile, SignIn, WantedAccount};
 use crate::error::{Code, Refusal};
-use crate::store::{Account, AccountState, StoreError, User};
+use crate::jobs::wish;
+use crate::store::{
+    Account, AccountState, DeactivatedFor, DeactivationStage, Priority, StoreError, User,
+};
 use crate::telemetry::metrics::{AccountOutcome, LoginOutcome};
 use crate::types::{SecretText, Timestamp};
 
@@ -81,6 +85,9 @@ async fn attempt(context: &Context, user: &User, now: Timestamp) -> Result<Ready
             begun.map_err(store_refusal)?
         }
     };
+    if account.deactivated.is_some() {
+        account = returned(context, user, account, now).await?;
+    }
     let password = context.root.password(
         &context.app,
         &user.issuer,
@@ -128,6 +135,15 @@ async fn attempt(context: &Context, user: &User, now: Timestamp) -> Result<Ready
             .save_account(&account, &context.witness.clone().by())
             .await
             .map_err(store_refusal)?;
+        if context.mapped {
+            wish(
+                context,
+                user,
+                "their first sign-in: memberships by the directory's groups",
+                now,
+            )
+            .await;
+        }
     }
     let profile = Memo::of(&account).profile;
     Ok(Ready {
@@ -136,6 +152,52 @@ async fn attempt(context: &Context, user: &User, now: Timestamp) -> Result<Ready
         password,
         profile,
     })
+}
+
+/// Somebody whose seat was reclaimed, or is about to be, is at work again: it is theirs, if one is free.
+/// Who is deactivated because a directory says so is not: only its word brings them back.
+async fn returned(
+    context: &Context,
+    user: &User,
+    account: Account,
+    now: Timestamp,
+) -> Result<Account, Refusal> {
+    let Some(known) = account.deactivated else {
+        return Ok(account);
+    };
+    if known.why != DeactivatedFor::Idle {
+        return match known.stage {
+            DeactivationStage::Planned => Ok(account),
+            DeactivationStage::Asked | DeactivationStage::Done(_) => {
+                // They were let in: perhaps the word that takes it back is only just known.
+                wish(context, user, "they came to a deactivated account", now).await;
+                Err(refusal(AppError::Deactivated))
+            }
+        };
+    }
+    let desk = Desk {
+        store: &*context.store,
+        app: &context.app,
+        provisioner: &*context.provisioner,
+        witness: context.witness.clone(),
+    };
+    match seats::restore(&desk, account.user).await {
+        Ok(account) => Ok(account),
+        Err(SeatError::App(error)) => {
+            note(context, account, &error).await;
+            Err(refusal(error))
+        }
+        Err(SeatError::Store(error)) => Err(store_refusal(error)),
+        Err(_) => Err(refusal(AppError::Deactivated)),
+    }
+}
+
+/// Has the account looked at again, beside the sign-in. The sweep does so too, in its time.
+async fn wish(context: &Context, user: &User, why: &str, now: Timestamp) {
+    let wish = wish::converge(&context.app, user.id, Priority::Grant, now, why);
+    if let Err(error) = context.store.enqueue(&[wish], now).await {
+        tracing::warn!(app = %context.app, user = %user.id, %error, "no job could be put on record");
+    }
 }
 
 /// Writes down what came of ensuring.

@@ -3,16 +3,18 @@
 //! visitor, and what operators and services order (`orders`). What does not: the app's API
 //! (`apps/`), the session (`proxy/session`).
 
+pub mod converge;
 mod ensure;
 mod memo;
 pub mod orders;
+pub mod seats;
 mod visitors;
 
 pub use ensure::{ensure, open_session, update};
 pub use memo::{Asserted, Memo};
 pub use visitors::{Claimed, Visitor, Visitors};
 
-use crate::apps::{AppError, Connector, Profile, Strategy};
+use crate::apps::{AppError, Connector, Profile, Provisioner, Strategy};
 use crate::audit::Witness;
 use crate::error::{Code, Refusal};
 use crate::keys::derive::PasswordRoot;
@@ -31,8 +33,13 @@ pub struct Context {
     pub host: HostName,
     /// Its accounts.
     pub connector: Arc<dyn Connector>,
+    /// What becomes of its accounts.
+    pub provisioner: Arc<dyn Provisioner>,
     /// Its sessions.
     pub strategy: Arc<dyn Strategy>,
+    /// Whether groups give memberships in this app: then a first sign-in is followed by a job that
+    /// looks which are theirs.
+    pub mapped: bool,
     /// What passwords derive from.
     pub root: Arc<PasswordRoot>,
     /// Its counters.

@@ -174,7 +174,9 @@ impl Bridge {
             app: site.config.id.clone(),
             host: site.config.host.clone(),
             connector: site.connector.clone(),
+            provisioner: site.provisioner.clone(),
             strategy: site.strategy.clone(),
+            mapped: !site.config.provision.groups.is_empty(),
             root: self.root.clone(),
             metrics: site.metrics.clone(),
             witness,
@@ -240,8 +242,8 @@ impl Bridge {
     /// # Errors
     /// When the store does not answer; those at hand stay.
     pub async fn reload_bots(&self) -> Result<(), StoreError> {
-        let held = bots::held(&*self.store, &self.master.load()).await?;
-        let changed = self.bots.take(held);
+        let read = async || bots::held(&*self.store, &self.master.load()).await;
+        let changed = self.bots.refresh(read).await?;
         for site in self.sites.load().iter() {
             for service in &site.config.services {
                 let BotSource::Managed(name) = &service.bot else {

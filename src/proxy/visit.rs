@@ -128,6 +128,7 @@ pub async fn handle(bridge: Arc<Bridge>, request: Request<Incoming>) -> Response
             method: &visit.method,
             path: visit.uri.path(),
             app: app.map_or("", |a| a.as_str()),
+            client: "",
             code,
             status: answer.status(),
             request_id: visit.asker.request_id(),
@@ -510,6 +511,7 @@ impl Trip<'_> {
                 {
                     return Err(Code::SessionRequired.into());
                 }
+                bridge.sessions.log.must_be_fresh(bridge.clock.now())?;
                 let (metrics, rules) = (self.site.metrics.clone(), self.site.rules.clone());
                 bridge.tasks.spawn(async move {
                     let _counted = metrics.websocket();

@@ -4,7 +4,8 @@
 //! An assertion that a client passes on is no use on the road, and counts in a table of its own:
 //! within its life one client alone may pass it on, at most [`PASSED_ON`] times, per replica. A
 //! service that asks for tokens of several audiences, and again after a lost answer, needs no more;
-//! whoever picks an assertion up elsewhere finds it taken.
+//! whoever picks an assertion up elsewhere finds it taken. `/bridge/{app}` notes its uses here, too
+//! (`service/introduce`).
 
 use super::access;
 use super::assertion::{Assertion, RawAssertion, ReplayTable, ReplayVerdict, Verified};

@@ -55,8 +55,14 @@ pub(super) trait Door: Send + Sync + 'static {
         + 'static;
 
     /// The service for a connection of this peer, from this address; `turn` must be told of heads and
-    /// answers.
-    fn service(&self, from: Option<IpAddr>, peer: Option<Arc<Peer>>, turn: Turn) -> Self::Service;
+    /// answers, and `over` is cancelled when the trust that let it in is.
+    fn service(
+        &self,
+        from: Option<IpAddr>,
+        peer: Option<Arc<Peer>>,
+        turn: Turn,
+        over: &CancellationToken,
+    ) -> Self::Service;
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -189,11 +195,9 @@ impl<D: Door> Server<D> {
             }
             answer
         };
-        let service = MapResponse::new(
-            self.door
-                .service(from.map(|from| from.ip()), peer, turn.clone()),
-            say_so,
-        );
+        let from = from.map(|from| from.ip());
+        let service = self.door.service(from, peer, turn.clone(), &over);
+        let service = MapResponse::new(service, say_so);
         let service = TowerToHyperService::new(service);
         let ended = if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());

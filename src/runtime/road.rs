@@ -13,12 +13,19 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio_util::sync::CancellationToken;
 
 impl Door for Arc<Bridge> {
     type Body = Body;
     type Service = Road;
 
-    fn service(&self, _: Option<IpAddr>, _: Option<Arc<Peer>>, turn: Turn) -> Road {
+    fn service(
+        &self,
+        _: Option<IpAddr>,
+        _: Option<Arc<Peer>>,
+        turn: Turn,
+        _: &CancellationToken,
+    ) -> Road {
         let bridge = self.clone();
         Road { bridge, turn }
     }

@@ -5,18 +5,23 @@ use super::account;
 use super::api::ApiServer;
 use super::certificates::Certificates;
 use super::directory::Directory;
+use super::jobs;
 use super::keys::{self, KeyKeeper};
 use super::ops;
+use super::reconcile;
+use super::scim;
 use super::services;
 use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
 use crate::apps::Severity;
 use crate::audit::Kind;
-use crate::config::{Config, ProxyTls};
+use crate::config::{AppConfig, Config, ProxyTls};
+use crate::identity::seats;
 use crate::jwks::{FetchError, KeySource};
 use crate::proxy::Bridge;
 use crate::proxy::forward::Cut;
 use crate::proxy::session;
+use crate::reconcile::handler::Sweeper;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metrics::{FetchOutcome, Metrics};
 use crate::tls::{ClientCertificates, PinnedNames, ServerFiles};
@@ -87,8 +92,16 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         .map_err(|e| StartError::new("the audit trail", e))?;
     background.spawn(accountant.run(end.clone()));
 
+    let directory = Directory::of(&config, &bridge, &certificates)?;
     let api = match &config.api {
-        Some(listener) => Some(ApiServer::new(&config, listener, &bridge, &certificates)?),
+        Some(listener) => {
+            let intake = &directory.intake;
+            let (api, recorder) =
+                ApiServer::new(&config, listener, &bridge, intake, &certificates)?;
+            background.spawn(recorder.run(end.clone()));
+            background.spawn(api.api.hooks.clone().keep(directory.logs(), end.clone()));
+            Some(api)
+        }
         None => None,
     };
     let services = api.as_ref().map(ApiServer::sources).unwrap_or_default();
@@ -116,9 +129,18 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(keeper.clone().rotate(end.clone()));
     background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(services::settle(bridge.clone(), end.clone()));
-    let directory = Directory::of(&config, &bridge);
     let tending = (directory.intake.clone(), end.clone());
     background.spawn(async move { tending.0.keep(tending.1).await });
+    let working = end.child_token();
+    let sweeper = reconcile::sweeper(&directory, &bridge, &config);
+    background.spawn(sweeper.clone().schedule(end.clone()));
+    let handlers = jobs::handlers(&bridge, &directory, sweeper.clone());
+    let worker = jobs::worker(&bridge, &config, &replica, handlers);
+    background.spawn(worker.run(working.clone()));
+    background.spawn(jobs::watch(bridge.clone(), config.jobs.keep, end.clone()));
+    if let Some(api) = &api {
+        background.spawn(scim::keep_telling(api.api.clone(), end.clone()));
+    }
     background.spawn(observe(
         bridge.clone(),
         all,
@@ -194,6 +216,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
                     certificates: &certificates,
                     keeper: &keeper,
                     directory: &directory,
+                    sweeper: &sweeper,
                     replica: &replica,
                 };
                 reload(&path, &running, &clock).await;
@@ -218,8 +241,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             () = tokio::time::sleep(notice) => {}
         }
     }
-    // The accept loops end now, and are meant to.
+    // The accept loops end now, and are meant to; what jobs run is given back.
     watching.cancel();
+    working.cancel();
     drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();
@@ -338,6 +362,7 @@ struct Running<'a> {
     certificates: &'a Certificates,
     keeper: &'a KeyKeeper,
     directory: &'a Directory,
+    sweeper: &'a Sweeper,
     replica: &'a str,
 }
 
@@ -351,6 +376,7 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
         certificates,
         keeper,
         directory,
+        sweeper,
         replica,
     } = *running;
     let config = match Config::load(path) {
@@ -380,7 +406,8 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
             // The new rules first: whoever is cut comes back at once and must meet them.
             let sites = Arc::new(sites);
             let formers = bridge.sites.swap(sites.clone());
-            directory.reload(&config);
+            directory.reload(&config, certificates, clock);
+            reconcile::reload(sweeper, &config);
             let rules = bridge.directory.swap(Arc::new(config.directory));
             let weighed_otherwise = *rules != config.directory;
             for former in formers.iter() {
@@ -451,6 +478,18 @@ async fn drain(
     }
 }
 
+/// For the forecast, and a warning before the last seat is gone.
+async fn count_seats(bridge: &Bridge, app: &AppConfig, used: u64, limit: u64) {
+    let now = bridge.clock.now();
+    if let Err(error) = seats::count(&*bridge.store, &app.id, used, Some(limit), now).await {
+        tracing::warn!(app = %app.id, %error, "today's seats could not be counted");
+    }
+    let warn_at = app.provision.seats.warn_at;
+    if seats::is_warning(used, Some(limit), warn_at) {
+        tracing::warn!(app = %app.id, used, limit, warn_at, "seats are running out: auth-manager seats idle");
+    }
+}
+
 /// Reads the apps' settings, at start and then now and again, and names what bites.
 async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
     loop {
@@ -462,6 +501,7 @@ async fn learn(bridge: Arc<Bridge>, end: CancellationToken) {
                     site.metrics.reachable(true);
                     if let Some((used, limit)) = facts.seats {
                         site.metrics.seats(used, limit);
+                        count_seats(&bridge, &site.config, used, limit).await;
                     }
                     let known = site.facts.load_full();
                     for finding in &facts.findings {

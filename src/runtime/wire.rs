@@ -356,6 +356,7 @@ pub(super) fn sites_of(
             strategy: driver.clone(),
             bot_tokens: services_of(app, &*driver)?,
             bots: driver.clone(),
+            provisioner: driver.clone(),
             rules: driver,
             verifier: verifier.clone(),
             replay: replay.clone(),

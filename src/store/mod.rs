@@ -32,8 +32,10 @@ mod directory;
 mod jobs;
 mod plans;
 pub mod postgres;
+mod provision;
 mod rows;
 mod rules;
+mod scim;
 mod sealed;
 mod signal;
 pub mod sqlite;
@@ -53,6 +55,16 @@ pub use jobs::{
 pub use model::*;
 pub use plans::{PlanFilter, PlanState, PlanStore, StoredPlan};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use provision::{
+    DeactivatedFor, Deactivation, DeactivationStage, Membership, MembershipEnd, MembershipState,
+    ProvisionStore, SeatCount,
+};
+pub use scim::{
+    SCIM_EXTERNAL_ID, SCIM_NAME, ScimAt, ScimChange, ScimCompare, ScimCondition, ScimCount,
+    ScimDraft, ScimElement, ScimFound, ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimOrder,
+    ScimPlace, ScimResource, ScimScalar, ScimSearch, ScimSort, ScimStore, ScimTime, ScimValue,
+    ScimWhat, ordered,
+};
 pub use sealed::*;
 pub use sqlite::SqliteStore;
 pub use trail::{
@@ -72,7 +84,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: DirectoryStore + JobStore + PlanStore {
+pub trait Store: DirectoryStore + JobStore + PlanStore + ProvisionStore + ScimStore {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

@@ -1,6 +1,6 @@
 //! The records.
 
-use super::Admission;
+use super::{Admission, Deactivation};
 use crate::types::{
     AccountId, AppId, BotName, GroupName, IssuerId, KeyId, RemoteId, SessionId, Sid, SourceId,
     Subject, Timestamp, TokenId, UserId,
@@ -256,6 +256,10 @@ pub struct Account {
     pub memo: String,
     /// Whether memberships (default team) are in place.
     pub settled: bool,
+    /// That the bridge deactivated it; `None` also while somebody else did.
+    pub deactivated: Option<Deactivation>,
+    /// The app's ids of the person's bots that the bridge disabled with them.
+    pub bots: Vec<RemoteId>,
     /// First recorded.
     pub created_at: Timestamp,
     /// Last written.

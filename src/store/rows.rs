@@ -4,15 +4,17 @@
 //! type the six kinds of value ([`Columns`]). Lists of texts are JSON arrays on both engines.
 
 use super::{
-    Account, AccountState, Admission, DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState,
-    KeptAnswer, KeyKind, KeyState, MarkKind, Person, PlanState, Priority, Result, Revocation,
-    Revoked, SealCount, Sealed, SealedAt, SealedKind, Session, SourceState, StateBy, StoreError,
-    StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord, User,
-    UserState, Word, claims, trail,
+    Account, AccountState, Admission, DeactivatedFor, Deactivation, DeactivationStage,
+    DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState, KeptAnswer, KeyKind, KeyState,
+    MarkKind, Membership, MembershipState, Person, PlanState, Priority, Result, Revocation,
+    Revoked, SealCount, Sealed, SealedAt, SealedKind, SeatCount, Session, SourceState, StateBy,
+    StoreError, StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord,
+    User, UserState, Word, claims, trail,
 };
+use super::{ScimCount, ScimGroupOf, ScimKind, ScimMember, ScimResource};
 use crate::types::{
-    AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, RemoteId, SessionId, Sid, SourceId,
-    Subject, Timestamp, UserId,
+    AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, MembershipKind, RemoteId, SessionId,
+    Sid, SourceId, Subject, Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -134,7 +136,8 @@ pub(super) fn source_state(row: &impl Columns) -> Result<(SourceId, SourceState)
 }
 
 pub(super) const ACCOUNT: &str = "id, app, user_id, state, remote, username, detail, \
-     password_version, memo, settled, created_at, updated_at, version";
+     password_version, memo, settled, created_at, updated_at, version, deactivated_for, \
+     deactivated_at, deactivated_mark, bots";
 
 pub(super) fn account(row: &impl Columns) -> Result<Account> {
     Ok(Account {
@@ -154,6 +157,71 @@ pub(super) fn account(row: &impl Columns) -> Result<Account> {
         created_at: Timestamp(row.int(10)?),
         updated_at: Timestamp(row.int(11)?),
         version: row.int(12)?,
+        deactivated: deactivation(row)?,
+        bots: list(&row.text(16)?, RemoteId::new)?,
+    })
+}
+
+fn deactivation(row: &impl Columns) -> Result<Option<Deactivation>> {
+    let Some(why) = row.text_or_null(13)? else {
+        return Ok(None);
+    };
+    Ok(Some(Deactivation {
+        why: word("deactivation", &why, DeactivatedFor::from_word)?,
+        at: Timestamp(row.int(14)?),
+        stage: match row.int_or_null(15)? {
+            None => DeactivationStage::Planned,
+            Some(0) => DeactivationStage::Asked,
+            Some(at) => DeactivationStage::Done(at),
+        },
+    }))
+}
+
+/// How far a deactivation is, as it is kept.
+pub(super) fn stage(of: Option<Deactivation>) -> Option<i64> {
+    match of?.stage {
+        DeactivationStage::Planned => None,
+        DeactivationStage::Asked => Some(0),
+        DeactivationStage::Done(at) => Some(at),
+    }
+}
+
+/// The app's ids of an account's bots, as they are kept.
+pub(super) fn bots_text(bots: &[RemoteId]) -> String {
+    let ids: Vec<&str> = bots.iter().map(RemoteId::as_str).collect();
+    serde_json::to_string(&ids).unwrap_or_else(|_| "[]".to_owned())
+}
+
+pub(super) const MEMBERSHIP: &str = "app, user_id, remote, kind, target, name, state, since";
+
+pub(super) fn membership(row: &impl Columns) -> Result<Membership> {
+    Ok(Membership {
+        app: id(row.text(0)?, AppId::new)?,
+        user: UserId(row.uuid(1)?),
+        remote: id(row.text(2)?, RemoteId::new)?,
+        kind: word("membership", &row.text(3)?, MembershipKind::from_word)?,
+        target: row.text(4)?,
+        name: row.text(5)?,
+        state: word("membership", &row.text(6)?, MembershipState::from_word)?,
+        since: Timestamp(row.int(7)?),
+    })
+}
+
+/// The key of a membership: the parts hold no line feed.
+pub(super) fn membership_id(of: &Membership) -> String {
+    format!("{}\n{}\n{}\n{}", of.app, of.remote, of.kind, of.target)
+}
+
+/// The key of a day's count.
+pub(super) fn seat_count_id(app: &AppId, day: i64) -> String {
+    format!("{app}/{day}")
+}
+
+pub(super) fn seat_count(row: &impl Columns) -> Result<SeatCount> {
+    Ok(SeatCount {
+        day: row.int(0)?,
+        used: row.int(1)?,
+        total: row.int_or_null(2)?,
     })
 }
 
@@ -447,6 +515,63 @@ pub(super) fn bot(row: &impl Columns) -> Result<StoredBot> {
         created_at: Timestamp(row.int(9)?),
         rotated_at: row.int_or_null(10)?.map(Timestamp),
         version: row.int(11)?,
+    })
+}
+
+/// A row of `scim::sql::RESOURCE`.
+pub(super) fn scim_resource(row: &impl Columns) -> Result<ScimResource> {
+    Ok(ScimResource {
+        id: row.text(0)?,
+        connection: id(row.text(1)?, SourceId::new)?,
+        kind: word("SCIM kind", &row.text(2)?, ScimKind::from_word)?,
+        body: row.text(3)?,
+        external_id: row.text_or_null(4)?,
+        subject: row
+            .text_or_null(5)?
+            .map(|t| id(t, Subject::new))
+            .transpose()?,
+        active: row.flag(6)?,
+        version: row.int(7)?,
+        word: row.int(8)?,
+        told: row.int(9)?,
+        created_at: Timestamp(row.int(10)?),
+        updated_at: Timestamp(row.int(11)?),
+        deleted_at: row.int_or_null(12)?.map(Timestamp),
+    })
+}
+
+/// A row of a group, a member, the member's kind.
+pub(super) fn scim_member(row: &impl Columns) -> Result<ScimMember> {
+    Ok(ScimMember {
+        group: row.text(0)?,
+        member: row.text(1)?,
+        kind: row
+            .text_or_null(2)?
+            .map(|t| word("SCIM kind", &t, ScimKind::from_word))
+            .transpose()?,
+    })
+}
+
+/// A row of a member, a group of theirs, its external id, whether they are in it themselves, its
+/// body.
+pub(super) fn scim_group_of(row: &impl Columns) -> Result<ScimGroupOf> {
+    Ok(ScimGroupOf {
+        member: row.text(0)?,
+        group: row.text(1)?,
+        external_id: row.text_or_null(2)?,
+        direct: row.int(3)? == 1,
+        body: row.text(4)?,
+    })
+}
+
+/// A row of five counts.
+pub(super) fn scim_count(row: &impl Columns) -> Result<ScimCount> {
+    Ok(ScimCount {
+        active: row.int(0)?,
+        inactive: row.int(1)?,
+        groups: row.int(2)?,
+        due: row.int(3)?,
+        ended: row.int(4)?,
     })
 }
 

@@ -6,7 +6,10 @@
 //! [`By`] asks it what to write once it knows what it really changed, and fails as a whole when that
 //! can't be appended. There is nothing in between that a crash could lose.
 
-use super::{Account, EndReason, Job, Person, Session, StoreError, StoredKey, User};
+use super::{
+    Account, EndReason, Job, Membership, MembershipEnd, Person, ScimChange, Session, StoreError,
+    StoredKey, User,
+};
 use crate::types::{AppId, Timestamp, UserId};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -35,12 +38,16 @@ pub enum Change<'a> {
     Word(Option<&'a Person>, Option<&'a Person>, Option<UserId>),
     /// An account was written: before and after.
     Account(&'a Account, &'a Account),
+    /// A membership in an app was given, or ended.
+    Membership(&'a Membership, Option<MembershipEnd>),
     /// A signing key was added or written: before, if it was there, and after.
     Key(Option<&'a StoredKey>, &'a StoredKey),
     /// A job that was dead or waited was made due: before.
     JobRetried(&'a Job),
     /// A job was taken out: before.
     JobCancelled(&'a Job),
+    /// A SCIM resource was made, changed or deleted.
+    Scim(&'a ScimChange<'a>),
     /// The trail lost its beginning, up to and with this number.
     Pruned(i64),
 }

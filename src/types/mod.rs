@@ -5,6 +5,7 @@
 
 mod host;
 mod ids;
+mod membership;
 mod scope;
 mod secret;
 mod time;
@@ -14,6 +15,7 @@ pub use ids::{
     AccountId, AppId, BotName, ClientId, GroupName, InvalidId, IssuerId, KeyId, RemoteId,
     SessionId, Sid, SourceId, Subject, TokenId, UserId,
 };
+pub use membership::MembershipKind;
 pub use scope::{InvalidScope, Scope};
 pub use secret::{AppToken, SecretText};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

@@ -105,6 +105,10 @@ async fn only_a_bot_without_power_is_adopted() {
         assert!(!refused.status.success(), "{username}");
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(said.contains(username), "{said}");
+        // What is only tried promises no more.
+        let tried = [&arguments[..], &["--dry-run"]].concat();
+        let refused = served.world.bridge.command(&tried).await;
+        assert!(!refused.status.success(), "{username}: {refused:?}");
     }
     assert_eq!(listed(&served, &[]).await, json!([]));
     let arguments = [
@@ -229,5 +233,179 @@ async fn t36_a_rotation_that_stops_anywhere_is_finished_later() {
     assert_ne!(served.token(), former);
     assert_eq!(served.reports.get("/api/v4/users/me").await.status, 200);
     assert_eq!(listed(&served, &[]).await[0]["settled"], true);
+    served.world.finish().await;
+}
+
+/// What operators ordered of bots, as the audit trail has it.
+async fn ordered(served: &Served) -> Vec<Value> {
+    let trail = served.world.trail().await;
+    let records = trail.iter().map(|r| serde_json::from_str(r).unwrap());
+    records
+        .filter(|r: &Value| r["kind"] == "bot.ordered")
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_ordered_of_a_bot_is_on_record_first_or_not_done() {
+    let served = Served::start().await.with_bot().await;
+    let mattermost = served.world.mattermost.clone();
+    let former = served.token();
+    for arguments in [
+        ["bots", "rotate", "chat", "reports", "--dry-run"],
+        ["bots", "remove", "chat", "reports", "--dry-run"],
+    ] {
+        served.world.run(&arguments).await;
+    }
+    assert_eq!(ordered(&served).await.len(), 1, "a try is no order");
+    served
+        .world
+        .run(&["bots", "rotate", "chat", "reports"])
+        .await;
+    // What fails behind it was ordered all the same.
+    let fault = Fault::Status(
+        503,
+        "{\"id\":\"x\",\"message\":\"x\",\"status_code\":503}".into(),
+    );
+    mattermost.set_fault(fault, "/api/v4/users/tokens/revoke");
+    let remove = ["bots", "remove", "chat", "reports"];
+    assert!(!served.world.bridge.command(&remove).await.status.success());
+    mattermost.clear_faults();
+    served.world.run(&remove).await;
+    let orders: Vec<_> = (ordered(&served).await.iter())
+        .map(|r| {
+            assert_eq!(
+                (&r["actor"]["type"], &r["app"]),
+                (&json!("operator"), &json!("chat"))
+            );
+            assert_eq!(r["detail"]["bot"], "reports");
+            r["detail"]["order"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(orders, ["add", "rotate", "remove", "remove"]);
+    assert_ne!(former, "");
+
+    // A trail that can't be written: nothing is done.
+    served.world.run(&["bots", "add", "chat", "reports"]).await;
+    let store = served.world.bridge.folder().join("auth-manager.db");
+    let change = |sql: &str| {
+        let db = rusqlite::Connection::open(&store).unwrap();
+        db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        db.execute_batch(sql).unwrap();
+    };
+    change("ALTER TABLE audit_records RENAME TO audit_away");
+    let token = served.token();
+    for order in ["rotate", "remove"] {
+        let refused = served
+            .world
+            .bridge
+            .command(&["bots", order, "chat", "reports"])
+            .await;
+        assert!(!refused.status.success(), "{order}");
+    }
+    assert_eq!((served.token(), ours(&served)), (token, 1));
+    change("ALTER TABLE audit_away RENAME TO audit_records");
+    served.ready().await;
+    served.world.finish().await;
+}
+
+/// What `check` says of bots: about, level and text; and whether it found errors.
+async fn checked(served: &Served) -> (Vec<(String, String, String)>, bool) {
+    let output = served.world.bridge.command(&["check", "--json"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    served.world.taint.operator("check", &said);
+    let report: Value = serde_json::from_str(&said).unwrap();
+    let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
+    let all = report["verdicts"].as_array().unwrap().iter();
+    let ours = all.filter(|v| text(v, "about").contains(": bot "));
+    let ours = ours.map(|v| (text(v, "about"), text(v, "level"), text(v, "text")));
+    (ours.collect(), output.status.code() == Some(1))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_has_a_line_for_each_bot_and_names_what_is_wrong_with_it() {
+    let mut served = Served::start().await;
+    let mattermost = served.world.mattermost.clone();
+    let says = async |served: &Served, level: &str, words: &str| {
+        let (lines, errors) = checked(served).await;
+        let [(about, found, text)] = lines.as_slice() else {
+            panic!("{lines:?}");
+        };
+        assert_eq!(
+            (about.as_str(), found.as_str()),
+            ("app chat: bot reports", level),
+            "{text}"
+        );
+        assert!(text.contains(words), "{text}");
+        assert_eq!(errors, level == "error", "{lines:?}");
+    };
+    says(
+        &served,
+        "error",
+        "has no token yet: reports can call nothing",
+    )
+    .await;
+    served = served.with_bot().await;
+    says(&served, "ok", "the app accepts it as reports, for reports").await;
+    // What became of the account since.
+    mattermost.set_roles("reports", "system_user system_admin");
+    says(&served, "warning", "has a role beyond system_user").await;
+    mattermost.set_roles("reports", "system_user");
+    mattermost.revoke_access_tokens("reports");
+    says(&served, "error", "the app does not accept its token").await;
+    served
+        .world
+        .run(&["bots", "rotate", "chat", "reports"])
+        .await;
+    says(&served, "ok", "the app accepts it").await;
+    // A token that is sealed for another name, or by nobody we know.
+    let store = served.world.bridge.folder().join("auth-manager.db");
+    let change = |sql: &str| {
+        let db = rusqlite::Connection::open(&store).unwrap();
+        db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        db.execute_batch(sql).unwrap();
+    };
+    change("UPDATE bots SET sealed = CAST(substr(sealed, 1, length(sealed) - 1) || x'00' AS BLOB)");
+    says(&served, "error", "its sealed token does not open").await;
+    served
+        .world
+        .run(&["bots", "rotate", "chat", "reports"])
+        .await;
+
+    // One that the operator manages, an administrator; and one that nobody is any more.
+    let file = served.world.bridge.folder().join("service.token");
+    mattermost.create_user(NewUser {
+        username: "powerful".into(),
+        bot: true,
+        roles: "system_user system_admin".into(),
+        ..NewUser::default()
+    });
+    let (_, token) = mattermost.issue_access_token("powerful").unwrap();
+    std::fs::write(&file, token).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, mode).unwrap();
+    let by_file = format!("bot_token = {{ file = {file:?} }}");
+    served
+        .reload(|text| text.replace("bot = \"reports\"", &by_file))
+        .await;
+    let (lines, errors) = checked(&served).await;
+    let [powerful, unused] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(
+        (powerful.0.as_str(), powerful.1.as_str(), errors),
+        ("app chat: bot of reports", "warning", false),
+        "{lines:?}"
+    );
+    assert!(
+        powerful
+            .2
+            .contains("powerful has a role beyond system_user"),
+        "{lines:?}"
+    );
+    assert_eq!(
+        (unused.0.as_str(), unused.1.as_str()),
+        ("app chat: bot reports", "note")
+    );
+    assert!(unused.2.contains("no service is it"), "{lines:?}");
     served.world.finish().await;
 }

@@ -3,6 +3,7 @@
 use crate::support::bridge::Settings;
 use crate::support::caller::{ALLOW, Served, code};
 use crate::support::client::Request;
+use crate::support::collector::{Collector, attribute, hex};
 use auth_manager::demo::mattermost::{CredentialKind, Fault};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -551,4 +552,115 @@ async fn t11_a_call_that_cannot_be_recorded_does_not_happen() {
     assert_eq!(served.reports.get("/api/v4/users/me").await.status, 200);
     change("ALTER TABLE audit_away RENAME TO audit_records");
     served.world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_are_counted_by_app_and_nothing_that_a_caller_writes_becomes_a_label() {
+    let served = Served::start().await.with_bot().await;
+    let metrics = async |served: &Served| served.world.bridge.ops("/metrics").await.text();
+    let count = |text: &str, series: &str| -> u64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(series));
+        line.map_or(0, |rest| rest.trim().parse().unwrap())
+    };
+    let ok =
+        "auth_manager_requests_total{app=\"chat\",listener=\"api\",code=\"ok\",status=\"2xx\"}";
+    let took = "auth_manager_request_duration_seconds_count{app=\"chat\",listener=\"api\"}";
+    let before = metrics(&served).await;
+    for _ in 0..3 {
+        assert_eq!(served.reports.get("/api/v4/users/me").await.status, 200);
+    }
+    served.reports.call("DELETE", "/api/v4/posts/x").await;
+    served.reports.get("/api/v4/users/a%2fb").await;
+    served.reports.get("/api/v4/users/nosuchuser").await;
+    let stranger = Request::new("GET", "/apps/nowhere/x");
+    assert_eq!(served.reports.send(&stranger).await.status, 403);
+    let after = metrics(&served).await;
+    let rise = |series: &str| count(&after, series) - count(&before, series);
+    assert_eq!(rise(ok), 3);
+    for (code, status) in [
+        ("ok", "4xx"),
+        ("service.route", "4xx"),
+        ("request.path", "4xx"),
+    ] {
+        let series = format!(
+            "auth_manager_requests_total{{app=\"chat\",listener=\"api\",code=\"{code}\",status=\"{status}\"}}"
+        );
+        assert_eq!(rise(&series), 1, "{series}");
+    }
+    assert_eq!(rise(took), 6);
+    // Counted once among all refusals.
+    assert_eq!(
+        rise("auth_manager_refusals_total{code=\"service.route\"}"),
+        1
+    );
+    for word in ["nowhere", "nosuchuser"] {
+        assert!(!after.contains(word), "{word}");
+    }
+    // Visitors are counted beside it.
+    served
+        .world
+        .signed_in(auth_manager::demo::door::alice())
+        .await;
+    let last = metrics(&served).await;
+    assert_eq!(count(&last, took), count(&after, took));
+    assert!(count(&last, &took.replace("api", "proxy")) > 0);
+    served.world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_a_trace_with_its_stations_and_its_client() {
+    let (collector, address) = Collector::start().await;
+    let service =
+        format!("allow = [{ALLOW}]\n[telemetry.traces]\nendpoint = \"http://{address}/v1/traces\"");
+    let mut served = Served::with(&service, Settings::default())
+        .await
+        .with_bot()
+        .await;
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let call = Request::new("GET", "/apps/chat/api/v4/users/me?secret=query")
+        .header("traceparent", parent);
+    assert_eq!(served.reports.send(&call).await.status, 200);
+    served.reports.call("DELETE", "/api/v4/posts/x").await;
+    // The last of them are sent before the end.
+    served.world.bridge.stop().await;
+    let spans = collector.spans();
+    let traced = hex(parent.split('-').nth(1).expect("a trace"));
+    let call = spans.iter().find(|s| s.trace_id == traced && s.kind == 2);
+    let call = call.expect("a server's span of the caller's trace");
+    assert_eq!(call.name, "GET chat");
+    for (name, value) in [
+        ("url.path", "\"/apps/chat/api/v4/users/me\""),
+        ("auth_manager.client", "\"reports\""),
+        ("auth_manager.decision", "\"ok\""),
+        ("http.response.status_code", "200"),
+    ] {
+        let found = attribute(call, name);
+        assert!(found.contains(value), "{name}: {found}");
+    }
+    let stations = |of: &opentelemetry_proto::tonic::trace::v1::Span| -> Vec<String> {
+        let mut below: Vec<_> = (spans.iter())
+            .filter(|s| s.parent_span_id == of.span_id)
+            .collect();
+        below.sort_by_key(|s| s.start_time_unix_nano);
+        below.iter().map(|s| s.name.clone()).collect()
+    };
+    assert_eq!(stations(call), ["edge", "route", "access", "app"]);
+    // A refusal ends where it was refused.
+    let refused = spans
+        .iter()
+        .find(|s| attribute(s, "auth_manager.decision").contains("service.route"));
+    assert_eq!(
+        stations(refused.expect("the refusal's")),
+        ["edge", "route", "access"]
+    );
+    let received = collector.received.lock();
+    let sent: Vec<u8> = received.iter().flat_map(|(_, body)| body.clone()).collect();
+    drop(received);
+    let text = String::from_utf8_lossy(&sent);
+    assert!(!text.contains("secret=query"));
+    served.world.taint.operator("what the collector got", &text);
+    served
+        .world
+        .taint
+        .assert_clean(&served.world.mattermost.real_tokens());
 }

@@ -164,10 +164,13 @@ async fn t27_after_a_failed_upgrade_every_check_stands() {
     served.world.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_socket_that_was_opening_when_its_rule_went_is_not_carried() {
-    let mut served = Served::start().await.with_bot().await;
-    let slow = Fault::Slow(std::time::Duration::from_secs(4));
+/// A handshake that is at the app, which takes its time to answer.
+async fn opening(
+    served: &Served,
+    seconds: u64,
+) -> tokio::task::JoinHandle<Result<(), crate::support::wire::Response>> {
+    served.world.mattermost.clear_journal();
+    let slow = Fault::Slow(std::time::Duration::from_secs(seconds));
     served.world.mattermost.set_fault(slow, "/api/v4/websocket");
     let caller = served.reports.clone();
     let opening = tokio::spawn(async move { caller.socket(&Caller::upgrade()).await.map(drop) });
@@ -175,12 +178,76 @@ async fn a_socket_that_was_opening_when_its_rule_went_is_not_carried() {
         (!served.world.arrived("/api/v4/websocket").is_empty()).then_some(())
     })
     .await;
+    opening
+}
+
+async fn is_not_carried(
+    opening: tokio::task::JoinHandle<Result<(), crate::support::wire::Response>>,
+    what: &str,
+) {
+    let Err(answer) = opening.await.unwrap() else {
+        panic!("a socket of {what} that is gone");
+    };
+    assert_eq!(
+        (answer.status, answer.header("retry-after").is_some()),
+        (503, true),
+        "{what}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t26_a_socket_that_was_opening_when_what_let_it_in_went_is_not_carried() {
+    let mut served = Served::start().await.with_bot().await;
+    // The cut came while the app had not answered, and found no socket to cut.
+    let socket = opening(&served, 4).await;
     served
         .reload(|text| text.replace("\"GET /api/v4/websocket\", ", ""))
         .await;
-    let Err(answer) = opening.await.unwrap() else {
-        panic!("a socket of a rule that is gone");
+    is_not_carried(socket, "a rule").await;
+    served
+        .reload(|text| text.replace("allow = [", "allow = [\"GET /api/v4/websocket\", "))
+        .await;
+
+    // Who the client is, by another name.
+    let socket = opening(&served, 4).await;
+    served
+        .reload(|text| {
+            text.replacen(
+                "certificate_names = [",
+                "certificate_names = [\"more.test\", ",
+                1,
+            )
+        })
+        .await;
+    is_not_carried(socket, "a client").await;
+
+    // Whom the listener believes.
+    let socket = opening(&served, 4).await;
+    let ca = std::fs::read_to_string(&served.certs.ca).unwrap();
+    let more = crate::support::services::Authority::new("another").pem();
+    std::fs::write(&served.certs.ca, format!("{ca}{more}")).unwrap();
+    served.world.bridge.hang_up();
+    is_not_carried(socket, "a trust").await;
+
+    // And one that nothing went from is.
+    opening(&served, 1).await.await.unwrap().expect("a socket");
+    served.world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t11_a_socket_that_was_opening_when_nobody_knew_who_is_revoked_is_not_carried() {
+    let served = Served::start().await.with_bot().await;
+    let socket = opening(&served, 20).await;
+    let store = served.world.bridge.folder().join("auth-manager.db");
+    let change = |sql: &str| {
+        let db = rusqlite::Connection::open(&store).unwrap();
+        db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        db.execute_batch(sql).unwrap();
     };
-    assert_eq!(answer.status, 503);
+    change("ALTER TABLE revocations RENAME TO revocations_away");
+    is_not_carried(socket, "a log").await;
+    change("ALTER TABLE revocations_away RENAME TO revocations");
+    served.world.mattermost.clear_faults();
+    served.ready().await;
     served.world.finish().await;
 }

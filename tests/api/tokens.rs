@@ -477,3 +477,67 @@ async fn t34_no_token_cookie_or_assertion_is_logged_good_or_bad() {
     // What was marked private is looked for in the whole log, and in the metrics.
     services.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_admin_may_change_can_need_a_certificate_and_a_token() {
+    let services = Services::with(Setup {
+        listen: "require_both = true".into(),
+        clients: clients(),
+        ..Setup::default()
+    })
+    .await;
+    let visitor = services.world.signed_in(alice()).await;
+    let assertion = services.world.minter.mint(&visitor.claims()).unwrap();
+    services.world.taint.private(&assertion);
+    let mut trader = stock(&services, "trader").await;
+    let mut files = stock(&services, "files").await;
+    let traded = token(&trade(&mut trader, &assertion, "jwt", FILES).await);
+    services.world.taint.private(&traded);
+
+    let with_certificate = services.named(&["admin.internal"]);
+    let bearer = format!("Bearer {}", services.token("admin", json!({})));
+    let bearer = [("authorization", bearer.as_str())];
+    let form = format!("token={traded}");
+    let one = with_certificate.form("/oauth2/revoke", &[], &form).await;
+    let other = services
+        .nobody()
+        .form("/oauth2/revoke", &bearer, &form)
+        .await;
+    for half in [&one, &other] {
+        assert_eq!(
+            (half.status, half.code().as_str()),
+            (403, "api.both_needed")
+        );
+    }
+    // Of two clients they are none.
+    let mixed = services.named(&["reader.internal"]);
+    let mixed = mixed.form("/oauth2/revoke", &bearer, &form).await;
+    assert_eq!(mixed.status, 401);
+    assert!(active(&mut files, &traded).await);
+    // What admin reads needs one; what is no change of admin's, too.
+    assert_eq!(with_certificate.get("/api/v1/keys").await.status, 200);
+    let both = with_certificate
+        .form("/oauth2/revoke", &bearer, &form)
+        .await;
+    assert_eq!(both.status, 200, "{both:?}");
+    assert!(!active(&mut files, &traded).await);
+    // A client takes its own token back, and who has the scope sessions anybody's, with one.
+    for client in ["trader", "warden"] {
+        let traded = token(
+            &trade(
+                &mut trader,
+                &visitor.cookies["MMAUTHTOKEN"],
+                "access_token",
+                FILES,
+            )
+            .await,
+        );
+        services.world.taint.private(&traded);
+        let peer = services.caller(&identity(&services, client));
+        let form = format!("token={traded}");
+        let answer = peer.form("/oauth2/revoke", &[], &form).await;
+        assert_eq!(answer.status, 200, "{client}: {answer:?}");
+        assert!(!active(&mut files, &traded).await);
+    }
+    services.finish().await;
+}

@@ -254,6 +254,150 @@ async fn an_assertion_that_is_passed_on_is_no_replay_and_good_for_one_client_onl
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_assertion_is_one_clients_wherever_it_is_passed_on() {
+    let files = "https://files.example.test";
+    let mut served = Served::start().await;
+    let exchanges = |text: &str| {
+        let text = text.replace(
+            "scopes = [\"bridge\"]",
+            &format!("scopes = [\"bridge\", \"exchange\"]\naudiences = [{files:?}]"),
+        );
+        format!("{text}\n[[audiences]]\nid = {files:?}\n")
+    };
+    served.reload(exchanges).await;
+    let alice = served.world.signed_in(alice()).await;
+    let exchange = |token: &str| {
+        let form = [
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+            ("audience", files),
+        ];
+        let body = form.map(|(name, value)| format!("{name}={}", value.replace(':', "%3A")));
+        Request::new("POST", "/api/v1/oauth/exchange")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body.join("&"))
+    };
+    // Introduced by one, it is traded by no other.
+    let token = assertion(&served, &alice);
+    assert_eq!(served.reports.send(&about("GET", &token)).await.status, 200);
+    let traded = served.other.send(&exchange(&token)).await;
+    assert_eq!(traded.status, 400, "{}", traded.text());
+    // Nor the other way round; whoever traded it may introduce as well.
+    let token = assertion(&served, &alice);
+    let traded = served.other.send(&exchange(&token)).await;
+    assert_eq!(traded.status, 200, "{}", traded.text());
+    let answer = traded.json();
+    let traded = answer["access_token"].as_str().unwrap();
+    served
+        .world
+        .taint
+        .private(traded.rsplit('.').next().unwrap());
+    let stolen = served.reports.send(&about("GET", &token)).await;
+    let detail = stolen.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        stolen.status == 422 && detail.contains("assertion.replayed"),
+        "{detail}"
+    );
+    assert_eq!(served.other.send(&about("GET", &token)).await.status, 200);
+    served.world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prepared_visit_is_on_record_with_the_client_that_asked() {
+    let served = Served::start().await;
+    let (alice, bob) = (visitor(&served, alice()), visitor(&served, bob()));
+    prepared(&served, &served.reports, &alice).await;
+    // Again: the session is there, and the cookies are handed over all the same.
+    let ready = ask(&served, &served.reports, "POST", &alice).await;
+    assert_eq!(ready["cookies"].as_array().unwrap().len(), 3);
+    prepared(&served, &served.other, &bob).await;
+    let trail: Vec<Value> = (served.world.trail().await.iter())
+        .map(|record| serde_json::from_str(record).unwrap())
+        .collect();
+    let of = |kind: &str| -> Vec<&Value> { trail.iter().filter(|r| r["kind"] == kind).collect() };
+    for kind in ["session.started", "account.created"] {
+        let by: Vec<_> = (of(kind).iter())
+            .map(|r| &r["detail"]["introduced_by"])
+            .collect();
+        assert_eq!(by, ["reports", "other"], "{kind}: {trail:#?}");
+    }
+    let writes = of("api.write");
+    let handed: Vec<_> = (writes.iter())
+        .map(|r| (&r["actor"]["id"], &r["code"], &r["detail"]["cookies"]))
+        .map(|(id, code, cookies)| {
+            (
+                id.as_str().unwrap(),
+                code.as_str().unwrap(),
+                cookies.as_bool().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        handed,
+        [
+            ("reports", "visit.prepared", true),
+            ("reports", "visit.prepared", true),
+            ("other", "visit.prepared", false)
+        ]
+    );
+    let alices = of("session.started")[0];
+    for record in &writes[..2] {
+        assert_eq!(
+            (&record["user"], &record["session"]),
+            (&alices["user"], &alices["session"])
+        );
+    }
+    // What a visitor does themselves names nobody.
+    let carol = served.world.signed_in(denis()).await;
+    drop(carol);
+    let trail = served.world.trail().await;
+    let last = trail
+        .iter()
+        .rfind(|r| r.contains("session.started"))
+        .unwrap();
+    assert!(!last.contains("introduced_by"), "{last}");
+    served.world.finish().await;
+}
+
+/// Changes the bridge's store past it.
+fn past_the_bridge(served: &Served, sql: &str) {
+    let store = served.world.bridge.folder().join("auth-manager.db");
+    let db = rusqlite::Connection::open(store).unwrap();
+    db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    db.execute_batch(sql).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t11_no_cookie_is_handed_over_unrecorded_or_of_a_session_that_ended_elsewhere() {
+    let served = Served::start().await;
+    let alice = visitor(&served, alice());
+    prepared(&served, &served.reports, &alice).await;
+    past_the_bridge(&served, "ALTER TABLE audit_records RENAME TO audit_away");
+    let about_alice = about("POST", &assertion(&served, &alice));
+    let refused = served.reports.send(&about_alice).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(!refused.text().contains("MMAUTHTOKEN"));
+    past_the_bridge(&served, "ALTER TABLE audit_away RENAME TO audit_records");
+    assert_eq!(
+        ask(&served, &served.reports, "POST", &alice).await["state"],
+        "ready"
+    );
+    // Another replica ended it, and this one has not heard yet.
+    past_the_bridge(
+        &served,
+        "UPDATE sessions SET ended_at = created_at, end_reason = 'revoked'",
+    );
+    let told = ask(&served, &served.reports, "POST", &alice).await;
+    assert_eq!(told["state"], "preparing", "{told}");
+    assert!(told.get("cookies").is_none() && told.get("session").is_none());
+    served.world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_visitor_sees_it_for_themselves_without_cookies() {
     let served = Served::start().await;
     let look = "/.auth-manager/bridge";

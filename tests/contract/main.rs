@@ -8,6 +8,7 @@
 mod authentik;
 mod cases;
 mod compare;
+mod converge;
 mod more;
 mod provisioner;
 mod replay;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use auth_manager::apps::mattermost::Mattermost;
 use auth_manager::apps::{
-    AppError, DeactivateOrder, Deactivated, MembershipKind, Place, Provisioner, RemoteKind, Target,
+    AppError, DeactivateOrder, Deactivated, Place, Provisioner, RemoteKind, Target,
 };
 use auth_manager::config::{
-    AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MattermostConfig, SecretSource,
-    SessionConfig, SignOut,
+    AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MattermostConfig, ProvisionConfig,
+    SecretSource, SessionConfig, SignOut,
 };
 use auth_manager::demo::mattermost::{NewUser, Options, StandIn};
-use auth_manager::types::{AppId, HostName, IssuerId, RemoteId, SystemClock};
+use auth_manager::types::{AppId, HostName, IssuerId, MembershipKind, RemoteId, SystemClock};
 use serde_json::json;
 
 use crate::replay::Stage;
@@ -69,7 +69,7 @@ impl Bed {
     }
 }
 
-fn driver(stage: &Stage) -> Arc<Mattermost> {
+pub(crate) fn driver(stage: &Stage) -> Arc<Mattermost> {
     let mm = MattermostConfig {
         bot_token: SecretSource::Credential("bot".into()),
         link: LinkPolicy::Never,
@@ -112,6 +112,7 @@ fn driver(stage: &Stage) -> Arc<Mattermost> {
         machine_routes: Vec::new(),
         services: Vec::new(),
         kind: AppKind::Mattermost(mm.clone()),
+        provision: ProvisionConfig::default(),
         response_timeout: Duration::from_secs(60),
     };
     let token = stage.app.bot_token().into();

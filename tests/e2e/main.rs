@@ -14,6 +14,7 @@ mod heal;
 mod logout;
 mod pages;
 mod person_switch;
+mod provision;
 mod routes;
 mod seats;
 mod sign_in;

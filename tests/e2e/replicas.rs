@@ -1,6 +1,6 @@
 //! Two bridges on one PostgreSQL behave as one (T11, T26, T32, T36).
 
-use crate::support::bridge::{Bridge, Neighbours, Settings};
+use crate::support::bridge::{Bridge, Settings};
 use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::pg::Cluster;
@@ -51,12 +51,7 @@ impl Pair {
         settings.postgres = first_way.url(&database);
         let world = World::told(settings.clone(), Options::default(), None, app).await;
         settings.postgres = other_way.url(&database);
-        let neighbours = Neighbours {
-            app: world.mattermost_address,
-            bot_token: &world.mattermost.bot_token(),
-            jwks: &world.minter.jwks(),
-        };
-        let other = Bridge::start(&settings, &neighbours).await;
+        let other = world.replica(&settings).await;
         Self {
             world,
             other,

@@ -501,13 +501,23 @@ pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
     let (user, _) = filled(&bed).await;
     let mut pieces = dumped(&bed.place()).await;
     // As version 1 had it: there was no audit trail, no bot, no directory, a signing key had no kind, a
-    // state nobody who set it, and of a session it was not known that its person was turned away.
+    // state nobody who set it, of a session it was not known that its person was turned away, and no
+    // account was ever deactivated.
     pieces[0] = Piece::Begin { schema: 1 };
     let mut newer = false;
     pieces.retain(|piece| {
         match piece {
             Piece::Table { name, .. } => {
-                let later = ["audit_", "bots", "jobs", "plans", "directory_"];
+                let later = [
+                    "audit_",
+                    "bots",
+                    "jobs",
+                    "plans",
+                    "directory_",
+                    "memberships",
+                    "seat_counts",
+                    "scim_",
+                ];
                 newer = later.iter().any(|begins| name.starts_with(begins));
             }
             Piece::End => newer = false,
@@ -520,6 +530,10 @@ pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
         ("users", "state_by"),
         ("sessions", "refused_at"),
         ("sessions", "readmitted_at"),
+        ("accounts", "deactivated_for"),
+        ("accounts", "deactivated_at"),
+        ("accounts", "deactivated_mark"),
+        ("accounts", "bots"),
     ] {
         without(&mut pieces, table, column);
     }

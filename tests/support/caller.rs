@@ -1,7 +1,7 @@
 //! A service that calls an app through the bridge: TLS with a certificate of its own, HTTP/1.1 as
 //! bytes. And a world whose bridge serves the api listener to two such services.
 
-use super::bridge::Settings;
+use super::bridge::{Bridge, Settings};
 use super::certs::{BRIDGE, Certs, POMERIUM};
 use super::client::Request;
 use super::taint::Taint;
@@ -42,6 +42,7 @@ pub struct Served {
     pub reports: Caller,
     pub other: Caller,
     pub certs: Certs,
+    settings: Settings,
     _folder: tempfile::TempDir,
 }
 
@@ -72,7 +73,7 @@ impl Served {
             certs.server, certs.server_key, certs.ca, settings.host, settings.host
         );
         let settings = Settings { more, ..settings };
-        let mut world = World::with(settings, Options::default()).await;
+        let mut world = World::with(settings.clone(), Options::default()).await;
         let address = world.bridge.line("the api's address", listening).await;
         let config = tls::client(&[&certs.ca], &certs);
         let stranger = Certs {
@@ -96,8 +97,24 @@ impl Served {
             other: caller(other),
             world,
             certs,
+            settings,
             _folder: folder,
         }
+    }
+
+    /// Another replica, whose way to the store is `postgres`, and `reports` as it calls there.
+    pub async fn replica(&self, postgres: String) -> (Bridge, Caller) {
+        let settings = Settings {
+            postgres,
+            ..self.settings.clone()
+        };
+        let mut bridge = self.world.replica(&settings).await;
+        let address = bridge.line("the api's address", listening).await;
+        let caller = Caller {
+            address,
+            ..self.reports.clone()
+        };
+        (bridge, caller)
     }
 
     /// Makes the bot, a member of the team, and gives it to the bridge.

@@ -16,6 +16,7 @@
 //! - `front`: what stands before the stand-in and plays an app that misbehaves
 //! - `envoy`: real Envoy with Pomerium's connection settings
 //! - `caller`: a service that calls an app through the bridge, by hand
+//! - `collector`: a collector of traces
 //! - `certs`: an authority, a server's and a client's certificate
 //! - `tls`: TLS in front of something that has none, and a client's side of it
 //! - `pg`: a PostgreSQL of the run's own
@@ -31,6 +32,7 @@ pub mod browser;
 pub mod caller;
 pub mod certs;
 pub mod client;
+pub mod collector;
 pub mod demo;
 pub mod envoy;
 pub mod front;

@@ -1,7 +1,7 @@
 //! Services that call the api listener: authorities, certificates, revocation lists, tokens, and a
 //! client that is not ours.
 
-use super::bridge::{BINARY, Bridge, Neighbours, Settings, listening};
+use super::bridge::{BINARY, Bridge, Settings, listening};
 use super::world::World;
 use auth_manager::demo::door::Minter;
 use auth_manager::demo::mattermost::Options;
@@ -268,12 +268,7 @@ impl Services {
     /// A second bridge of the same configuration, whose store is shared.
     pub async fn replica(&self) -> Replica {
         assert!(!self.settings.postgres.is_empty(), "replicas share a store");
-        let neighbours = Neighbours {
-            app: self.world.mattermost_address,
-            bot_token: &self.world.mattermost.bot_token(),
-            jwks: &self.world.minter.jwks(),
-        };
-        let mut bridge = Bridge::start(&self.settings, &neighbours).await;
+        let mut bridge = self.world.replica(&self.settings).await;
         let api = bridge
             .line("the api's address", |line| listening(line, "api"))
             .await;
@@ -343,11 +338,16 @@ impl Services {
     }
 
     pub fn peer(&self, identity: Option<&Identity>, h2: bool) -> Peer {
+        self.peer_at(self.api, identity, h2)
+    }
+
+    /// A caller of the api that listens there.
+    pub fn peer_at(&self, api: SocketAddr, identity: Option<&Identity>, h2: bool) -> Peer {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(super::PATIENCE)
-            .resolve(API, self.api);
+            .resolve(API, api);
         let mut roots = rustls::RootCertStore::empty();
         let pem = std::fs::read_to_string(self.path("ca.pem")).unwrap();
         for pem in [pem, self.authority.pem()] {
@@ -378,7 +378,7 @@ impl Services {
         let scheme = if self.tls { "https" } else { "http" };
         Peer {
             http: builder.build().unwrap(),
-            base: format!("{scheme}://{API}:{}", self.api.port()),
+            base: format!("{scheme}://{API}:{}", api.port()),
             taint: self.world.taint.clone(),
         }
     }
@@ -484,6 +484,21 @@ impl Peer {
         })
     }
 
+    /// A request with these bytes.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Reply {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.hear(request.body(body)).await.expect("an answer")
+    }
+
     pub async fn try_get(&self, path: &str) -> Result<Reply, String> {
         self.try_send(Method::GET, path, &[]).await
     }
@@ -511,6 +526,17 @@ impl Peer {
             request = request.header(*name, *value);
         }
         self.hear(request.body(body)).await
+    }
+
+    /// `POST` of a form that needs no escapes.
+    pub async fn form(&self, path: &str, headers: &[(&str, &str)], form: &str) -> Reply {
+        let mut request = self.http.post(format!("{}{path}", self.base));
+        request = request.header("content-type", "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = self.hear(request.body(form.to_owned()));
+        sent.await.expect("an answer")
     }
 
     pub async fn get(&self, path: &str) -> Reply {

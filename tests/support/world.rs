@@ -84,6 +84,16 @@ impl World {
         }
     }
 
+    /// Another bridge between the same neighbours.
+    pub async fn replica(&self, settings: &Settings) -> Bridge {
+        let neighbours = Neighbours {
+            app: self.mattermost_address,
+            bot_token: &self.mattermost.bot_token(),
+            jwks: &self.minter.jwks(),
+        };
+        Bridge::start(settings, &neighbours).await
+    }
+
     /// A browser at which `person` has just signed in at Pomerium.
     pub fn client(&self, person: Person) -> Client {
         let minter = Arc::clone(&self.minter);

@@ -2,7 +2,8 @@
 //! session's cookie.
 //!
 //! A token is taken back by the client that exchanged it, or by one with the scope sessions or
-//! admin; a session is ended by the latter, and only at a host that it may speak for. What is no
+//! admin; a session is ended by the latter, and only at a host that it may speak for. What only admin
+//! lets a caller do may need both its credentials (`listen.api.require_both`). What is no
 //! token of ours, or no longer, is answered as if it had been taken back (RFC 7009 §2.2).
 
 use super::error::{Body, Refused, Word};
@@ -11,16 +12,20 @@ use super::introspect::TokenForm;
 use super::token::Token;
 use crate::api::Routes;
 use crate::api::granted::{Granted, RevokeTokens};
+use crate::api::openapi::refusal;
 use crate::api::problem::{Document, Problem};
 use crate::api::state::Api;
 use crate::audit::Kind;
+use crate::error::Code;
 use crate::types::Scope;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::StatusCode;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::{IntoResponses, OpenApi};
 
 /// Where it is.
 pub(crate) const PATH: &str = "/oauth2/revoke";
@@ -34,6 +39,15 @@ pub(super) fn routes() -> Routes {
     Routes::new().route(PATH, post(revoke))
 }
 
+/// Who may not at all.
+struct Forbidden;
+
+impl IntoResponses for Forbidden {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        [refusal(&[Code::ApiScope, Code::ApiBothNeeded])].into()
+    }
+}
+
 /// Takes a token back, or ends the session of a cookie.
 #[utoipa::path(
     post, path = "/oauth2/revoke", tag = "oauth", operation_id = "revoke_token",
@@ -42,6 +56,7 @@ pub(super) fn routes() -> Routes {
         (status = 200, description = "It is worth nothing, now or before."),
         (status = 400, description = "No token, or another client's.",
          content((Body = "application/json"), (Document<'_> = "application/problem+json"))),
+        Forbidden,
     ),
     security(
         ("certificate" = ["introspect", "exchange", "sessions", "admin"]),
@@ -54,11 +69,12 @@ async fn revoke(
     form: Form,
 ) -> Result<Response, Refused> {
     let text = form.must("token", "The parameter token is missing.")?;
-    let ends_any = [Scope::Sessions, Scope::Admin]
-        .iter()
-        .any(|scope| caller.scopes().contains(scope));
+    let ends_any = || match caller.scopes().contains(&Scope::Sessions) {
+        true => Ok(true),
+        false => caller.changes_as_admin(&api),
+    };
     match Token::read(&api, &caller, text, api.clock.now()) {
-        Some(Token::Access(claims, _)) if ends_any || claims.client() == caller.id() => {
+        Some(Token::Access(claims, _)) if claims.client() == caller.id() || ends_any()? => {
             // On record before it takes effect, or not at all.
             let event = api.witness(&caller).event(Kind::ApiWrite);
             let event = event.code("token.revoked");
@@ -69,7 +85,7 @@ async fn revoke(
             revoked.await.map_err(Problem::from)?;
             tracing::info!(client = %caller.id(), token = %claims.id(), "token revoked");
         }
-        Some(Token::Session(claims, _)) if ends_any => {
+        Some(Token::Session(claims, _)) if ends_any()? => {
             let by = api.witness(&caller).by();
             let ended = api.visitors.end_session(claims.session(), &by).await;
             ended.map_err(Problem::from)?;

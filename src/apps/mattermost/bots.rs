@@ -48,6 +48,13 @@ impl Bots for Mattermost {
         }
     }
 
+    async fn account_of(&self, token: &AppToken) -> Result<Option<BotAccount>, AppError> {
+        match self.api.whose(token).await? {
+            Some(user) => self.account(&user).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn is_accepted(&self, token: &AppToken, remote: &RemoteId) -> Result<bool, AppError> {
         let whose = self.api.whose(token).await?;
         Ok(whose.is_some_and(|user| user.id == remote.as_str()))

@@ -5,8 +5,8 @@
 use super::Mattermost;
 use crate::apps::WantedAccount;
 use crate::config::{
-    AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MattermostConfig, SecretSource,
-    SessionConfig, SignOut,
+    AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MattermostConfig, ProvisionConfig,
+    SecretSource, SessionConfig, SignOut,
 };
 use crate::types::{AppId, HostName, IssuerId, ManualClock, RemoteId, Timestamp};
 use parking_lot::Mutex;
@@ -200,6 +200,7 @@ impl Fake {
             machine_routes: Vec::new(),
             services: Vec::new(),
             kind: AppKind::Mattermost(mm.clone()),
+            provision: ProvisionConfig::default(),
             response_timeout: Duration::from_secs(60),
         };
         change(&mut app, &mut mm);

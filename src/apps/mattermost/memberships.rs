@@ -6,8 +6,8 @@ use super::Mattermost;
 use super::api::{Of, User};
 use super::errors::ApiError;
 use super::kind::foreign;
-use crate::apps::{AppError, MembershipKind, Place, Target};
-use crate::types::RemoteId;
+use crate::apps::{AppError, Place, Target};
+use crate::types::{MembershipKind, RemoteId};
 
 const USER: &str = "system_user";
 

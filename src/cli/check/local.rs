@@ -56,8 +56,15 @@ pub(super) fn configuration(report: &mut Report, config: &Config, file: &str) {
     );
 }
 
-/// The master key, the store, and whether the one opens what the other holds.
-pub(super) async fn keys_and_store(report: &mut Report, config: &Config) {
+/// What else can be judged with: the store, and the key of what is sealed in it.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) master: Option<MasterKey>,
+}
+
+/// The master key, the store, and whether the one opens what the other holds. Gives what there is
+/// when there is a store.
+pub(super) async fn keys_and_store(report: &mut Report, config: &Config) -> Option<Opened> {
     let master = match runtime::master_of(&config.keys) {
         Ok(master) => Some(master),
         Err(error) => {
@@ -76,11 +83,12 @@ pub(super) async fn keys_and_store(report: &mut Report, config: &Config) {
                 format!("{}; nothing is sealed under it yet", master.id()),
             );
         }
-        return;
+        return None;
     };
-    if let Some(master) = master {
-        sealed(report, &*store, &master).await;
+    if let Some(master) = &master {
+        sealed(report, &*store, master).await;
     }
+    Some(Opened { store, master })
 }
 
 /// Opens the store, unless that would make or migrate it.

@@ -1,14 +1,19 @@
 //! `auth-manager check`: reads the files, asks the neighbours, names each mistake and its remedy.
 //! Changes nothing, and needs no running bridge.
 //!
-//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and apps, by way of `ask` · `assertion` a captured one, with
+//! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and
+//! apps, by way of `ask` · `directories` who knows about people · `hooks` what tells of changes ·
+//! `bots` whom services call an app as · `assertion` a captured one, with
 //! `capture` (what was captured) and `explain` (what is wrong with it).
 
 mod ask;
 mod assertion;
+mod bots;
 pub(super) mod capture;
 mod certificates;
+mod directories;
 mod explain;
+mod hooks;
 mod local;
 mod peers;
 pub(super) mod report;
@@ -61,16 +66,22 @@ impl Check {
                 let file = self.file.config.display().to_string();
                 local::configuration(&mut report, &config, &file);
                 certificates::judge(&mut report, &config, clock.now());
-                local::keys_and_store(&mut report, &config).await;
+                let opened = local::keys_and_store(&mut report, &config).await;
+                let store = opened.as_ref().map(|opened| &*opened.store);
                 for issuer in &config.issuers {
                     peers::issuer(&mut report, issuer, &clock).await;
                 }
                 for issuer in &config.api_issuers {
                     peers::api_issuer(&mut report, issuer, &clock).await;
                 }
+                for directory in &config.directories {
+                    directories::judge(&mut report, directory, store, &clock).await;
+                    hooks::judge(&mut report, &config, directory, &clock).await;
+                }
                 for app in &config.apps {
                     peers::app(&mut report, &config, app, &clock).await;
                 }
+                bots::judge(&mut report, &config, opened.as_ref(), &clock).await;
             }
             Ok(())
         })?;

@@ -5,6 +5,20 @@ use super::controls::StandIn;
 use super::ids::now_ms;
 
 impl StandIn {
+    /// Deletes an account for good, as the server's own console does; false when there is none.
+    pub fn delete_user(&self, user: &str) -> bool {
+        let Some(id) = self.id_of(user) else {
+            return false;
+        };
+        let mut state = self.state();
+        state.end_sessions(&id);
+        state.users.retain(|user| user.id != id);
+        state.team_members.retain(|member| member.user_id != id);
+        state.channel_members.retain(|member| member.user_id != id);
+        state.access_tokens.retain(|token| token.user_id != id);
+        true
+    }
+
     /// Takes a user out of a team by their names, as its administrator does; false when there is no
     /// such thing.
     pub fn remove_from_team(&self, team: &str, user: &str) -> bool {

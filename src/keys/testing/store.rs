@@ -53,7 +53,7 @@ fn kind(at: &SealedAt) -> SealedKind {
     }
 }
 
-fn not_ours<T>() -> T {
+pub(super) fn not_ours<T>() -> T {
     unreachable!("keys never ask for this")
 }
 
@@ -526,6 +526,33 @@ impl Store for KeyStore {
     }
 
     async fn ping(&self) -> Result<()> {
+        not_ours()
+    }
+}
+
+#[async_trait]
+impl ProvisionStore for KeyStore {
+    async fn memberships(&self, _: &AppId, _: UserId) -> Result<Vec<Membership>> {
+        not_ours()
+    }
+
+    async fn intend_membership(&self, _: &Membership) -> Result<()> {
+        not_ours()
+    }
+
+    async fn membership_granted(&self, _: &Membership, _: Timestamp, _: &By) -> Result<bool> {
+        not_ours()
+    }
+
+    async fn end_membership(&self, _: &Membership, _: MembershipEnd, _: &By) -> Result<bool> {
+        not_ours()
+    }
+
+    async fn put_seat_count(&self, _: &AppId, _: &SeatCount) -> Result<()> {
+        not_ours()
+    }
+
+    async fn seat_counts(&self, _: &AppId, _: i64) -> Result<Vec<SeatCount>> {
         not_ours()
     }
 }

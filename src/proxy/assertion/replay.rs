@@ -139,6 +139,12 @@ impl ReplayTable {
         self.judge(assertion, used_by, now)
     }
 
+    /// Whether a replay is refused.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        self.mode == ReplayMode::Enforce
+    }
+
     /// Notes that a client passes an assertion on, and judges it.
     pub fn check_for(
         &self,

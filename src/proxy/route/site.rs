@@ -1,7 +1,7 @@
 //! An app as the road sees it: its configuration, its driver, its connections, and the header
 //! values that are the same for every request, made once.
 
-use crate::apps::{Bots, Connector, Rules, Strategy};
+use crate::apps::{Bots, Connector, Provisioner, Rules, Strategy};
 use crate::config::AppConfig;
 use crate::proxy::assertion::{ReplayTable, Verifier};
 use crate::proxy::forward::Pool;
@@ -28,6 +28,8 @@ pub struct Site {
     pub replay: Arc<ReplayTable>,
     /// Assertions that services passed on lately: counted apart from those that visitors brought.
     pub passed_on: Arc<ReplayTable>,
+    /// Deactivates its accounts, and gives and takes memberships.
+    pub provisioner: Arc<dyn Provisioner>,
     /// Makes bots for services.
     pub bots: Arc<dyn Bots>,
     /// Tokens of bots that the operator manages, by client.

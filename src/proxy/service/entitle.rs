@@ -60,9 +60,13 @@ impl Entitled {
         }))
     }
 
-    /// Whether what entitled it still stands: the same client, bot, rules and token. Asked after a
-    /// socket is registered, since a cut that came before found nothing to cut.
+    /// Whether what entitled it still stands: the same client, by the same trust in its connection;
+    /// bot, rules and token; and that the bridge knows who is revoked. Asked after a socket is
+    /// registered, since a cut that came before found nothing to cut.
     pub(super) fn still_stands(&self, bridge: &Bridge, site: &Site) -> bool {
+        if !self.who.still_stands() || !bridge.sessions.log.is_fresh(bridge.clock.now()) {
+            return false;
+        }
         let Some(now) = bridge.site(&site.config.id) else {
             return false;
         };

@@ -5,6 +5,7 @@
 use crate::api::visitors::{
     Introduced, Introducer, Introduction, ShownAccount, ShownSession, ShownUser, VisitState,
 };
+use crate::audit::{Actor, Kind, Witness};
 use crate::error::{Code, Refusal};
 use crate::proxy::access::{self, Admitted};
 use crate::proxy::assertion::{Assertion, RawAssertion, ReplayVerdict, Verified};
@@ -15,7 +16,7 @@ use crate::proxy::session::{self, Denial};
 use crate::store::{AccountState, UserState};
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::ReplayKind;
-use crate::types::{IssuerId, Sid, Subject};
+use crate::types::{ClientId, IssuerId, Sid, Subject};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Response};
 use std::sync::Arc;
@@ -41,7 +42,16 @@ pub(super) async fn introduce(
     match decided {
         Err(refusal) => asked.refused(&refusal).await,
         Ok(admitted) if visitor.prepare => {
-            asked.prepared(&admitted, cookies, &visitor.request).await
+            let by = (bridge.audit)
+                .by(Actor::Client(who.client().clone()))
+                .request(visitor.request.as_str());
+            let wish = Wish {
+                introducer: who.client(),
+                by,
+                cookies,
+                request: &visitor.request,
+            };
+            asked.prepared(&admitted, wish).await
         }
         Ok(_) => asked.looked().await,
     }
@@ -104,13 +114,29 @@ async fn authenticate(
         .await;
     let verified = verified.inspect_err(|r| bridge.metrics.assertion_failed(r.code))?;
     let now = bridge.clock.now();
-    // Looking and preparing share their uses.
-    let used = (site.passed_on).check(&verified, &Method::POST, who.client().as_str(), now);
+    // One client's alone, here and where tokens are exchanged; looking and preparing share their uses.
+    let theirs = match site.passed_on.enforces() {
+        true => (bridge.passed_on).check_for(&verified, who.client(), now),
+        false => ReplayVerdict::Ignored,
+    };
+    let used = match theirs {
+        ReplayVerdict::Refused => theirs,
+        _ => (site.passed_on).check(&verified, &Method::POST, who.client().as_str(), now),
+    };
     if used == ReplayVerdict::Refused {
         bridge.metrics.replay(ReplayKind::Refused);
     }
     used.admit()?;
     Ok(verified)
+}
+
+/// What a service wants prepared.
+struct Wish<'a> {
+    introducer: &'a ClientId,
+    by: Witness,
+    /// Whether it gets the cookies of the visit.
+    cookies: bool,
+    request: &'a RequestId,
 }
 
 /// Who is asked about, at which app.
@@ -170,12 +196,7 @@ impl<'a> Asked<'a> {
     }
 
     /// As the visitor's own first page would have it.
-    async fn prepared(
-        &self,
-        admitted: &Admitted,
-        cookies: bool,
-        request_id: &RequestId,
-    ) -> Result<Introduced, Refusal> {
+    async fn prepared(&self, admitted: &Admitted, wish: Wish<'_>) -> Result<Introduced, Refusal> {
         // Fresher than what this replica has replayed of the log: who was just disabled gets nothing.
         let mut before = self.on_record().await?;
         if is_disabled(&before) {
@@ -186,7 +207,14 @@ impl<'a> Asked<'a> {
             );
             return Ok(before);
         }
-        let opened = Box::pin(session::open(self.bridge, self.site, admitted, request_id)).await;
+        let opened = session::open(
+            self.bridge,
+            self.site,
+            admitted,
+            wish.introducer,
+            wish.request,
+        );
+        let opened = Box::pin(opened).await;
         let live = match opened {
             Ok(live) => live,
             Err(Denial::SignedOut(_)) => {
@@ -197,12 +225,25 @@ impl<'a> Asked<'a> {
             Err(Denial::Refused(refusal)) => return self.refused(&refusal).await,
         };
         let mut answer = self.on_record().await?;
-        if is_disabled(&answer) || live.ended().is_some() {
+        // Nor who was signed out elsewhere: what is in memory may be behind by a moment.
+        let stored = self.bridge.store.session(live.id).await;
+        let stored = stored.map_err(session::store_refusal)?;
+        let lives = stored.is_some_and(|stored| stored.ended_at.is_none());
+        if is_disabled(&answer) || live.ended().is_some() || !lives {
             return self.refused(&Code::SessionRace.into()).await;
         }
+        // On record before it is handed over, also where the session was there already.
+        let prepared = (wish.by.event(Kind::ApiWrite))
+            .code("visit.prepared")
+            .user(live.user)
+            .app(&self.site.config.id)
+            .session(live.id)
+            .detail("cookies", wish.cookies);
+        let recorded = self.bridge.audit.record(&*self.bridge.store, prepared);
+        recorded.await.map_err(session::store_refusal)?;
         answer.state = VisitState::Ready;
         answer.next = Some(self.home());
-        if cookies {
+        if wish.cookies {
             let now = self.bridge.clock.now();
             answer.cookies = session::cookies(self.bridge, self.site, &live, now)?;
         }
@@ -287,7 +328,7 @@ impl<'a> Asked<'a> {
 /// Whether the person is turned away everywhere (T10).
 fn is_disabled(answer: &Introduced) -> bool {
     let user = answer.user.as_ref();
-    user.is_some_and(|user| UserState::from_word(&user.state).is_none_or(UserState::denies))
+    user.is_some_and(|user| UserState::from_word(user.state).is_none_or(UserState::denies))
 }
 
 fn say(answer: &mut Introduced, state: VisitState, refusal: &Refusal) {

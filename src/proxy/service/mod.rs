@@ -6,6 +6,7 @@
 //! - `entitle` gives [`Entitled`], which the swap's fourth permit asks for;
 //! - `call` sends it, `socket` upgrades it;
 //! - `tokens` holds the tokens of managed bots;
+//! - `watch` counts and traces it;
 //! - `introduce` is the other thing a service may ask of the road: what an app is to a visitor.
 //!
 //! A service has no cookies, no CSRF value and no `Origin` (tried-for-real, 20): whoever shows one of
@@ -17,6 +18,7 @@ mod entitle;
 mod introduce;
 mod socket;
 mod tokens;
+mod watch;
 
 pub use entitle::Entitled;
 pub use introduce::look_by_themselves;
@@ -27,11 +29,12 @@ use super::edge;
 use crate::api::apps::{AppCaller, Called, Road, Streamed};
 use crate::api::visitors::{Introduced, Introducer, Introduction};
 use crate::error::{Code, Refusal};
-use crate::telemetry::RequestId;
+use crate::telemetry::traces::Station;
 use async_trait::async_trait;
 use http::header::ORIGIN;
 use http::{HeaderMap, Request, Response};
 use std::sync::Arc;
+use watch::Watch;
 
 /// The road, for the api.
 pub struct ServiceRoad(Arc<Bridge>);
@@ -47,8 +50,9 @@ impl ServiceRoad {
 #[async_trait]
 impl Road for ServiceRoad {
     async fn call(&self, who: AppCaller, request: Request<Streamed>) -> Called {
-        let mut rule = None;
-        let answer = road(&self.0, who, request, &mut rule).await;
+        let mut watch = Watch::begin(&self.0, &who, &request);
+        let answer = road(&self.0, who, request, &mut watch).await;
+        let rule = watch.end(&answer);
         Called { rule, answer }
     }
 
@@ -65,32 +69,31 @@ async fn road(
     bridge: &Arc<Bridge>,
     who: AppCaller,
     request: Request<Streamed>,
-    rule: &mut Option<String>,
+    watch: &mut Watch,
 ) -> Result<Response<Streamed>, Refusal> {
+    // 1 hygiene
+    watch.enter(Station::Edge);
     let (parts, body) = request.into_parts();
     no_browser(&parts.headers)?;
-    let request_id = match parts.extensions.get::<RequestId>() {
-        Some(id) => id.clone(),
-        None => RequestId::accept_or_generate(None),
-    };
-
-    // 1 hygiene
     let request = edge::clean(parts, &bridge.limits)?;
 
     // Which app: the one that the proof is about.
+    watch.enter(Station::Route);
     let site = bridge.site(who.app()).ok_or(Code::ApiNotFound)?;
     let request = request.mounted(&format!("/apps/{}", who.app()), &site.config.base_path)?;
 
+    watch.enter(Station::Access);
     // Who is revoked must be known, here as on the other listener (T11).
     bridge.sessions.log.must_be_fresh(bridge.clock.now())?;
     let entitled = entitle::entitle(bridge, &site, who, &request)?;
-    *rule = Some(entitled.rule().to_owned());
+    watch.rule = Some(entitled.rule().to_owned());
 
     // 7 to 9
+    watch.enter(Station::App);
     let trip = call::Trip {
         bridge,
         site: &site,
-        request_id,
+        request_id: watch.request_id.clone(),
     };
     trip.account(&entitled, &request).await?;
     if request.is_upgrade() {

@@ -22,7 +22,7 @@ use crate::proxy::route::Site;
 use crate::store::{Admission, Birth, EndReason, SeenUser, Session, Tombstone, User};
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::SessionEvent;
-use crate::types::{AppToken, SessionId, Sid, Timestamp};
+use crate::types::{AppToken, ClientId, SessionId, Sid, Timestamp};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderValue;
 use http::header::USER_AGENT;
@@ -69,6 +69,8 @@ struct Wish {
     create: bool,
     agent: Option<String>,
     client: Option<IpAddr>,
+    /// The service that introduced them, when that came first.
+    introducer: Option<ClientId>,
     /// Of the request that came first.
     request: RequestId,
 }
@@ -92,11 +94,12 @@ fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// What of a request its session remembers.
+/// What of a request its session remembers, or its records.
 #[derive(Default)]
 pub(super) struct Browser {
     agent: Option<String>,
     client: Option<IpAddr>,
+    introducer: Option<ClientId>,
 }
 
 impl Browser {
@@ -105,6 +108,15 @@ impl Browser {
         Self {
             agent: agent.and_then(|v| v.to_str().ok()).map(str::to_owned),
             client: request.client_ip(),
+            introducer: None,
+        }
+    }
+
+    /// None there is: a service speaks for the visitor.
+    pub(super) fn spoken_for(introducer: &ClientId) -> Self {
+        Self {
+            introducer: Some(introducer.clone()),
+            ..Self::default()
         }
     }
 }
@@ -127,6 +139,7 @@ pub(super) async fn obtain(
         create: page,
         agent: browser.agent,
         client: browser.client,
+        introducer: browser.introducer,
         request: request_id.clone(),
     };
     let key = format!(
@@ -285,6 +298,7 @@ async fn sign_in(
         .by(Actor::Visitor(user.id))
         .request(wish.request.as_str())
         .client(wish.client)
+        .introduced_by(wish.introducer.as_ref())
         .email(&user.email);
     let context = bridge.identity(site, witness.clone());
     let ready = identity::ensure(&context, user, bridge.clock.now()).await?;

@@ -44,7 +44,7 @@ use crate::error::{Code, Refusal};
 use crate::proxy::forward::{Cut, Tunnels};
 use crate::store::{EndReason, Tombstone};
 use crate::telemetry::RequestId;
-use crate::types::{AppId, IssuerId, Sid, Subject, Timestamp};
+use crate::types::{AppId, ClientId, IssuerId, Sid, Subject, Timestamp};
 use cookie::Held;
 use establish::Browser;
 pub(in crate::proxy) use establish::Denial;
@@ -240,11 +240,12 @@ pub async fn bind(
 
 /// The session of a visitor whom a service introduces, as their own first page would get it: found,
 /// or made under the same single flight. There is no browser, so nothing is carried over and nobody's
-/// agent is remembered.
+/// agent is remembered; the records name the service.
 pub(in crate::proxy) async fn open(
     bridge: &Arc<Bridge>,
     site: &Arc<Site>,
     admitted: &Admitted,
+    introducer: &ClientId,
     request_id: &RequestId,
 ) -> Result<Arc<Live>, Denial> {
     let now = bridge.clock.now();
@@ -264,7 +265,7 @@ pub(in crate::proxy) async fn open(
                 let made = establish::obtain(
                     bridge,
                     site,
-                    Browser::default(),
+                    Browser::spoken_for(introducer),
                     admitted,
                     None,
                     true,

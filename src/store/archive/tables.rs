@@ -98,6 +98,8 @@ pub const TABLES: &[Table] = &[
     Table::kept("tombstones").of_subject().stays(
         "a sign-in that was ended must not come back by itself; they fall by themselves (session.tombstone)",
     ),
+    Table::kept("memberships").of_user("user_id").deleted(),
+    Table::kept("seat_counts"),
     Table::left_out("revocations")
         .of_user("user_id")
         .of_subject()
@@ -119,6 +121,10 @@ pub const TABLES: &[Table] = &[
     // A word that turns somebody away stays, emptied: without it they would be let in as a stranger.
     Table::kept("directory_people").of_subject().deleted(),
     Table::kept("directory_aliases").of_subject().deleted(),
+    Table::kept("scim_resources").of_subject().deleted(),
+    // Of the resource, and gone with it.
+    Table::kept("scim_values"),
+    Table::kept("scim_members"),
     Table::kept("audit_head"),
     Table::kept("audit_records").of_user("user_id").stays(
         "a record of the audit trail never changes; it names people by id (with [audit] email also by address), and goes after [audit] keep",

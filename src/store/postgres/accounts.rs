@@ -73,7 +73,7 @@ pub(super) async fn begin(
         &client,
         &format!(
             "INSERT INTO accounts ({ACCOUNT})
-             VALUES ($1, $2, $3, 'intent', NULL, NULL, '', 1, '', false, $4, $4, 1)
+             VALUES ($1, $2, $3, 'intent', NULL, NULL, '', 1, '', false, $4, $4, 1, NULL, NULL, NULL, '[]')
              ON CONFLICT (app, user_id) DO NOTHING"
         ),
         &[&new_account_id().0, &app.as_str(), &user.0, &now.0],
@@ -103,6 +103,7 @@ async fn update(tx: &Transaction<'_>, account: &Account) -> Result<Account> {
     let sql = format!(
         "UPDATE accounts SET state = $3, remote = $4, username = $5, detail = $6,
              password_version = $7, memo = $8, settled = $9, updated_at = $10,
+             deactivated_for = $11, deactivated_at = $12, deactivated_mark = $13, bots = $14,
              version = version + 1
          WHERE id = $1 AND version = $2
          RETURNING {ACCOUNT}"
@@ -122,6 +123,10 @@ async fn update(tx: &Transaction<'_>, account: &Account) -> Result<Account> {
                 &plain(&account.memo),
                 &account.settled,
                 &account.updated_at.0,
+                &account.deactivated.map(|d| d.why.as_str()),
+                &account.deactivated.map(|d| d.at.0),
+                &rows::stage(account.deactivated),
+                &rows::bots_text(&account.bots),
             ],
         )
         .await;

@@ -66,6 +66,16 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0010_admission",
         sql: include_str!("migrations/0010_admission.sql"),
     },
+    Migration {
+        version: 11,
+        name: "0011_provision",
+        sql: include_str!("migrations/0011_provision.sql"),
+    },
+    Migration {
+        version: 12,
+        name: "0012_scim",
+        sql: include_str!("migrations/0012_scim.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

@@ -1,6 +1,8 @@
 //! The counters of one app.
 
-use super::labels::{AccountOutcome, AppLabel, AppWord, LoginOutcome, RequestLabel, SessionEvent};
+use super::labels::{
+    AccountOutcome, AppLabel, AppWord, By, DurationLabel, LoginOutcome, RequestLabel, SessionEvent,
+};
 use super::{Families, Metrics};
 use crate::error::Code;
 use crate::types::AppId;
@@ -19,7 +21,7 @@ pub struct AppMetrics(Arc<Inner>);
 struct Inner {
     metrics: Metrics,
     app: Arc<str>,
-    /// Requests that were served, by status class.
+    /// Requests by the proxy listener that were served, by status class.
     served: [Counter; CLASSES.len()],
     duration: Histogram,
     opened: Counter,
@@ -49,12 +51,16 @@ impl AppMetrics {
                 let app = Arc::clone(&app);
                 let label = RequestLabel {
                     app,
+                    listener: By::Proxy.as_str(),
                     code: "ok",
                     status,
                 };
                 families.requests.get_or_create_owned(&label)
             }),
-            duration: families.durations.get_or_create_owned(&label),
+            duration: families.durations.get_or_create_owned(&DurationLabel {
+                app: Arc::clone(&app),
+                listener: By::Proxy.as_str(),
+            }),
             opened: connections("opened"),
             reused: connections("reused"),
             sockets_open: families.sockets_open.get_or_create_owned(&label),
@@ -67,7 +73,7 @@ impl AppMetrics {
         Self(Arc::new(inner))
     }
 
-    /// A request was answered: served (`None`) or refused with a code, which is counted among all
+    /// A request by the proxy listener was answered: served (`None`) or refused with a code, which is counted among all
     /// refusals too.
     pub fn request(&self, refused: Option<Code>, status: StatusCode, took: Duration) {
         self.0.duration.observe(took.as_secs_f64());
@@ -77,9 +83,27 @@ impl AppMetrics {
             return;
         };
         self.0.metrics.refused(code);
+        self.count(By::Proxy, code.as_str(), class);
+    }
+
+    /// A service's call was answered: served (`None`) or refused with a code, which the api counts
+    /// among all refusals itself.
+    pub fn call(&self, refused: Option<Code>, status: StatusCode, took: Duration) {
+        let label = DurationLabel {
+            app: Arc::clone(&self.0.app),
+            listener: By::Api.as_str(),
+        };
+        let durations = self.families().durations.get_or_create_owned(&label);
+        durations.observe(took.as_secs_f64());
+        let code = refused.map_or("ok", Code::as_str);
+        self.count(By::Api, code, class(status));
+    }
+
+    fn count(&self, by: By, code: &'static str, class: usize) {
         let label = RequestLabel {
             app: Arc::clone(&self.0.app),
-            code: code.as_str(),
+            listener: by.as_str(),
+            code,
             status: CLASSES[class],
         };
         self.families().requests.get_or_create(&label).inc();

@@ -54,9 +54,12 @@ fn what_is_counted_is_shown() {
     let text = metrics.encode();
     let version = env!("CARGO_PKG_VERSION");
     for (start, value) in [
-        (r#"requests_total{app="chat",code="ok",status="2xx"}"#, "2"),
         (
-            r#"requests_total{app="chat",code="access.pending",status="4xx"}"#,
+            r#"requests_total{app="chat",listener="proxy",code="ok",status="2xx"}"#,
+            "2",
+        ),
+        (
+            r#"requests_total{app="chat",listener="proxy",code="access.pending",status="4xx"}"#,
             "1",
         ),
         ("audit_number", "7"),
@@ -64,7 +67,10 @@ fn what_is_counted_is_shown() {
         ("audit_broken", "1"),
         ("audit_denials_dropped_total", "3"),
         (r#"audit_troubles_total{kind="file"}"#, "1"),
-        (r#"request_duration_seconds_count{app="chat"}"#, "3"),
+        (
+            r#"request_duration_seconds_count{app="chat",listener="proxy"}"#,
+            "3",
+        ),
         (r#"refusals_total{code="access.pending"}"#, "1"),
         (r#"refusals_total{code="route.unknown_host"}"#, "1"),
         (r#"refusals_total{code="bridge.internal"}"#, "0"),
@@ -124,7 +130,8 @@ fn an_app_asked_for_twice_has_one_set_of_counters() {
     for app in [metrics.app(&id), metrics.app(&id)] {
         app.request(None, StatusCode::NO_CONTENT, Duration::ZERO);
     }
-    let start = r#"auth_manager_requests_total{app="chat",code="ok",status="2xx"} "#;
+    let start =
+        r#"auth_manager_requests_total{app="chat",listener="proxy",code="ok",status="2xx"} "#;
     assert_eq!(line(&metrics.encode(), start), "2");
 }
 

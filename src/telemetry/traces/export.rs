@@ -112,6 +112,10 @@ impl Exporter {
                 KeyValue::new("auth_manager.request_id", how.request_id.to_owned()),
             ]);
         let mut span = self.tracer.build_with_context(builder, &around);
+        if !how.client.is_empty() {
+            let client = how.client.to_owned();
+            span.set_attribute(KeyValue::new("auth_manager.client", client));
+        }
         // A server's span errs when the server did (OpenTelemetry's HTTP conventions).
         if how.status.is_server_error() {
             span.set_status(Status::error(how.code));

@@ -106,6 +106,8 @@ pub struct Ended<'a> {
     pub path: &'a str,
     /// The app; empty when none was found.
     pub app: &'a str,
+    /// The service that called; empty for a visitor.
+    pub client: &'a str,
     /// `ok`, `bridge`, or the refusal's code.
     pub code: &'static str,
     /// Status of the answer.
