@@ -25,10 +25,13 @@ use crate::config::DirectoryRules;
 use crate::jobs::wish;
 use crate::store::{
     By, DirectoryGroup, EndReason, NewJob, Person, PersonFilter, Priority, Put, Result, SaidOf,
-    SeenUser, SessionFilter, StateBy, Store, StoreError, User, UserFilter, UserState, Which,
+    SeenUser, SessionFilter, SourceState, StateBy, Store, StoreError, User, UserFilter, UserState,
+    Which,
 };
 use crate::types::{Clock, IssuerId, SourceId, Subject, Timestamp, UserId};
 use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +50,21 @@ pub struct Terms {
     pub rules: DirectoryRules,
     /// The apps.
     pub apps: Vec<AppTerms>,
+    /// What else is configured about accounts, as a text: only compared, so that a change is noticed.
+    pub mapping: String,
 }
+
+impl Terms {
+    /// Tells these terms from others.
+    fn fingerprint(&self) -> String {
+        let hash = digest(&SHA256, format!("{self:?}").as_bytes());
+        URL_SAFE_NO_PAD.encode(hash)
+    }
+}
+
+/// Under which name it is remembered by which terms everybody was last looked at. No directory's: those
+/// have a kind.
+const TERMS: &str = "auth-manager-terms";
 
 /// What became of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,6 +304,48 @@ impl Intake {
         Ok(done)
     }
 
+    /// Looks at everybody anew when the configuration's terms are others than at the last time, on
+    /// whatever replica that was: a gate that was added or taken out has consequences for accounts.
+    /// Gives for how many it was done. A crash in between begins again.
+    ///
+    /// # Errors
+    /// As [`Self::take_in`].
+    pub async fn adopt_terms(&self) -> Result<usize> {
+        let print = self.terms.load().fingerprint();
+        let Ok(name) = SourceId::new(TERMS) else {
+            return Ok(0);
+        };
+        let known = self.store.source_state(&name).await?;
+        if known.cursor.as_ref() == Some(&print) {
+            return Ok(0);
+        }
+        let mut filter = PersonFilter {
+            limit: PAGE,
+            ..PersonFilter::default()
+        };
+        let mut people = 0;
+        loop {
+            let page = self.store.words(&filter).await?;
+            let Some(last) = page.last() else { break };
+            filter.after = Some((last.person.source.clone(), last.person.id.clone()));
+            for word in &page {
+                let person = &word.person;
+                if let Some(subject) = &person.subject {
+                    let why = "the configuration changed";
+                    self.draw(&person.issuer, subject, Because::Ordered, why)
+                        .await?;
+                    people += 1;
+                }
+            }
+        }
+        let adopted = SourceState {
+            cursor: Some(print),
+            ..SourceState::default()
+        };
+        self.store.put_source_state(&name, &adopted).await?;
+        Ok(people)
+    }
+
     /// Tends until told to stop; one replica at a time.
     pub async fn keep(&self, stop: CancellationToken) {
         loop {
@@ -299,7 +358,7 @@ impl Intake {
                     Err(StoreError::Busy) => return Ok(0),
                     other => other?,
                 };
-                self.tend().await
+                Ok::<_, StoreError>(self.adopt_terms().await? + self.tend().await?)
             };
             match round.await {
                 Ok(0) => {}

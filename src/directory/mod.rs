@@ -25,8 +25,6 @@ pub mod gate;
 mod http;
 pub mod index;
 pub mod intake;
-#[cfg(test)]
-mod intake_tests;
 pub mod keycloak;
 pub mod read;
 mod secret;

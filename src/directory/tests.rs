@@ -1,5 +1,7 @@
 //! What follows from words: who is turned away, which gate is open, what an app should have.
 
+mod intake;
+
 use super::gate::{self, DecidedBy, Says, View};
 use super::index::Index;
 use super::standing::{MOVED, Standing, Verdict, Why};

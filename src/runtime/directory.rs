@@ -19,9 +19,12 @@ use std::sync::Arc;
 /// What taking words in depends on.
 #[must_use]
 pub fn terms_of(config: &Config) -> Terms {
+    let of = |app: &'_ AppConfig| (app.id.clone(), app.provision.clone());
+    let provision: Vec<_> = config.apps.iter().map(of).collect();
     Terms {
         rules: config.directory,
         apps: config.apps.iter().map(terms_of_app).collect(),
+        mapping: format!("{provision:?}"),
     }
 }
 

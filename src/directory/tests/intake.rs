@@ -1,9 +1,9 @@
 //! Taking words in: the order of what follows, what a crash leaves, and whom it concerns.
 
-use super::intake::{Intake, Terms, Took};
-use super::wanted::AppTerms;
 use crate::audit::{Audit, Settings};
 use crate::config::{AccessRule, DirectoryRules, Gate};
+use crate::directory::intake::{Intake, Terms, Took};
+use crate::directory::wanted::AppTerms;
 use crate::store::{
     AccountState, DirectoryGroup, DirectoryStore as _, Job, JobFilter, JobStore as _, Person,
     PersonFilter, Priority, SeenUser, SqliteStore, StateBy, Store as _, User, UserState,
@@ -82,6 +82,7 @@ impl Bed {
                 ..DirectoryRules::default()
             },
             apps: vec![app("chat", true), app("notes", false)],
+            mapping: String::new(),
         }));
         let intake = Intake::new(store.clone(), audit.clone(), clock.clone(), terms.clone());
         let bed = Self {
@@ -347,14 +348,46 @@ async fn t33_a_word_about_another_subject_is_not_believed() {
 }
 
 #[tokio::test]
-async fn other_terms_are_gone_by_at_once() {
+async fn other_terms_are_gone_by_for_everybody_and_once() {
     let bed = Bed::new(0).await;
     bed.says(said("alice", &["notes"], T0)).await;
+    assert_eq!(
+        bed.intake.adopt_terms().await.unwrap(),
+        1,
+        "none were known"
+    );
+    assert_eq!(bed.intake.adopt_terms().await.unwrap(), 0);
+    assert_eq!(bed.job().await, None);
     let mut terms = (**bed.terms.load()).clone();
     terms.apps[1].ahead = true;
+    bed.terms.store(Arc::new(terms.clone()));
+    assert_eq!(bed.intake.adopt_terms().await.unwrap(), 1);
+    assert_eq!(bed.job().await, Some(("notes".into(), Priority::Grant)));
+    terms.mapping = "another team".into();
+    bed.terms.store(Arc::new(terms));
+    assert_eq!(bed.intake.adopt_terms().await.unwrap(), 1);
+    assert_eq!(bed.job().await, Some(("notes".into(), Priority::Grant)));
+    // A gate that is no longer theirs ends their sessions, and takes away before it gives.
+    let alice = bed.member("alice").await;
+    let mut terms = (**bed.terms.load()).clone();
+    terms.apps[0].ahead = false;
     bed.terms.store(Arc::new(terms));
     let (issuer, subject) = (issuer(), subject("alice"));
+    let before = bed.store.epoch(alice.id).await.unwrap();
     let recheck = bed.intake.recheck(&issuer, &subject, "a reload");
     recheck.await.unwrap();
-    assert_eq!(bed.job().await, Some(("notes".into(), Priority::Grant)));
+    let jobs = bed.jobs().await;
+    let of = |app: &str| {
+        let job = jobs
+            .iter()
+            .find(|job| job.app.as_ref().is_some_and(|a| a.as_str() == app));
+        job.map(|job| job.priority)
+    };
+    assert_eq!(of("chat"), Some(Priority::Deny), "an account, and no gate");
+    assert_eq!(of("notes"), Some(Priority::Grant));
+    let after = bed.store.epoch(alice.id).await.unwrap();
+    assert_eq!(
+        before, after,
+        "nobody was signed in: no token dies for nothing"
+    );
 }
