@@ -77,6 +77,34 @@ in
       description = "The same for the api listener.";
     };
 
+    authentik = {
+      url = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "https://auth-manager.internal:8444/hooks/authentik";
+        description = "Where Authentik's worker reaches the api listener, for `authentik.blueprint`.";
+      };
+      secretFile = mkOption {
+        type = types.strMatching "/.*";
+        default = "/run/secrets/auth-manager-hooks";
+        description = "The webhooks' secret, as Authentik's worker sees it; the same text as `settings.directories.*.hooks.secrets`.";
+      };
+      authority = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "The name of a certificate in Authentik (2026.5 and later) that signed the listener's.";
+      };
+      blueprint = mkOption {
+        type = types.package;
+        readOnly = true;
+        default = pkgs.writeText "auth-manager-webhook.yaml" (
+          import ./blueprint.nix { inherit (cfg.authentik) url secretFile authority; }
+        );
+        defaultText = lib.literalMD "config/authentik/blueprint.yaml with these values";
+        description = "The blueprint that makes Authentik send webhooks: link it into its /blueprints.";
+      };
+    };
+
     openFirewall = mkOption {
       type = types.bool;
       default = false;

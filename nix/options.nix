@@ -168,6 +168,11 @@ in
     reads = key count "Questions at once.";
     groups_max_age = key duration "How old the known tree of groups may be.";
     expiry_warning = key duration "A token that ends sooner is warned of.";
+    hooks = section "Webhooks of Authentik." {
+      secrets = key (types.listOf secret) "What they prove themselves by; two while it is changed.";
+      secrets_sha256 = key texts "Or its SHA-256.";
+      silent_after = key duration "Silence of so long is an alarm.";
+    };
     reconcile = section "How often it is read whole, and when what follows waits." {
       every = key duration "How often everything is read and compared.";
       brake_number = key count "Held when more people would lose access, and more than the share.";
@@ -184,6 +189,23 @@ in
     username = key text "Who sends.";
     password = key secret "Their password.";
     timeout = key duration "How long one letter may take.";
+  };
+
+  scim = sections "SCIM clients that provision people and groups." {
+    id = required text "Never change it: what the client put here is kept under it.";
+    clients = required texts "Which of clients may use it.";
+    issuer = key text "Whose subjects its users are.";
+    subject = key text "What of a user is the `sub` of assertions.";
+    strict = key flag "Whether only what the schemas say is taken.";
+    reread = key text "Which of directories is asked again about whomever a change concerns.";
+    patch_answer = key (choice [ "resource" "nothing" ]) "What a PATCH is answered with.";
+    page = key count "Most resources of a page.";
+    body = key size "Longest request body.";
+    patch_operations = key count "Most operations of a PATCH.";
+    bulk_operations = key count "Most operations of a bulk request.";
+    brake_number = key count "More people than this who went at once are a mistake.";
+    brake_share = key count "And more of a hundred than this.";
+    brake_window = key duration "Within this time.";
   };
 
   api_issuers = sections "Who signs the tokens that services show." {
@@ -306,6 +328,15 @@ in
       insecure_allow = key texts "What it may call all the same that gives power over accounts or the server.";
       audit_reads = key flag "Whether the audit trail has its GET and HEAD calls, too.";
     };
+  };
+
+  jobs = section "Work that must happen surely." {
+    attempts = key count "Attempts that a job has before it is dead.";
+    concurrency = key count "Jobs at once, on each replica.";
+    lease = key duration "How long a job belongs to a replica that says nothing any more.";
+    keep = key duration "How long what is done is remembered.";
+    app_rate = key count "Jobs of one app that a replica begins in a second.";
+    source_rate = key count "Jobs of one directory that a replica begins in a second.";
   };
 
   audit = section "Who did what." {

@@ -20,7 +20,7 @@ use crate::error::Code;
 use crate::store::{Claim, Claimed};
 use crate::telemetry::RequestId;
 use crate::tls::Peer;
-use crate::types::{ClientId, HostName, Scope};
+use crate::types::{ClientId, HostName, Scope, SourceId};
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::FromRequestParts;
 use base64::Engine;
@@ -73,6 +73,12 @@ impl Caller {
     #[must_use]
     pub fn id(&self) -> &ClientId {
         &self.0.client.config.id
+    }
+
+    /// The directory whose webhooks these are, if they are.
+    #[must_use]
+    pub fn directory(&self) -> Option<&SourceId> {
+        self.0.client.directory.as_ref()
     }
 
     /// What it may do now: its configured scopes, less what its bearer does not carry.

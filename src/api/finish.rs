@@ -4,6 +4,7 @@
 use super::apps::Noted;
 use super::caller::Caller;
 use super::problem::Problem;
+use super::scim;
 use super::state::Api;
 use crate::error::{Code, Level};
 use crate::telemetry::RequestId;
@@ -52,7 +53,7 @@ pub(super) async fn finish(
     let response = run
         .await
         .unwrap_or_else(|_| Problem::new(Code::Internal, "an endpoint panicked").into_response());
-    let mut response = tidy(response, &id);
+    let mut response = tidy(response, &path, &id);
     protect(response.headers_mut(), &id);
     if let Some(problem) = response.extensions().get::<Problem>() {
         api.metrics.refused(problem.code());
@@ -80,8 +81,8 @@ pub(super) async fn finish(
 }
 
 /// Makes a problem document of whatever is a refusal: ours, or one of the router and its
-/// extractors, which say theirs as plain text.
-fn tidy(response: Response, id: &RequestId) -> Response {
+/// extractors, which say theirs as plain text. Below `/scim` it is in SCIM's words.
+fn tidy(response: Response, path: &str, id: &RequestId) -> Response {
     let status = response.status();
     let extensions = response.extensions();
     let problem = match extensions.get::<Problem>() {
@@ -93,11 +94,14 @@ fn tidy(response: Response, id: &RequestId) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.status = problem.code().status();
     parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    let body = problem.document(id.as_str());
+    let (content_type, body) = match scim::is_below(path) {
+        true => (scim::media_type(), scim::error::of_problem(&problem)),
+        false => (
+            HeaderValue::from_static("application/problem+json"),
+            problem.document(id.as_str()),
+        ),
+    };
+    parts.headers.insert(CONTENT_TYPE, content_type);
     parts.extensions.insert(problem);
     Response::from_parts(parts, body.into())
 }

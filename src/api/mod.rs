@@ -15,6 +15,7 @@
 //! - [`state`]: what endpoints share; [`rest`]: what resources do alike.
 //! - [`apps`], [`visitors`]: services at an app's door, on their own behalf and on a visitor's; both
 //!   reach the road through the trait [`Road`], which `proxy` implements and `runtime` hands over.
+//! - [`hooks`]: what directories tell.
 //! - [`openapi`]: the document, made from the endpoints.
 //!
 //! # Adding an endpoint
@@ -47,8 +48,11 @@ pub mod bearer;
 pub mod caller;
 mod clients;
 mod events;
+mod explain;
 mod finish;
 pub mod granted;
+pub mod hooks;
+mod jobs;
 mod keys;
 mod metadata;
 mod oauth;
@@ -57,6 +61,7 @@ pub mod problem;
 mod rate;
 pub mod registry;
 mod rest;
+pub mod scim;
 mod sessions;
 mod signing_keys;
 pub mod state;
@@ -95,13 +100,17 @@ fn resources() -> Routes {
     Router::new()
         .merge(openapi::routes())
         .merge(users::routes())
+        .merge(explain::routes())
         .merge(accounts::routes())
         .merge(sessions::routes())
         .merge(signing_keys::routes())
         .merge(events::routes())
+        .merge(jobs::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
+        .merge(hooks::routes())
         .merge(oauth::routes())
+        .merge(scim::routes())
 }
 
 /// Served to known callers for as long as it takes.

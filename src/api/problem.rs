@@ -59,6 +59,11 @@ impl Problem {
         self.0.refusal.code
     }
 
+    /// What the caller is told beside the code's title.
+    pub(super) fn told(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
     /// Why, for the log.
     #[must_use]
     pub fn reason(&self) -> &str {

@@ -1,10 +1,10 @@
 //! [`Clients`]: the configured clients, found by what proves them.
 
 use super::rate::Bucket;
-use crate::config::{ApiListener, ClientConfig};
+use crate::config::{ApiListener, ClientConfig, DirectoryConfig};
 use crate::tls::{Peer, PeerName};
-use crate::types::{IssuerId, Subject};
-use std::collections::HashMap;
+use crate::types::{ClientId, IssuerId, Scope, SourceId, Subject};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use subtle::ConstantTimeEq;
@@ -13,6 +13,8 @@ use subtle::ConstantTimeEq;
 pub struct Client {
     /// As configured.
     pub config: ClientConfig,
+    /// The directory that it is: its webhooks prove themselves as a client of the directory's name.
+    pub directory: Option<SourceId>,
     pub(super) bucket: Bucket,
     /// Whether a newer configuration says something else of it, or nothing.
     gone: AtomicBool,
@@ -25,6 +27,10 @@ impl Client {
         !self.gone.load(Ordering::SeqCst)
     }
 }
+
+/// Webhooks of a directory: so many a second for long, and at once. Each costs little (`hooks`), and
+/// what is turned away comes again and again.
+const HOOKS: (u32, u32) = (200, 10_000);
 
 /// All clients; no two share a credential (`config` sees to it).
 #[derive(Default)]
@@ -44,14 +50,45 @@ pub(super) enum Holder {
     Several,
 }
 
+/// Who a directory's webhooks are: known by its secrets, good for nothing else.
+fn sender(directory: &DirectoryConfig) -> Option<Arc<Client>> {
+    let hooks = directory.hooks.as_ref()?;
+    let hashes = hooks.secrets.iter().map(|secret| secret.sha256);
+    let config = ClientConfig {
+        // Both are slugs; `config` sees to it that no client has the name.
+        id: ClientId::new(directory.id.as_str()).ok()?,
+        dns_names: Vec::new(),
+        uri_names: Vec::new(),
+        spki_sha256: Vec::new(),
+        bearer: None,
+        static_bearer_sha256: hashes.collect(),
+        scopes: BTreeSet::from([Scope::Hooks]),
+        hosts: Vec::new(),
+        audiences: Vec::new(),
+    };
+    let (rate, burst) = HOOKS;
+    Some(Arc::new(Client {
+        config,
+        directory: Some(directory.id.clone()),
+        bucket: Bucket::new(rate, burst),
+        gone: AtomicBool::new(false),
+    }))
+}
+
 impl Clients {
-    /// The clients of a configuration.
+    /// The clients of a configuration, its directories' webhooks among them.
     #[must_use]
-    pub fn new(configs: &[ClientConfig], listener: &ApiListener) -> Self {
+    pub fn new(
+        configs: &[ClientConfig],
+        directories: &[DirectoryConfig],
+        listener: &ApiListener,
+    ) -> Self {
         let mut clients = Self::default();
+        clients.all.extend(directories.iter().filter_map(sender));
         for config in configs {
             let client = Arc::new(Client {
                 config: config.clone(),
+                directory: None,
                 bucket: Bucket::new(listener.rate, listener.burst),
                 gone: AtomicBool::new(false),
             });

@@ -3,10 +3,13 @@
 use super::apps::Road;
 use super::bearer::Bearers;
 use super::caller::Caller;
+use super::hooks::Hooks;
 use super::registry::Clients;
+use super::scim;
 use super::strangers::Strangers;
 use crate::audit::{Actor, Audit, Witness};
 use crate::config::{ApiListener, AudienceConfig};
+use crate::directory;
 use crate::identity;
 use crate::identity::Visitors;
 use crate::identity::orders::{Desk, Terms};
@@ -19,6 +22,7 @@ use crate::types::{AppId, Clock};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// The shared state.
 pub struct Api {
@@ -44,14 +48,24 @@ pub struct Api {
     pub bearers: Bearers,
     /// What orders depend on; replaced on a reload.
     pub terms: ArcSwap<Terms>,
+    /// How what directories say is weighed; replaced on a reload.
+    pub directory: Arc<ArcSwap<directory::Terms>>,
     /// The apps that are served now.
     pub apps: Arc<dyn Apps>,
+    /// SCIM clients, each with a room of its own; replaced on a reload.
+    pub scim: ArcSwap<scim::Connections>,
+    /// Whoever takes in what SCIM says.
+    pub hearing: Arc<dyn scim::Hearing>,
+    /// Rung when more is due to be told than a request tells.
+    pub scim_behind: Arc<Notify>,
     /// The listener's own settings.
     pub listener: ApiListener,
     /// How long others may keep our public keys: less than a new one is announced.
     pub jwks_age: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// Where directories' webhooks go in.
+    pub hooks: Arc<Hooks>,
     /// Who was refused lately without being known.
     pub strangers: Strangers,
     /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.
@@ -66,6 +80,16 @@ pub trait Apps: Send + Sync {
 }
 
 impl Api {
+    /// The way in of what directories say, for what follows from an order.
+    pub(super) fn intake(&self) -> directory::Intake {
+        directory::Intake::new(
+            self.store.clone(),
+            self.audit.clone(),
+            self.clock.clone(),
+            self.directory.clone(),
+        )
+    }
+
     /// Whom the audit trail says that a call's doings are by.
     pub(super) fn witness(&self, caller: &Caller) -> Witness {
         let witness = self.audit.by(Actor::Client(caller.id().clone()));

@@ -1,12 +1,18 @@
-//! A road for the tests of this folder: it knows whom it is told.
+//! A road for the tests of this folder, which knows whom it is told, and a queue.
 
+use super::hooks::{HookStore, Hooks};
 use super::{apps, visitors};
 use crate::error::{Code, Refusal};
 use crate::identity::{Claimed, Visitor, Visitors};
-use crate::types::{ClientId, HostName, SessionId};
+use crate::store::{NewJob, StoreError};
+use crate::telemetry::metrics::Metrics;
+use crate::types::{ClientId, HostName, SessionId, SourceId, SystemClock, Timestamp};
 use async_trait::async_trait;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Answers every question with the visitor it was given, and remembers what it was asked.
 #[derive(Default)]
@@ -84,5 +90,92 @@ impl apps::Road for NoRoad {
             false => crate::error::Code::AssertionKeysUnavailable,
         };
         Err(code.into())
+    }
+}
+
+/// No directory sends webhooks.
+pub(super) fn no_hooks() -> Arc<Hooks> {
+    let queue = Arc::new(Queue::default());
+    let (clock, metrics) = (Arc::new(SystemClock), Metrics::new(Default::default()));
+    Arc::new(Hooks::new([], queue, clock, metrics).0)
+}
+
+/// A queue and a directory's state, in memory; it may be away, or hang.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// All that was wished, in order; nothing is joined.
+    pub(super) wishes: Mutex<Vec<NewJob>>,
+    /// Transactions.
+    pub(super) writes: AtomicUsize,
+    pub(super) tested: Mutex<Vec<Timestamp>>,
+    pub(super) away: AtomicBool,
+    pub(super) hangs: AtomicBool,
+}
+
+impl Queue {
+    fn there(&self) -> crate::store::Result<()> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(StoreError::Busy),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl HookStore for Queue {
+    async fn enqueue(&self, wishes: &[NewJob], _: Timestamp) -> crate::store::Result<()> {
+        self.there()?;
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        // As a disk does: others gather meanwhile.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.wishes.lock().extend_from_slice(wishes);
+        Ok(())
+    }
+
+    async fn heard(&self, _: &SourceId, at: Timestamp, tested: bool) -> crate::store::Result<()> {
+        self.there()?;
+        if tested {
+            self.tested.lock().push(at);
+        }
+        Ok(())
+    }
+
+    async fn last_heard(&self, _: &SourceId) -> crate::store::Result<Option<Timestamp>> {
+        self.there()?;
+        Ok(self.tested.lock().last().copied())
+    }
+}
+
+/// For tests that are not about SCIM.
+pub(super) struct NobodyHears;
+
+#[async_trait]
+impl super::scim::Hearing for NobodyHears {
+    async fn person(
+        &self,
+        _: &crate::store::Person,
+        _: bool,
+        _: &crate::store::By,
+    ) -> Result<(), crate::store::StoreError> {
+        Ok(())
+    }
+
+    async fn group(
+        &self,
+        _: &crate::store::DirectoryGroup,
+        _: &crate::store::By,
+    ) -> Result<(), crate::store::StoreError> {
+        Ok(())
+    }
+
+    async fn reread(
+        &self,
+        _: &crate::config::ScimConfig,
+        _: &crate::store::ScimResource,
+    ) -> Result<(), crate::store::StoreError> {
+        Ok(())
     }
 }

@@ -119,7 +119,7 @@ impl Bed {
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             road: Arc::new(NoRoad),
-            clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            clients: ArcSwap::from_pointee(Clients::new(&clients, &[], &listener)),
             bearers: Bearers::new(
                 vec![issuer(&minter)],
                 listener.audience.clone(),
@@ -128,11 +128,16 @@ impl Bed {
             audiences: ArcSwap::default(),
             visitors: Arc::new(testing::Road::default()),
             pairwise: PairwiseKey::of(&PasswordRoot::from_bytes([1; 32])).unwrap(),
+            scim: ArcSwap::default(),
+            hearing: Arc::new(testing::NobodyHears),
+            scim_behind: Arc::default(),
             terms: ArcSwap::default(),
+            directory: Arc::default(),
             apps: Arc::new(NoApps),
             listener,
             jwks_age: Duration::from_secs(300),
             metrics: Metrics::new(Default::default()),
+            hooks: testing::no_hooks(),
             audit,
         });
         let more = Router::new()

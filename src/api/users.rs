@@ -319,6 +319,11 @@ async fn set(
         let set = desk
             .set_state(&read, state, reason, exactly, dry_run)
             .await?;
+        if !dry_run {
+            // Accounts follow, as they do a directory's word.
+            let (intake, why) = (api.intake(), "a service's order");
+            intake.recheck(&read.issuer, &read.subject, why).await?;
+        }
         let outcome = UserOutcome {
             dry_run,
             changed: set.changed,

@@ -116,6 +116,10 @@ kinds! {
     KeyRevoked = "key.revoked",
     /// A key was sealed under another master key.
     KeyRewrapped = "key.rewrapped",
+    /// A plan of reconciliation was carried out at an operator's or service's word.
+    PlanApplied = "plan.applied",
+    /// A held plan was dismissed.
+    PlanDismissed = "plan.dismissed",
     /// A bridge started with a configuration.
     ConfigStarted = "config.started",
     /// A running bridge took over a configuration.
@@ -128,6 +132,8 @@ kinds! {
     JobRetried = "job.retried",
     /// An operator or service took a job out of the queue.
     JobCancelled = "job.cancelled",
+    /// A SCIM client made, changed or deleted a person or a group; the code says which.
+    ScimChanged = "scim.changed",
     /// A write through the API that is no change of its own in the store.
     ApiWrite = "api.write",
     /// Denials were dropped: more of them than could be counted.

@@ -151,6 +151,15 @@ impl Scribe for Witness {
             Change::Key(before, after) => Some(self.key(before, after)),
             Change::JobRetried(job) => Some(self.job(Kind::JobRetried, job)),
             Change::JobCancelled(job) => Some(self.job(Kind::JobCancelled, job)),
+            Change::Scim(change) => Some(
+                self.event(Kind::ScimChanged)
+                    .code(change.what.as_str())
+                    .detail("connection", change.connection.as_str())
+                    .detail("resource", change.kind.as_str())
+                    .detail("id", change.id)
+                    .detail("joined", change.members.0)
+                    .detail("left", change.members.1),
+            ),
             Change::Pruned(number) => Some(self.event(Kind::AuditPruned).detail("up_to", number)),
         };
         event.iter().map(Event::draft).collect()

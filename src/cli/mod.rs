@@ -11,8 +11,11 @@ mod bots;
 mod check;
 mod clients;
 mod demo;
+mod explain;
 mod health;
+mod hooks;
 mod init;
+mod jobs;
 mod keys;
 mod master;
 mod migrate;
@@ -20,7 +23,9 @@ mod operator;
 mod out;
 mod person;
 mod person_data;
+mod reconcile;
 mod restore;
+mod scim;
 mod seats;
 mod serve;
 mod sessions;
@@ -90,6 +95,13 @@ enum Command {
         #[command(subcommand)]
         what: accounts::Accounts,
     },
+    /// Work that must happen surely: what waits, what is dead, trying it again.
+    Jobs {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: jobs::Jobs,
+    },
     /// The bots that services call an app as: made, listed, rotated.
     Bots {
         #[command(flatten)]
@@ -115,6 +127,27 @@ enum Command {
     Clients {
         #[command(subcommand)]
         what: clients::Clients,
+    },
+    /// Webhooks of directories: what was heard, and playing Authentik to try them.
+    Hooks {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: hooks::Hooks,
+    },
+    /// SCIM clients that provision people and groups.
+    Scim {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: scim::Scim,
+    },
+    /// Read directories whole, compare, and do what follows; plans that are held.
+    Reconcile {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: reconcile::Reconcile,
     },
     /// Ask the running bridge how it is, for health checks without curl.
     Health(health::Health),
@@ -144,10 +177,14 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Sessions { file, what } => what.run(&file),
         Command::Users { file, what } => what.run(&file),
         Command::Accounts { file, what } => what.run(&file),
+        Command::Jobs { file, what } => what.run(&file),
         Command::Bots { file, what } => what.run(&file),
         Command::Seats { file, what } => what.run(&file),
         Command::Audit { file, what } => what.run(&file),
         Command::Clients { what } => what.run(),
+        Command::Hooks { file, what } => what.run(&file),
+        Command::Scim { file, what } => what.run(&file),
+        Command::Reconcile { file, what } => what.run(&file),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

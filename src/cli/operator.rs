@@ -26,6 +26,12 @@ pub(super) fn operator() -> Actor {
     }
 }
 
+/// The user that this runs as, for a list.
+pub(super) fn name() -> String {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    uid().map_or_else(|| "unknown".into(), |uid| named(&passwd, uid))
+}
+
 /// `1000 alice`; the number alone when passwd(5) has no such user.
 fn named(passwd: &str, uid: u32) -> String {
     let number = uid.to_string();

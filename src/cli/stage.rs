@@ -4,6 +4,7 @@
 use super::{ConfigFile, EX_CONFIG, operator};
 use crate::audit::{Audit, Event, Witness};
 use crate::config::{AppConfig, Config, StoreConfig};
+use crate::directory::Intake;
 use crate::identity::orders::{Desk, Terms};
 use crate::keys::master::MasterKey;
 use crate::runtime;
@@ -97,6 +98,17 @@ impl Stage {
             now: self.now,
             by: self.by(),
         }
+    }
+
+    /// The way in of what directories say.
+    pub(super) fn intake(&self) -> Intake {
+        let (store, audit) = (self.store.clone(), self.audit());
+        runtime::intake_of(&self.config, store, audit, Arc::new(SystemClock))
+    }
+
+    /// Where what is done beside orders is accounted for.
+    pub(super) fn audit(&self) -> Arc<Audit> {
+        Arc::new(runtime::audit_of(&self.config, Arc::new(SystemClock)))
     }
 
     /// The master key and its predecessors.

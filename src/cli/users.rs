@@ -3,8 +3,9 @@
 use super::out::{Table, count, json, print, record};
 use super::person_data::{self, Erase};
 use super::stage::{Stage, on_store};
-use super::{ConfigFile, accounts, person, sessions};
+use super::{ConfigFile, accounts, explain, person, sessions};
 use crate::store::{AccountFilter, SessionFilter, StateBy, UserFilter, UserState};
+use crate::types::{AppId, SourceId};
 use serde_json::json;
 
 /// People: disabling refuses the next request and ends their sessions.
@@ -35,6 +36,32 @@ pub(super) enum Users {
     Disable(Change),
     /// Let a person in again.
     Enable(Change),
+    /// Why a person may or may not use an app: each gate, which source says what and how old it is,
+    /// which rule decides, and what the app should have of them.
+    Explain {
+        /// Id, sub, e-mail address or user name.
+        #[arg(value_name = "PERSON")]
+        who: String,
+        /// Only this app.
+        #[arg(value_name = "APP")]
+        app: Option<AppId>,
+        /// As JSON; times are seconds since 1970, ages seconds.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget what a directory said about one of its ids: the next word is the first again. For an id
+    /// that changed hands, or a person who is gone and has come back under it.
+    ForgetWord {
+        /// The directory.
+        #[arg(value_name = "DIRECTORY")]
+        source: SourceId,
+        /// The directory's own id of the person.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// All that the bridge knows of a person, as JSON; times are seconds since 1970.
     Export {
         /// Id, sub, e-mail address or user name.
@@ -77,6 +104,12 @@ impl Users {
             Self::Show { who, json } => show(stage, &who, json).await,
             Self::Disable(change) => set(stage, &change, UserState::Disabled).await,
             Self::Enable(change) => set(stage, &change, UserState::Active).await,
+            Self::Explain { who, app, json } => explain::run(stage, &who, app, json).await,
+            Self::ForgetWord {
+                source,
+                id,
+                dry_run,
+            } => explain::forget(stage, &source, &id, dry_run).await,
             Self::Export { who } => person_data::export(stage, &who).await,
             Self::Erase(erase) => erase.run(stage).await,
         })
@@ -167,6 +200,12 @@ async fn set(stage: &Stage, change: &Change, state: UserState) -> anyhow::Result
     let desk = stage.desk();
     let set = desk.set_state(&user, state, &change.reason, false, change.dry_run);
     let set = set.await?;
+    if !change.dry_run {
+        // Accounts follow, as they do a directory's word.
+        let intake = stage.intake();
+        let why = "an operator's order";
+        intake.recheck(&user.issuer, &user.subject, why).await?;
+    }
     let ended = count(set.ended, "session");
     print(match (set.changed, change.dry_run, state) {
         (false, _, _) => format!("{name} is {state} already"),

@@ -80,7 +80,7 @@ pub(super) fn client(
     Some(client)
 }
 
-fn hashes(table: &Table<'_>, key: &'static str, remedy: &str) -> Vec<[u8; 32]> {
+pub(super) fn hashes(table: &Table<'_>, key: &'static str, remedy: &str) -> Vec<[u8; 32]> {
     let mut found = Vec::new();
     for text in table.texts(key) {
         match hex(text) {

@@ -1,5 +1,6 @@
 //! `[[directories]]`: what their keys are, their defaults, bounds and cross checks.
 
+use super::hooks;
 use super::reader::{Table, shown};
 use super::reconcile;
 use super::sections::{hours, is_loopback, seconds};
@@ -20,6 +21,8 @@ pub(super) struct Around<'a> {
     pub(super) issuers: &'a [IssuerConfig],
     /// Whether all issuers could be read: else a missing one is not said twice.
     pub(super) complete: bool,
+    /// Whether the api listener is served.
+    pub(super) api: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -57,6 +60,11 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         hours(14 * 24),
         seconds(0)..=hours(365 * 24),
     );
+    let hooks = hooks::hooks(
+        &table.table("hooks"),
+        matches!(kind, Kind::Authentik),
+        around.api,
+    );
     let reconcile = reconcile::reconcile(&table.table("reconcile"));
     let (authentik, keycloak) = (authentik(table, kind), keycloak(table, kind));
     let kind = match kind {
@@ -73,6 +81,7 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         reads,
         groups_max_age,
         expiry_warning,
+        hooks,
         reconcile,
         kind: kind?,
     })

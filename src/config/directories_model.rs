@@ -30,10 +30,30 @@ pub struct DirectoryConfig {
     pub groups_max_age: Duration,
     /// A token that ends sooner is warned of. Default 14 days.
     pub expiry_warning: Duration,
+    /// How its webhooks prove themselves; `None`: it sends none.
+    pub hooks: Option<HooksConfig>,
     /// How often it is read whole, and when what follows waits.
     pub reconcile: ReconcileConfig,
     /// What kind it is, and what only that kind has.
     pub kind: DirectoryKind,
+}
+
+/// `[directories.hooks]`.
+#[derive(Debug, Clone)]
+pub struct HooksConfig {
+    /// One, or two while it is changed. Never empty.
+    pub secrets: Vec<HookSecret>,
+    /// Silence of so long is an alarm where the directory's event log can't be asked. Default 7 days.
+    pub silent_after: Duration,
+}
+
+/// What a webhook proves itself by. The text itself is kept nowhere.
+#[derive(Debug, Clone)]
+pub struct HookSecret {
+    /// Its SHA-256.
+    pub sha256: [u8; 32],
+    /// Where it is; `None`: only its hash is known here.
+    pub source: Option<SecretSource>,
 }
 
 /// Which kind of directory.
@@ -101,4 +121,28 @@ pub struct KeycloakConfig {
     pub client_id: String,
     /// Its secret; read anew when its file changes.
     pub client_secret: SecretSource,
+}
+
+#[cfg(test)]
+impl DirectoryConfig {
+    /// One at this address, with the defaults.
+    pub(crate) fn at(id: &str, url: &Url, kind: DirectoryKind) -> Self {
+        Self {
+            id: SourceId::new(id).expect("a word"),
+            issuer: IssuerId::new("pomerium").expect("a word"),
+            url: url.clone(),
+            ca: None,
+            page_size: 100,
+            timeout: Duration::from_secs(5),
+            reads: 4,
+            groups_max_age: Duration::from_secs(60),
+            expiry_warning: Duration::from_secs(14 * 86_400),
+            reconcile: ReconcileConfig {
+                every: Duration::from_secs(900),
+                brake: super::Brake::default(),
+            },
+            hooks: None,
+            kind,
+        }
+    }
 }

@@ -4,8 +4,8 @@ use super::findings::{Problems, Source};
 use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
-    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, mail,
-    sections, services,
+    AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, hooks,
+    jobs, mail, scim, sections, services,
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
@@ -125,6 +125,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let keys = sections::keys(&root.table("keys"));
     let directory = access::directory(&root.table("directory"));
     let portal = sections::portal(&root.table("portal"));
+    let jobs = jobs::jobs(&root.table("jobs"));
     let audit = sections::audit(&root.table("audit"));
     let instance = proxy.as_ref().map(|proxy| proxy.address);
     let traces = sections::traces(&root.table("telemetry").table("traces"), instance);
@@ -146,10 +147,14 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let around = directories::Around {
         issuers: &issuers,
         complete: issuers.len() == issuer_tables.len(),
+        // Said to be served is enough: what is wrong with it is said there.
+        api: api_table.is_present() && !matches!(api_table.text("address"), Some("off")),
     };
+    let issuers_complete = around.complete;
     let mut directories = Vec::new();
     let mut sources = HashSet::new();
-    for table in &root.tables("directories", "id") {
+    let directory_tables = root.tables("directories", "id");
+    for table in &directory_tables {
         directories.extend(directories::directory(table, &around));
         unique(table, "id", &mut sources);
     }
@@ -223,13 +228,28 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
             && receivers.len() == audience_tables.len(),
     };
     let mut clients_read = Vec::new();
-    let (mut ids, mut taken) = (HashSet::new(), HashSet::new());
+    let (mut ids, mut taken) = hooks::taken(&directory_tables, &directories);
     let client_tables = root.tables("clients", "id");
     for table in &client_tables {
         clients_read.extend(clients::client(table, &around, &mut taken));
         unique(table, "id", &mut ids);
     }
     let clients = clients_read;
+    let around = scim::Around {
+        issuers: &issuers,
+        clients: &clients,
+        directories: &directories,
+        complete: clients.len() == client_tables.len()
+            && directories.len() == directory_tables.len()
+            && issuers_complete,
+    };
+    let mut connections = Vec::new();
+    let mut taken = HashSet::new();
+    for table in &root.tables("scim", "id") {
+        connections.extend(scim::connection(table, &around, &mut taken));
+        // What a source says is kept under its id, whichever kind it is.
+        unique(table, "id", &mut sources);
+    }
     let around = services::Around {
         clients: &clients,
         complete: clients.len() == client_tables.len(),
@@ -252,12 +272,14 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         keys: keys?,
         issuers,
         directories,
+        scim: connections,
         apps,
         api_issuers,
         clients,
         audiences: receivers,
         directory,
         portal,
+        jobs,
         audit,
         traces,
         mail,

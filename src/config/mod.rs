@@ -1,7 +1,7 @@
 //! The configuration: one TOML file (and `apps.d/*.toml` beside it), checked as a whole before
 //! anything is bound. What lives here: the checked form (`model.rs`), the raw form (`reader.rs`,
 //! `files.rs`, `findings.rs`), what the keys of each section are (`sections.rs`, `apps.rs`, `access.rs`,
-//! `postgres.rs`, `api.rs`, `clients.rs`, `services.rs`, `directories.rs`), loading (`load.rs`), mistakes
+//! `postgres.rs`, `api.rs`, `clients.rs`, `services.rs`, `directories.rs`, `jobs.rs`, `scim.rs`), loading (`load.rs`), mistakes
 //! (`problem.rs`), the file that `init` writes (`init.rs`). What does not: what is in keys and
 //! certificates (`keys/`, `tls/`), asking peers (`cli/check`).
 //!
@@ -17,7 +17,9 @@ mod directories;
 mod directories_model;
 mod files;
 mod findings;
+mod hooks;
 mod init;
+mod jobs;
 mod load;
 mod mail;
 mod model;
@@ -27,6 +29,8 @@ mod provision;
 mod provision_model;
 mod reader;
 mod reconcile;
+mod scim;
+mod scim_model;
 mod secret;
 mod sections;
 mod services;
@@ -39,10 +43,12 @@ pub use api_model::*;
 pub use audiences::LONGEST_TOKEN;
 pub use directories_model::*;
 pub use init::{Init, write_default};
+pub use jobs::JobsConfig;
 pub use mail::MailConfig;
 pub use model::*;
 pub use problem::{ConfigError, ConfigErrors};
 pub use provision_model::*;
 pub use reconcile::{Brake, ReconcileConfig};
+pub use scim_model::*;
 pub use secret::SecretError;
 pub use suggest::nearest;

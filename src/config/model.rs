@@ -2,9 +2,10 @@
 //! `api_model.rs`, that of directories in `directories_model.rs`, that of provisioning in
 //! `provision_model.rs`.
 
+use super::ScimConfig;
 use super::{
-    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, MailConfig,
-    ProvisionConfig,
+    ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, JobsConfig,
+    MailConfig, ProvisionConfig,
 };
 use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
 use http::Method;
@@ -31,6 +32,8 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// Who is asked about people and groups; ids are unique.
     pub directories: Vec<DirectoryConfig>,
+    /// SCIM clients that provision people and groups. Empty by default.
+    pub scim: Vec<ScimConfig>,
     /// Apps; never empty; hosts are unique.
     pub apps: Vec<AppConfig>,
     /// Who signs the tokens of services.
@@ -43,6 +46,8 @@ pub struct Config {
     pub directory: DirectoryRules,
     /// What visitors' pages say.
     pub portal: PortalConfig,
+    /// How durable work is carried out.
+    pub jobs: JobsConfig,
     /// The audit trail.
     pub audit: AuditConfig,
     /// Where traces go; `None`: none are made.

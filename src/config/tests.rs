@@ -1,9 +1,12 @@
 //! The configuration as a whole: the shipped files load, the documented defaults are the code's,
 //! and each mistake is named with its line and its remedy.
 
+mod access;
 mod directories;
+mod hooks;
 mod mail;
 mod provision;
+mod scim;
 
 use super::findings::{Problems, Source};
 use super::load::examine;
@@ -50,6 +53,7 @@ impl House {
         ] {
             house.write(&format!("etc/{name}"), "x");
         }
+        house.write("etc/hooks.secret", "kq3Zr9tYw2mXc7VbN1sLdF5gH8jP0oUa\n");
         house.write("etc/postgres.url", "postgres://a:geheim@db/x\n");
         house
     }

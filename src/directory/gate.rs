@@ -204,6 +204,15 @@ pub fn by_directories(
     }
 }
 
+/// What one source says of one gate's group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceSays {
+    /// Which.
+    pub source: SourceId,
+    /// Whether they are in it.
+    pub is_in: bool,
+}
+
 /// A gate as it is explained.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExplainedGate {
@@ -217,7 +226,7 @@ pub struct ExplainedGate {
     /// What directories say as a whole.
     pub directories: Says,
     /// What each says whose word is fresh; those that do not know the group are not named.
-    pub sources: Vec<(SourceId, bool)>,
+    pub sources: Vec<SourceSays>,
     /// Whether the newest assertion names it.
     pub assertion: bool,
     /// Whether it is open.
@@ -242,7 +251,10 @@ pub fn explain(
         let (open, decided_by) = holds(gate, asserted, view, rules, now);
         let sources = view.fresh(rules.max_age, now).filter_map(|said| {
             let source = view.index.known_source(said.source)?;
-            Some((source.id.clone(), view.one_says(said, gate)?))
+            Some(SourceSays {
+                source: source.id.clone(),
+                is_in: view.one_says(said, gate)?,
+            })
         });
         ExplainedGate {
             key,

@@ -97,8 +97,9 @@ pub struct Intake {
 /// Why what follows is drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Because {
-    /// Something else was said; `takes`: less than before, which no gate need show.
-    Said { takes: bool },
+    /// Something else was said; `takes`: less than before, which no gate need show; `held`: nothing is
+    /// to be wished for in apps.
+    Said { takes: bool, held: bool },
     /// Somebody may have died over it.
     LeftUndone,
     /// It must be done whatever is settled.
@@ -135,6 +136,20 @@ impl Intake {
     /// # Errors
     /// When the store does not answer: the same call again goes on.
     pub async fn take_in(&self, word: Person, why: &str) -> Result<Taken> {
+        self.take(word, false, why).await
+    }
+
+    /// The same, but nothing is wished for in apps: more people go at once than can be meant. They
+    /// are kept out; what becomes of their accounts a reconciliation's plan says, which an operator
+    /// approves.
+    ///
+    /// # Errors
+    /// As [`Self::take_in`].
+    pub async fn take_in_held(&self, word: Person, why: &str) -> Result<Taken> {
+        self.take(word, true, why).await
+    }
+
+    async fn take(&self, word: Person, held: bool, why: &str) -> Result<Taken> {
         let by = self.by(why);
         let known = self.store.person(&word.source, &word.id).await?;
         let (mut word, mut moved) = match &known {
@@ -171,8 +186,9 @@ impl Intake {
         let because = match &put {
             Put::Changed(Some(before)) => Because::Said {
                 takes: takes_away(before, &word),
+                held,
             },
-            Put::Changed(None) => Because::Said { takes: false },
+            Put::Changed(None) => Because::Said { takes: false, held },
             Put::Same | Put::Older => Because::LeftUndone,
         };
         let drawn = match &word.subject {
@@ -344,7 +360,7 @@ impl Intake {
         };
         let unsettled = said.words.iter().any(|word| !word.settled);
         let takes = match because {
-            Because::Said { takes } => takes,
+            Because::Said { takes, .. } => takes,
             // What was said before is not known any more: it may have been more.
             Because::LeftUndone => unsettled,
             Because::Ordered => false,
@@ -380,7 +396,10 @@ impl Intake {
         user = case.introduce(user).await?;
         if let Some(user) = &user {
             drawn.user = Some(user.id);
-            drawn.wishes = case.wish(user, takes).await?;
+            drawn.wishes = match because {
+                Because::Said { held: true, .. } => 0,
+                _ => case.wish(user, takes).await?,
+            };
         }
         self.store.settle(&said.words).await?;
         Ok(drawn)
@@ -419,7 +438,9 @@ impl Case<'_> {
     async fn turn_away(&self, user: &User) -> Result<(User, usize)> {
         let store = &*self.intake.store;
         if let Some(denial) = self.standing.denial() {
-            let within = denial.since + self.terms.rules.grace > self.now;
+            // A date ahead of a clock that was set back is no longer grace.
+            let since = denial.since.min(self.now);
+            let within = since + self.terms.rules.grace > self.now;
             let state = match denial.why {
                 Why::Moved => UserState::Disabled,
                 Why::Gone if !within || user.state == UserState::Disabled => UserState::Tombstoned,

@@ -8,24 +8,38 @@
 //! A notification (webhook, SCIM) is a hint to read again, whatever it says: its content is never
 //! taken for truth about access. A list that lacks somebody is no proof that they are gone: they are
 //! asked for one by one.
-
 //!
-//! - [`source`]: a directory that can be asked.
+//! - [`source`]: a directory that can be asked; [`authentik`], [`keycloak`]: those that there are, with
+//!   `http` (how they are called), `secret` (tokens that are renewed) and `tree` (inherited membership);
+//!   [`sources`]: those that are configured.
+//! - [`read`]: carries out `read` jobs: asks again, and hands over what was said.
 //! - [`intake`]: the one way in of what they say, and what is done about it.
 //! - [`standing`]: what follows from all words about somebody; [`index`]: the groups they name.
 //! - [`gate`]: who may use an app; [`wanted`]: what an app should have of somebody.
+//! - [`explain`]: why, for whoever asks.
 //! - [`standings`]: everybody's standing in memory, which the road asks.
 
+pub mod authentik;
+pub mod explain;
 pub mod gate;
+mod http;
 pub mod index;
 pub mod intake;
+#[cfg(test)]
+mod intake_tests;
+pub mod keycloak;
+pub mod read;
+mod secret;
 pub mod source;
+pub mod sources;
 pub mod standing;
 pub mod standings;
 #[cfg(test)]
 mod tests;
+mod tree;
 pub mod wanted;
 
+pub use explain::{Explained, Looked, explain};
 pub use gate::{Says, View};
 pub use intake::{Intake, Taken, TakenGroup, Terms, Took};
 pub use standing::{Denial, Standing, Verdict, Why};

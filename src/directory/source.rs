@@ -51,6 +51,19 @@ impl SourceError {
     }
 }
 
+/// What changed since a mark: hints, as webhooks are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// Ids of people to read again.
+    pub people: Vec<String>,
+    /// Ids of groups to read again.
+    pub groups: Vec<String>,
+    /// The mark to go on from; `None`: the directory knows none.
+    pub high_water: Option<String>,
+    /// Whether this is all that the directory can tell; if not, only a sweep finds the rest.
+    pub whole: bool,
+}
+
 /// What a directory is found to lack; for `check`, the log and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
@@ -104,6 +117,15 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As above.
     async fn members(&self, group: &str) -> Result<Vec<String>, SourceError>;
+
+    /// Who and what changed since the mark of an earlier answer. The default knows nothing, so that
+    /// everything is read.
+    ///
+    /// # Errors
+    /// As above.
+    async fn recent(&self, _mark: Option<&str>) -> Result<Recent, SourceError> {
+        Ok(Recent::default())
+    }
 
     /// Looks whether the token lives on and may read all that it must.
     ///

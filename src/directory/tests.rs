@@ -447,7 +447,8 @@ fn a_decision_names_every_gate_and_who_decided() {
             ("any_of", Says::Yes, false, true, DecidedBy::Directory)
         ]
     );
-    assert_eq!(gates[1].sources, [(source("one"), true)]);
+    assert_eq!(gates[1].sources.len(), 1);
+    assert!(gates[1].sources[0].is_in && gates[1].sources[0].source == source("one"));
 }
 
 // ---- what an app should have ----------------------------------------------------------------------
@@ -598,4 +599,53 @@ fn ten_thousand_people_in_two_hundred_groups_stay_small() {
     let bytes = size_of::<Standing>() + standing.heap_bytes();
     // Ten megabytes for all of them, less than a thousand bytes each.
     assert!(bytes <= 1000, "{bytes} bytes a person");
+}
+
+#[test]
+fn a_person_is_explained_at_each_app_of_theirs() {
+    let looked = |words: Vec<Word>| {
+        let mut index = Index::of(&[group("one", "g", "chat")], &[]);
+        let said = SaidOf {
+            issuer: IssuerId::new("pomerium").unwrap(),
+            subject: Subject::new("sub-alice").unwrap(),
+            words,
+            pardoned_at: None,
+        };
+        let standing = Standing::of(&said, &mut index);
+        super::explain::Looked::of(standing, index)
+    };
+    let elsewhere = AppTerms {
+        id: AppId::new("notes").unwrap(),
+        issuer: IssuerId::new("other").unwrap(),
+        ..app()
+    };
+    let apps = [app(), elsewhere];
+    let rules = DirectoryRules::default();
+    let alice = user(UserState::Active, StateBy::Nobody, NOW);
+    let tell =
+        |words, user: &User| super::explain::explain(&apps, user, &looked(words), &rules, NOW);
+
+    let told = tell(vec![word("one", &["g"])], &alice);
+    assert_eq!(told.apps.len(), 1, "not at an app of another issuer");
+    assert!(told.apps[0].comes_in);
+    assert_eq!(told.apps[0].decided_by, "in chat by the directory's word");
+    assert_eq!((told.words[0].age, told.words[0].groups.len()), (60, 1));
+    let told = tell(vec![word("one", &[])], &alice);
+    assert_eq!(told.apps[0].code, Some("access.not_granted"));
+    assert_eq!(
+        told.apps[0].decided_by,
+        "in none of chat by the directory's word"
+    );
+    let told = tell(vec![inactive(word("one", &["g"]), ago(9))], &alice);
+    assert_eq!(told.apps[0].code, Some("access.disabled"));
+    assert!(told.apps[0].decided_by.contains("says one since"));
+    let told = tell(Vec::new(), &alice);
+    assert_eq!(told.apps[0].decided_by, "in chat by the assertion");
+    assert!(matches!(
+        told.apps[0].wanted.account,
+        WantedState::Leave { .. }
+    ));
+    let disabled = user(UserState::Disabled, StateBy::Operator, NOW);
+    let told = tell(vec![word("one", &["g"])], &disabled);
+    assert!(told.apps[0].decided_by.starts_with("disabled by operator"));
 }

@@ -114,7 +114,7 @@ fn account(
         match user.state {
             UserState::Disabled => return absent("disabled"),
             UserState::Tombstoned => return absent("tombstoned"),
-            UserState::Suspended if user.state_since + rules.grace > now => {
+            UserState::Suspended if user.state_since.min(now) + rules.grace > now => {
                 return leave(told("suspended"));
             }
             UserState::Suspended => return absent("suspended"),
@@ -125,7 +125,10 @@ fn account(
         let why = format!("{} ({})", denial.why.as_str(), denial.source);
         return match denial.why {
             Why::Moved => leave(why),
-            _ if denial.since + rules.grace > now => leave(format!("{why}, within its grace")),
+            // A date ahead of a clock that was set back is no longer grace.
+            _ if denial.since.min(now) + rules.grace > now => {
+                leave(format!("{why}, within its grace"))
+            }
             _ => WantedState::Absent {
                 why,
                 since: Some(denial.since),

@@ -160,6 +160,9 @@ codes! {
     ApiConfirmation = "api.confirmation", UNPROCESSABLE_ENTITY, Info, Plain, "This concerns many people and must be confirmed.";
     ApiHost = "api.host", FORBIDDEN, Warn, Plain, "The caller may not speak for visitors of this app.";
     ApiAssertion = "api.assertion", UNPROCESSABLE_ENTITY, Warn, Plain, "The visitor's assertion can't be accepted.";
+    // SCIM
+    ScimForbidden = "scim.forbidden", FORBIDDEN, Info, Plain, "This is not done here.";
+    ScimNotImplemented = "scim.not_implemented", NOT_IMPLEMENTED, Info, Plain, "There is no such function.";
     // services that call an app
     ServiceBrowser = "service.browser", FORBIDDEN, Warn, Plain, "Browsers are not served here.";
     ServiceRoute = "service.route", FORBIDDEN, Warn, Plain, "The caller's bot may not call this.";

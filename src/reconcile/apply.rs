@@ -6,26 +6,10 @@
 
 use super::plan::{GroupStep, PersonStep, Plan, What, digest_of, digest_of_group};
 use super::world::{Progress, SweepError, Teller, World, gone, group_gone};
+use crate::directory::read::TakesIn;
 use crate::directory::source::Source;
 use crate::store::{DirectoryGroup, DirectoryStore, Person, StoreError};
 use crate::types::Clock;
-use async_trait::async_trait;
-
-/// Takes words in, with all that follows from them. Doing it twice is as doing it once.
-#[async_trait]
-pub trait TakesIn: Send + Sync {
-    /// A person's word.
-    ///
-    /// # Errors
-    /// When it, or what follows from it, could not be put on record.
-    async fn person(&self, word: Person, why: &str) -> Result<(), StoreError>;
-
-    /// A group's.
-    ///
-    /// # Errors
-    /// As above.
-    async fn group(&self, group: DirectoryGroup, why: &str) -> Result<(), StoreError>;
-}
 
 /// What came of a plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,18 +60,24 @@ pub struct Moved {
     pub why: &'static str,
 }
 
-/// Carries out a plan as it was shown.
+/// What a plan's steps say, asked for again and found as shown.
+pub struct Words {
+    groups: Vec<DirectoryGroup>,
+    people: Vec<Person>,
+}
+
+/// Looks whether a plan can be carried out as it was shown: asks the directory again about every
+/// step, and changes nothing.
 ///
 /// # Errors
 /// When the directory or the store does not answer.
-pub async fn exactly(
+pub async fn check(
     plan: &Plan,
     source: &dyn Source,
     store: &dyn DirectoryStore,
-    to: &dyn TakesIn,
     clock: &dyn Clock,
     tell: Teller<'_>,
-) -> Result<Result<Applied, Vec<Moved>>, SweepError> {
+) -> Result<Result<Words, Vec<Moved>>, SweepError> {
     let mut moved = Vec::new();
     let known = store.groups(&plan.source).await?;
     let mut groups = Vec::new();
@@ -116,12 +106,51 @@ pub async fn exactly(
         }
         tell(Progress::Missing(asked, of));
     }
-    if !moved.is_empty() {
-        return Ok(Err(moved));
+    Ok(match moved.is_empty() {
+        true => Ok(Words { groups, people }),
+        false => Err(moved),
+    })
+}
+
+impl Words {
+    /// How many steps they are.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.groups.len() + self.people.len()
     }
-    let why = format!("by the plan {}", plan.id);
-    let done = take_in(groups, people, &why, to, tell).await?;
-    Ok(Ok(Applied { done, held: 0 }))
+
+    /// Carries out the plan that they were asked for.
+    ///
+    /// # Errors
+    /// When a word could not be put on record: those before it were.
+    pub async fn take_in(
+        self,
+        plan: &Plan,
+        to: &dyn TakesIn,
+        tell: Teller<'_>,
+    ) -> Result<Applied, StoreError> {
+        let why = format!("by the plan {}", plan.id);
+        let done = take_in(self.groups, self.people, &why, to, tell).await?;
+        Ok(Applied { done, held: 0 })
+    }
+}
+
+/// Carries out a plan as it was shown, or nothing of it.
+///
+/// # Errors
+/// When the directory or the store does not answer.
+pub async fn exactly(
+    plan: &Plan,
+    source: &dyn Source,
+    store: &dyn DirectoryStore,
+    to: &dyn TakesIn,
+    clock: &dyn Clock,
+    tell: Teller<'_>,
+) -> Result<Result<Applied, Vec<Moved>>, SweepError> {
+    match check(plan, source, store, clock, tell).await? {
+        Ok(words) => Ok(Ok(words.take_in(plan, to, tell).await?)),
+        Err(moved) => Ok(Err(moved)),
+    }
 }
 
 const RECORD: &str = "the record is not what it was";
@@ -172,7 +201,7 @@ async fn take_in(
     let of = u64::try_from(groups.len() + people.len()).unwrap_or(u64::MAX);
     let mut done = 0;
     for group in groups {
-        to.group(group, why).await?;
+        to.group(&group, why).await?;
         done += 1;
         tell(Progress::Steps(done, of));
     }

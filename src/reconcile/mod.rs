@@ -4,7 +4,7 @@
 //!
 //! [`world`] reads the directory and asks one by one for whoever a list lacks · [`plan`] what differs
 //! and what follows from it · [`brake`] when a plan waits for a person's word · [`apply`] carries a
-//! plan out, deny first, or exactly as it was shown. What does not live here: what a word means
+//! plan out, deny first, or exactly as it was shown · [`sweep`] all of it, once. What does not live here: what a word means
 //! (`directory`), accounts (`identity`), the reading itself (`directory::source`).
 //!
 //! A sweep that was cut short begins anew: what it had taken in by then no longer differs, so it goes
@@ -12,5 +12,8 @@
 
 pub mod apply;
 pub mod brake;
+pub mod handler;
+pub mod judge;
 pub mod plan;
+pub mod sweep;
 pub mod world;

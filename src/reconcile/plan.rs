@@ -14,10 +14,13 @@ use uuid::Uuid;
 /// The form of a plan that this version writes and reads.
 pub const VERSION: u32 = 1;
 
-/// Which apps a word admits to, by the configuration's rules, with these groups.
+/// Which apps a word admits to; none for whoever is not active.
+pub type Admits<'a> = Box<dyn FnMut(&Person) -> BTreeSet<AppId> + Send + 'a>;
+
+/// The configuration's rules.
 pub trait Judge: Send + Sync {
-    /// The apps; none for whoever is not active.
-    fn admits(&self, word: &Person, groups: &BTreeMap<String, DirectoryGroup>) -> BTreeSet<AppId>;
+    /// What they say of words, with these groups.
+    fn with<'a>(&'a self, groups: &'a BTreeMap<String, DirectoryGroup>) -> Admits<'a>;
 }
 
 /// What happens to a person or group, for whoever reads a plan.
@@ -151,10 +154,11 @@ impl Plan {
             }
         }
         let mut people: Vec<PersonStep> = Vec::new();
+        let (mut then, mut now_admits) = (judge.with(&known.groups), judge.with(&world.groups));
         for (id, after) in &world.people {
             let before = known.people.get(id);
-            let had = before.map_or_else(BTreeSet::new, |p| judge.admits(p, &known.groups));
-            let has = judge.admits(after, &world.groups);
+            let had = before.map_or_else(BTreeSet::new, &mut then);
+            let has = now_admits(after);
             let step = PersonStep {
                 id: id.clone(),
                 what: change(before, after),
@@ -246,10 +250,12 @@ fn group_change(before: Option<&DirectoryGroup>, after: &DirectoryGroup) -> What
 /// What a word says, whenever it was said.
 #[must_use]
 pub fn digest_of(person: &Person) -> String {
+    // As the store keeps it: the same word has the same digest before and after it was kept.
+    let kept = person.as_kept(None);
     let said = Person {
         read_at: Timestamp(0),
-        gone_at: person.gone_at.map(|_| Timestamp(0)),
-        ..person.clone()
+        gone_at: kept.gone_at.map(|_| Timestamp(0)),
+        ..kept
     };
     hex(&said)
 }
@@ -257,10 +263,11 @@ pub fn digest_of(person: &Person) -> String {
 /// The same of a group.
 #[must_use]
 pub fn digest_of_group(group: &DirectoryGroup) -> String {
+    let kept = group.as_kept(None);
     let said = DirectoryGroup {
         read_at: Timestamp(0),
-        gone_at: group.gone_at.map(|_| Timestamp(0)),
-        ..group.clone()
+        gone_at: kept.gone_at.map(|_| Timestamp(0)),
+        ..kept
     };
     hex(&said)
 }

@@ -140,16 +140,11 @@ impl World {
             .collect();
         let of = count(missing.iter().filter(|p| p.gone_at.is_none()).count());
         let mut asked = 0;
-        let mut answers = stream::iter(missing.into_iter().map(async |person| {
-            let now = clock.now();
-            let found = match person.gone_at {
-                // Who is gone does not come back under the same id, unless the list says so.
-                Some(_) => None,
-                None => source.person(&person.id).await?,
-            };
-            Ok::<_, SourceError>(found.unwrap_or_else(|| gone(person, now)))
-        }))
-        .buffer_unordered(AT_ONCE);
+        let mut questions = Vec::with_capacity(missing.len());
+        for person in missing {
+            questions.push(ask_for(source, person, clock));
+        }
+        let mut answers = stream::iter(questions).buffer_unordered(AT_ONCE);
         while let Some(word) = answers.try_next().await? {
             if of > 0 && asked < of {
                 asked += 1;
@@ -159,6 +154,21 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// What the directory says of one person on record.
+async fn ask_for(
+    source: &dyn Source,
+    person: &Person,
+    clock: &dyn Clock,
+) -> Result<Person, SourceError> {
+    let now = clock.now();
+    let found = match person.gone_at {
+        // Who is gone does not come back under the same id, unless the list says so.
+        Some(_) => None,
+        None => source.person(&person.id).await?,
+    };
+    Ok(found.unwrap_or_else(|| gone(person, now)))
 }
 
 /// The word about somebody whom the directory says it does not have.
@@ -202,4 +212,4 @@ fn count(n: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::reconcile) mod tests;

@@ -2,10 +2,15 @@
 
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
+use super::directory;
+use super::scim::Heard;
 use super::wire::{StartError, believing, terms_of};
+use crate::api::hooks::{Hooks, Recorder};
+use crate::api::scim::Connections;
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress, Trust};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
+use crate::directory::Intake;
 use crate::identity;
 use crate::jwks::KeySource;
 use crate::proxy::Bridge;
@@ -44,13 +49,15 @@ pub(super) struct ApiServer {
 }
 
 impl ApiServer {
-    /// The listener of a configuration that has one.
+    /// The listener of a configuration that has one; the second half is run beside.
     pub(super) fn new(
         config: &Config,
         listener: &ApiListener,
         bridge: &Arc<Bridge>,
+        intake: &Arc<Intake>,
         certificates: &Certificates,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Recorder), StartError> {
+        let (hooks, recorder) = hooks_of(config, bridge);
         let api = Arc::new(Api {
             strangers: Default::default(),
             clock: bridge.clock.clone(),
@@ -58,7 +65,11 @@ impl ApiServer {
             ring: bridge.ring.clone(),
             master: bridge.master.clone(),
             road: Arc::new(ServiceRoad::new(bridge.clone())),
-            clients: ArcSwap::from_pointee(Clients::new(&config.clients, listener)),
+            clients: ArcSwap::from_pointee(Clients::new(
+                &config.clients,
+                &config.directories,
+                listener,
+            )),
             audiences: ArcSwap::from_pointee(config.audiences.clone()),
             visitors: Arc::new(bridge.clone()),
             pairwise: bridge
@@ -66,11 +77,16 @@ impl ApiServer {
                 .map_err(|e| StartError::new("pairwise subjects", e))?,
             bearers: bearers(config, listener, bridge, certificates)?,
             terms: ArcSwap::from_pointee(terms_of(config)),
+            directory: Arc::new(ArcSwap::from_pointee(directory::terms_of(config))),
             apps: Arc::new(Served(bridge.clone())),
+            scim: ArcSwap::from_pointee(Connections::new(&config.scim)),
+            hearing: Arc::new(Heard::new(bridge.clone(), intake.clone())),
+            scim_behind: Arc::default(),
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
             metrics: bridge.metrics.clone(),
+            hooks: Arc::new(hooks),
             audit: bridge.audit.clone(),
         });
         let tls = match &listener.tls {
@@ -91,7 +107,7 @@ impl ApiServer {
             tracker: TaskTracker::new(),
             drain: CancellationToken::new(),
         });
-        Ok(Self { api, server })
+        Ok((Self { api, server }, recorder))
     }
 
     /// The clients of now.
@@ -110,13 +126,34 @@ impl ApiServer {
     /// Takes the clients, audiences and terms of a new configuration. The listener itself changes
     /// with a restart.
     pub(super) fn reload(&self, config: &Config) {
-        let clients = Arc::new(Clients::new(&config.clients, &self.api.listener));
+        let clients = Clients::new(&config.clients, &config.directories, &self.api.listener);
+        let clients = Arc::new(clients);
         let formers = self.api.clients.swap(clients.clone());
         formers.give_way(&clients);
         let audiences = Arc::new(config.audiences.clone());
         self.api.audiences.store(audiences);
         self.api.terms.store(Arc::new(terms_of(config)));
+        let directory = Arc::new(directory::terms_of(config));
+        self.api.directory.store(directory);
+        self.api
+            .scim
+            .store(Arc::new(Connections::new(&config.scim)));
     }
+}
+
+/// Where webhooks go in. Their secrets follow a reload, as clients do; which directories send any
+/// changes with a restart.
+fn hooks_of(config: &Config, bridge: &Bridge) -> (Hooks, Recorder) {
+    let sources = config.directories.iter().filter_map(|directory| {
+        let hooks = directory.hooks.as_ref()?;
+        Some((directory.id.clone(), hooks.silent_after))
+    });
+    Hooks::new(
+        sources,
+        Arc::new(bridge.store.clone()),
+        bridge.clock.clone(),
+        bridge.metrics.clone(),
+    )
 }
 
 /// The issuers of callers' tokens; like those of people they change with a restart.

@@ -1,12 +1,19 @@
-//! What directories say, while the bridge runs: the way in, and the terms it goes by.
+//! What directories say, while the bridge runs: who is asked, the way in, and the terms it goes by.
 
+use super::certificates::Certificates;
+use super::wire::StartError;
 use crate::audit::Audit;
-use crate::config::{AppConfig, Config, ProvisionWhen};
-use crate::directory::{AppTerms, Intake, Terms};
+use crate::config::{AppConfig, Config, DirectoryConfig, ProvisionWhen};
+use crate::directory::read::Reader;
+use crate::directory::source::Source;
+use crate::directory::sources::{self, Sources};
+use crate::directory::{self, AppTerms, Intake, Looked, Terms, Wanted};
 use crate::proxy::Bridge;
-use crate::store::Store;
-use crate::types::Clock;
+use crate::store::{Store, StoreError, User};
+use crate::tls::ClientFiles;
+use crate::types::{AppId, Clock, SourceId, Timestamp};
 use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What taking words in depends on.
@@ -40,29 +47,134 @@ pub fn intake_of(
     Intake::new(store, audit, clock, terms)
 }
 
-/// The way in of the running bridge.
+/// The directories of the running bridge, and the way in of what they say.
 #[derive(Clone)]
 pub struct Directory {
     /// Takes words in.
     pub intake: Arc<Intake>,
+    /// Those that can be asked.
+    pub sources: Arc<Sources>,
     terms: Arc<ArcSwap<Terms>>,
 }
 
 impl Directory {
-    /// By the configuration that the bridge starts with.
-    #[must_use]
-    pub fn of(config: &Config, bridge: &Bridge) -> Self {
+    /// By the configuration that the bridge starts with. No directory is asked yet.
+    pub(super) fn of(
+        config: &Config,
+        bridge: &Bridge,
+        certificates: &Certificates,
+    ) -> Result<Self, StartError> {
         let terms = Arc::new(ArcSwap::from_pointee(terms_of(config)));
         let (store, audit) = (bridge.store.clone(), bridge.audit.clone());
         let intake = Intake::new(store, audit, bridge.clock.clone(), terms.clone());
-        Self {
+        let all = readers(config, certificates, &bridge.clock)?;
+        Ok(Self {
             intake: Arc::new(intake),
+            sources: Arc::new(Sources::new(all)),
             terms,
-        }
+        })
     }
 
-    /// Goes by another configuration from now on.
-    pub fn reload(&self, config: &Config) {
-        self.terms.store(Arc::new(terms_of(config)));
+    /// The terms it goes by, as a reload replaces them.
+    #[must_use]
+    pub fn terms(&self) -> Arc<ArcSwap<Terms>> {
+        self.terms.clone()
     }
+
+    /// Those that can be asked, by id.
+    #[must_use]
+    pub fn logs(&self) -> BTreeMap<SourceId, Arc<dyn Source>> {
+        let all = self.sources.all();
+        all.into_iter()
+            .map(|source| (source.id().clone(), source))
+            .collect()
+    }
+
+    /// Who carries out `read` jobs.
+    #[must_use]
+    pub fn reader(&self, bridge: &Bridge) -> Reader {
+        Reader::new(
+            self.sources.clone(),
+            bridge.store.clone(),
+            self.intake.clone(),
+            bridge.clock.clone(),
+            bridge.metrics.clone(),
+        )
+    }
+
+    /// What an app should have of a person, by what is on record now; `None` when no such app is
+    /// configured.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn wanted(
+        &self,
+        store: &dyn Store,
+        app: &AppId,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Option<Wanted>, StoreError> {
+        let terms = self.terms.load_full();
+        let Some(app) = terms.apps.iter().find(|terms| terms.id == *app) else {
+            return Ok(None);
+        };
+        let looked = Looked::at(store, &user.issuer, &user.subject).await?;
+        let (view, rules) = (looked.view(), &terms.rules);
+        Ok(Some(directory::wanted(app, Some(user), &view, rules, now)))
+    }
+
+    /// Goes by another configuration from now on; a directory that can't be used as it is written
+    /// there is told, and the former ones stay.
+    pub(super) fn reload(
+        &self,
+        config: &Config,
+        certificates: &Certificates,
+        clock: &Arc<dyn Clock>,
+    ) {
+        self.terms.store(Arc::new(terms_of(config)));
+        match readers(config, certificates, clock) {
+            Ok(all) => self.sources.replace(all),
+            Err(error) => {
+                tracing::error!(%error, "the directories of the new configuration can't be used: the former ones stay");
+            }
+        }
+        let named = |id: &str| {
+            config
+                .directories
+                .iter()
+                .any(|known| known.id.as_str() == id)
+        };
+        certificates.retain(|about| about.strip_prefix(ABOUT).is_none_or(named));
+    }
+}
+
+/// What the certificates of a directory are called, before its id.
+const ABOUT: &str = "directory ";
+
+/// The directories, for a command.
+///
+/// # Errors
+/// When one can't be used as it is configured.
+pub(super) fn sources_of(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Arc<dyn Source>>, StartError> {
+    readers(config, &Certificates::default(), clock)
+}
+
+fn readers(
+    config: &Config,
+    certificates: &Certificates,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Arc<dyn Source>>, StartError> {
+    let one = |directory: &DirectoryConfig| {
+        let about = format!("{ABOUT}{}", directory.id);
+        let files = ClientFiles {
+            ca: directory.ca.clone(),
+            ..ClientFiles::default()
+        };
+        let tls = certificates.client(&about, &files)?;
+        sources::open(directory, tls, clock.clone()).map_err(|e| StartError::new(about, e))
+    };
+    config.directories.iter().map(one).collect()
 }

@@ -5,8 +5,11 @@ use super::account;
 use super::api::ApiServer;
 use super::certificates::Certificates;
 use super::directory::Directory;
+use super::jobs;
 use super::keys::{self, KeyKeeper};
 use super::ops;
+use super::reconcile;
+use super::scim;
 use super::services;
 use super::systemd::{self, Sockets};
 use super::wire::{self, StartError};
@@ -18,6 +21,7 @@ use crate::jwks::{FetchError, KeySource};
 use crate::proxy::Bridge;
 use crate::proxy::forward::Cut;
 use crate::proxy::session;
+use crate::reconcile::handler::Sweeper;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metrics::{FetchOutcome, Metrics};
 use crate::tls::{ClientCertificates, PinnedNames, ServerFiles};
@@ -88,8 +92,16 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
         .map_err(|e| StartError::new("the audit trail", e))?;
     background.spawn(accountant.run(end.clone()));
 
+    let directory = Directory::of(&config, &bridge, &certificates)?;
     let api = match &config.api {
-        Some(listener) => Some(ApiServer::new(&config, listener, &bridge, &certificates)?),
+        Some(listener) => {
+            let intake = &directory.intake;
+            let (api, recorder) =
+                ApiServer::new(&config, listener, &bridge, intake, &certificates)?;
+            background.spawn(recorder.run(end.clone()));
+            background.spawn(api.api.hooks.clone().keep(directory.logs(), end.clone()));
+            Some(api)
+        }
         None => None,
     };
     let services = api.as_ref().map(ApiServer::sources).unwrap_or_default();
@@ -117,9 +129,18 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     background.spawn(keeper.clone().rotate(end.clone()));
     background.spawn(keeper.clone().rewrap(end.clone()));
     background.spawn(services::settle(bridge.clone(), end.clone()));
-    let directory = Directory::of(&config, &bridge);
     let tending = (directory.intake.clone(), end.clone());
     background.spawn(async move { tending.0.keep(tending.1).await });
+    let working = end.child_token();
+    let sweeper = reconcile::sweeper(&directory, &bridge, &config);
+    background.spawn(sweeper.clone().schedule(end.clone()));
+    let handlers = jobs::handlers(&bridge, &directory, sweeper.clone());
+    let worker = jobs::worker(&bridge, &config, &replica, handlers);
+    background.spawn(worker.run(working.clone()));
+    background.spawn(jobs::watch(bridge.clone(), config.jobs.keep, end.clone()));
+    if let Some(api) = &api {
+        background.spawn(scim::keep_telling(api.api.clone(), end.clone()));
+    }
     background.spawn(observe(
         bridge.clone(),
         all,
@@ -195,6 +216,7 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
                     certificates: &certificates,
                     keeper: &keeper,
                     directory: &directory,
+                    sweeper: &sweeper,
                     replica: &replica,
                 };
                 reload(&path, &running, &clock).await;
@@ -219,8 +241,9 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             () = tokio::time::sleep(notice) => {}
         }
     }
-    // The accept loops end now, and are meant to.
+    // The accept loops end now, and are meant to; what jobs run is given back.
     watching.cancel();
+    working.cancel();
     drain(&bridge, &server, api.as_ref(), config.limits.drain).await;
     end.cancel();
     background.close();
@@ -339,6 +362,7 @@ struct Running<'a> {
     certificates: &'a Certificates,
     keeper: &'a KeyKeeper,
     directory: &'a Directory,
+    sweeper: &'a Sweeper,
     replica: &'a str,
 }
 
@@ -352,6 +376,7 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
         certificates,
         keeper,
         directory,
+        sweeper,
         replica,
     } = *running;
     let config = match Config::load(path) {
@@ -381,7 +406,8 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
             // The new rules first: whoever is cut comes back at once and must meet them.
             let sites = Arc::new(sites);
             let formers = bridge.sites.swap(sites.clone());
-            directory.reload(&config);
+            directory.reload(&config, certificates, clock);
+            reconcile::reload(sweeper, &config);
             let rules = bridge.directory.swap(Arc::new(config.directory));
             let weighed_otherwise = *rules != config.directory;
             for former in formers.iter() {

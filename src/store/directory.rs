@@ -57,7 +57,7 @@ impl Person {
 
     /// As the store keeps it: lists sorted, none twice, and nothing that an engine can't hold. Being
     /// told again that somebody is gone moves no date.
-    pub(super) fn as_kept(&self, before: Option<&Self>) -> Self {
+    pub(crate) fn as_kept(&self, before: Option<&Self>) -> Self {
         let text = |text: &String| plain(text).into_owned();
         let set = |texts: &[String]| {
             let mut texts: Vec<String> = texts.iter().map(text).collect();
@@ -185,7 +185,7 @@ pub struct DirectoryGroup {
 
 impl DirectoryGroup {
     /// As [`Person::as_kept`].
-    pub(super) fn as_kept(&self, before: Option<&Self>) -> Self {
+    pub(crate) fn as_kept(&self, before: Option<&Self>) -> Self {
         let mut parents: Vec<String> = self.parents.iter().map(|p| plain(p).into_owned()).collect();
         parents.sort_unstable();
         parents.dedup();

@@ -35,6 +35,7 @@ pub mod postgres;
 mod provision;
 mod rows;
 mod rules;
+mod scim;
 mod sealed;
 mod signal;
 pub mod sqlite;
@@ -58,6 +59,12 @@ pub use provision::{
     DeactivatedFor, Deactivation, DeactivationStage, Membership, MembershipEnd, MembershipState,
     ProvisionStore, SeatCount,
 };
+pub use scim::{
+    SCIM_EXTERNAL_ID, SCIM_NAME, ScimAt, ScimChange, ScimCompare, ScimCondition, ScimCount,
+    ScimDraft, ScimElement, ScimFound, ScimGroupOf, ScimKind, ScimMember, ScimMembers, ScimOrder,
+    ScimPlace, ScimResource, ScimScalar, ScimSearch, ScimSort, ScimStore, ScimTime, ScimValue,
+    ScimWhat, ordered,
+};
 pub use sealed::*;
 pub use sqlite::SqliteStore;
 pub use trail::{
@@ -77,7 +84,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: DirectoryStore + JobStore + PlanStore + ProvisionStore {
+pub trait Store: DirectoryStore + JobStore + PlanStore + ProvisionStore + ScimStore {
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

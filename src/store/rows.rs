@@ -11,6 +11,7 @@ use super::{
     StoreError, StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord,
     User, UserState, Word, claims, trail,
 };
+use super::{ScimCount, ScimGroupOf, ScimKind, ScimMember, ScimResource};
 use crate::types::{
     AccountId, AppId, BotName, GroupName, InvalidId, IssuerId, MembershipKind, RemoteId, SessionId,
     Sid, SourceId, Subject, Timestamp, UserId,
@@ -514,6 +515,63 @@ pub(super) fn bot(row: &impl Columns) -> Result<StoredBot> {
         created_at: Timestamp(row.int(9)?),
         rotated_at: row.int_or_null(10)?.map(Timestamp),
         version: row.int(11)?,
+    })
+}
+
+/// A row of `scim::sql::RESOURCE`.
+pub(super) fn scim_resource(row: &impl Columns) -> Result<ScimResource> {
+    Ok(ScimResource {
+        id: row.text(0)?,
+        connection: id(row.text(1)?, SourceId::new)?,
+        kind: word("SCIM kind", &row.text(2)?, ScimKind::from_word)?,
+        body: row.text(3)?,
+        external_id: row.text_or_null(4)?,
+        subject: row
+            .text_or_null(5)?
+            .map(|t| id(t, Subject::new))
+            .transpose()?,
+        active: row.flag(6)?,
+        version: row.int(7)?,
+        word: row.int(8)?,
+        told: row.int(9)?,
+        created_at: Timestamp(row.int(10)?),
+        updated_at: Timestamp(row.int(11)?),
+        deleted_at: row.int_or_null(12)?.map(Timestamp),
+    })
+}
+
+/// A row of a group, a member, the member's kind.
+pub(super) fn scim_member(row: &impl Columns) -> Result<ScimMember> {
+    Ok(ScimMember {
+        group: row.text(0)?,
+        member: row.text(1)?,
+        kind: row
+            .text_or_null(2)?
+            .map(|t| word("SCIM kind", &t, ScimKind::from_word))
+            .transpose()?,
+    })
+}
+
+/// A row of a member, a group of theirs, its external id, whether they are in it themselves, its
+/// body.
+pub(super) fn scim_group_of(row: &impl Columns) -> Result<ScimGroupOf> {
+    Ok(ScimGroupOf {
+        member: row.text(0)?,
+        group: row.text(1)?,
+        external_id: row.text_or_null(2)?,
+        direct: row.int(3)? == 1,
+        body: row.text(4)?,
+    })
+}
+
+/// A row of five counts.
+pub(super) fn scim_count(row: &impl Columns) -> Result<ScimCount> {
+    Ok(ScimCount {
+        active: row.int(0)?,
+        inactive: row.int(1)?,
+        groups: row.int(2)?,
+        due: row.int(3)?,
+        ended: row.int(4)?,
     })
 }
 

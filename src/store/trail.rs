@@ -7,8 +7,8 @@
 //! can't be appended. There is nothing in between that a crash could lose.
 
 use super::{
-    Account, EndReason, Job, Membership, MembershipEnd, Person, Session, StoreError, StoredKey,
-    User,
+    Account, EndReason, Job, Membership, MembershipEnd, Person, ScimChange, Session, StoreError,
+    StoredKey, User,
 };
 use crate::types::{AppId, Timestamp, UserId};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -46,6 +46,8 @@ pub enum Change<'a> {
     JobRetried(&'a Job),
     /// A job was taken out: before.
     JobCancelled(&'a Job),
+    /// A SCIM resource was made, changed or deleted.
+    Scim(&'a ScimChange<'a>),
     /// The trail lost its beginning, up to and with this number.
     Pruned(i64),
 }

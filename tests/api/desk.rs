@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 /// What the configuration says of it, of one that has `sessions` alone, and of one with every scope.
 const CLIENTS: &str = "[[clients]]\nid = \"helpdesk\"\n\
-    scopes = [\"users:read\", \"users:write\", \"sessions\", \"admin\"]\n\
+    scopes = [\"users:read\", \"users:write\", \"sessions\", \"jobs\", \"admin\"]\n\
     certificate_names = [\"helpdesk.internal\"]\n\
     [[clients]]\nid = \"watcher\"\nscopes = [\"sessions\"]\n\
     certificate_names = [\"watcher.internal\"]\n\
     [[clients]]\nid = \"everything\"\n\
-    scopes = [\"users:read\", \"users:write\", \"sessions\", \"admin\", \"introspect\", \"exchange\", \
+    scopes = [\"users:read\", \"users:write\", \"sessions\", \"admin\", \"introspect\", \"exchange\", \"jobs\", \
      \"bridge\"]\nhosts = [\"chat.example.test\"]\n\
     certificate_names = [\"everything.internal\"]\n";
 

@@ -36,6 +36,7 @@ mod lockout;
 // The operator.
 mod audit;
 mod crash;
+mod directory;
 mod keys;
 mod orphans;
 mod reload;

@@ -3,10 +3,10 @@
 
 use auth_manager::error::Code;
 use auth_manager::telemetry::metrics::{
-    AccountOutcome, AuditTrouble, ConnectionTrouble, FetchOutcome, LoginOutcome, Metrics,
-    ReplayKind, SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, ConnectionTrouble, DirectoryTrouble, FetchOutcome, HookOutcome,
+    LoginOutcome, Metrics, ReplayKind, SessionEvent, StoreTrouble,
 };
-use auth_manager::types::{AppId, IssuerId, Timestamp};
+use auth_manager::types::{AppId, IssuerId, SourceId, Timestamp};
 use http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -42,10 +42,18 @@ fn shown() -> BTreeSet<String> {
     metrics.sealed_under_former("session", 0);
     metrics.insecure(0);
     metrics.audit_reached(1, 1);
+    metrics.scim_braked("idp");
+    metrics.scim_due("idp", 0);
     metrics.audit_broken(false);
     metrics.audit_dropped(0);
     metrics.audit_trouble(AuditTrouble::Sign);
+    let source = SourceId::new("authentik").expect("a word");
+    metrics.directory_answered(&source, now);
+    metrics.directory_failed(&source, DirectoryTrouble::Timeout);
     metrics.connection_refused("proxy", ConnectionTrouble::Tls);
+    let directory = SourceId::new("authentik").expect("a word");
+    metrics.hook(&directory, HookOutcome::Read);
+    metrics.hooks_heard(&directory, None, false);
     app.session(SessionEvent::Born);
     app.session_ended("logout");
     app.sessions_live(1);

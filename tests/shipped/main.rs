@@ -2,6 +2,7 @@
 //! units, Nix expressions, compose. A missing tool is a failed test that says what to install;
 //! `tests/run` installs them.
 
+mod authentik;
 mod compose;
 mod nix;
 mod units;

@@ -25,11 +25,14 @@ mod provision;
 mod purge;
 mod races;
 mod schema;
+mod scim;
+mod scim_filters;
 mod sealed;
 mod sessions;
 mod sqlite;
 mod tokens;
 mod trail;
+mod workers;
 
 macro_rules! suite {
     ($($file:ident: $($case:ident)*;)*) => {
@@ -197,6 +200,9 @@ suite! {
         a_row_of_a_newer_version_is_not_read;
     jobs_model:
         the_queue_is_as_a_small_model_says;
+    workers:
+        two_replicas_share_the_queue_without_doubling
+        t36_killed_again_and_again_nothing_is_lost_and_nothing_is_made_twice;
     purge:
         what_no_longer_matters_is_forgotten
         a_call_removes_a_bounded_number
@@ -229,6 +235,19 @@ suite! {
         a_newer_schema_is_refused
         a_changed_migration_is_refused
         an_unknown_word_is_inconsistent;
+    scim:
+        one_of_many_same_users_is_made
+        an_external_id_is_one_resource_of_its_kind
+        a_resource_is_written_as_it_was_read_or_not_at_all
+        what_is_deleted_is_gone_but_for_its_last_word
+        t31_no_connection_finds_anothers_resources
+        whoever_a_membership_concerns_is_due
+        a_word_told_while_it_changes_is_due_again
+        who_went_lately_is_counted;
+    scim_filters:
+        the_store_finds_what_passes_and_nothing_else
+        t31_what_a_client_says_is_never_sql
+        pages_come_in_the_order_that_is_asked_for;
     trail:
         every_change_is_on_record
         what_changes_nothing_is_not_on_record

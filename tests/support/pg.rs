@@ -115,6 +115,27 @@ impl Cluster {
         name
     }
 
+    /// Restarts it as after a crash: every connection is lost, what was committed stays.
+    pub(crate) fn restart(&self) {
+        let mut command = Command::new("pg_ctl");
+        command
+            .arg("-D")
+            .arg(self.folder.join("data"))
+            .arg("-l")
+            .arg(self.folder.join("server.log"))
+            .args(["-m", "fast", "-w", "-t", "60", "restart"])
+            .current_dir(&self.folder)
+            .env("PATH", path())
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        if let Some((uid, gid)) = running_as_root().then(postgres_user) {
+            command.uid(uid).gid(gid);
+        }
+        let restarted = command.status().expect("pg_ctl runs");
+        assert!(restarted.success(), "the cluster did not restart");
+    }
+
     /// Stops it at once, as a crash would, and waits until it is gone.
     pub(crate) fn stop(mut self) {
         drop(self.keeper.stdin.take());

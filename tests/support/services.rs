@@ -484,6 +484,21 @@ impl Peer {
         })
     }
 
+    /// A request with these bytes.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Reply {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.hear(request.body(body)).await.expect("an answer")
+    }
+
     pub async fn try_get(&self, path: &str) -> Result<Reply, String> {
         self.try_send(Method::GET, path, &[]).await
     }

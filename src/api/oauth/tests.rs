@@ -2,7 +2,7 @@
 
 use crate::api::bearer::Bearers;
 use crate::api::state::Apps;
-use crate::api::testing::{NoRoad, Road};
+use crate::api::testing::{self, NoRoad, Road};
 use crate::api::{Api, Clients, router};
 use crate::audit::{Audit, Settings};
 use crate::config::{ApiListener, AudienceConfig, ClientConfig, SubjectKind};
@@ -152,9 +152,13 @@ impl Bed {
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             road: Arc::new(NoRoad),
-            clients: ArcSwap::from_pointee(Clients::new(&clients, &listener)),
+            clients: ArcSwap::from_pointee(Clients::new(&clients, &[], &listener)),
             bearers: Bearers::new(Vec::new(), listener.audience.clone(), clock.clone()),
+            scim: ArcSwap::default(),
+            hearing: Arc::new(crate::api::testing::NobodyHears),
+            scim_behind: Arc::default(),
             terms: ArcSwap::default(),
+            directory: Arc::default(),
             apps: Arc::new(NoApps),
             audiences: ArcSwap::from_pointee(vec![
                 audience(FILES, SubjectKind::Shared),
@@ -165,6 +169,7 @@ impl Bed {
             listener,
             jwks_age: Duration::from_secs(300),
             metrics: Metrics::new(Default::default()),
+            hooks: testing::no_hooks(),
             audit,
         });
         let router = router(api.clone());

@@ -13,8 +13,8 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, events, keys, metadata, oauth, sessions, signing_keys, users,
-    visitors,
+    Routes, accounts, clients, events, explain, hooks, jobs, keys, metadata, oauth, sessions,
+    signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -52,7 +52,9 @@ pub(super) fn routes() -> Routes {
     info(
         title = "auth-manager",
         description = "What services ask of the bridge. Times are seconds since 1970. Refusals are \
-                       problem documents (RFC 9457) whose `code` never changes its meaning.",
+                       problem documents (RFC 9457) whose `code` never changes its meaning. SCIM 2.0 \
+                       is at /scim/v2 and says itself what it is: /scim/v2/ServiceProviderConfig, \
+                       /scim/v2/Schemas.",
     ),
     paths(this),
     components(schemas(Document<'_>)),
@@ -60,9 +62,11 @@ pub(super) fn routes() -> Routes {
         (name = "users", description = "Shadow users: our records of people."),
         (name = "accounts", description = "Whose account in an app is whose."),
         (name = "sessions", description = "Who is signed in."),
+        (name = "jobs", description = "Work that must happen surely."),
         (name = "keys", description = "Our signing keys."),
         (name = "events", description = "The audit trail: who did what."),
         (name = "clients", description = "Who may call."),
+        (name = "hooks", description = "What directories tell."),
         (name = "oauth", description = "Whose a token is, and another one for it."),
         (name = "discovery", description = "What there is."),
     ),
@@ -79,16 +83,19 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 11] {
+fn parts() -> [utoipa::openapi::OpenApi; 14] {
     [
         Base::openapi(),
         users::Documented::openapi(),
+        explain::Documented::openapi(),
         accounts::Documented::openapi(),
         sessions::Documented::openapi(),
         signing_keys::Documented::openapi(),
         events::Documented::openapi(),
+        jobs::Documented::openapi(),
         clients::Documented::openapi(),
         visitors::Documented::openapi(),
+        hooks::Documented::openapi(),
         keys::Documented::openapi(),
         metadata::Documented::openapi(),
         oauth::documented(),

@@ -37,6 +37,10 @@ fn every_route_is_in_the_document() {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            // SCIM describes itself, in its own documents (RFC 7644 §4).
+            if path.ends_with("api/scim") {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
                 continue;

@@ -101,6 +101,17 @@ impl Place for i64 {
     }
 }
 
+/// A job's id.
+impl Place for Uuid {
+    const LIST: u8 = 5;
+    fn bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::from_slice(bytes).ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,9 @@ use crate::apps::{BotAccount, Bots as _};
 use crate::bots::{self, Held};
 use crate::cli::out::clean;
 use crate::config::{AppConfig, BotSource, Config};
+use crate::keys::master::MasterKey;
 use crate::runtime;
-use crate::store::StoredBot;
+use crate::store::{Store, StoreError, StoredBot};
 use crate::types::{AppToken, BotName, Clock};
 use std::sync::Arc;
 
@@ -26,9 +27,9 @@ pub(super) async fn judge(
     opened: Option<&Opened>,
     clock: &Arc<dyn Clock>,
 ) {
-    let managed = match opened {
+    let managed = match opened.and_then(|o| Some((&*o.store, o.master.as_ref()?))) {
         None => None,
-        Some(opened) => match managed(opened).await {
+        Some((store, master)) => match managed(store, master).await {
             Ok(managed) => Some(managed),
             Err(error) => return report.error("bots", error.to_string(), ""),
         },
@@ -57,10 +58,10 @@ pub(super) async fn judge(
     }
 }
 
-async fn managed(opened: &Opened) -> Result<Managed, crate::store::StoreError> {
+async fn managed(store: &dyn Store, master: &MasterKey) -> Result<Managed, StoreError> {
     Ok(Managed {
-        all: opened.store.bots().await?,
-        held: bots::held(&*opened.store, &opened.master).await?,
+        all: store.bots().await?,
+        held: bots::held(store, master).await?,
     })
 }
 

@@ -59,11 +59,11 @@ pub(super) fn configuration(report: &mut Report, config: &Config, file: &str) {
 /// What else can be judged with: the store, and the key of what is sealed in it.
 pub(super) struct Opened {
     pub(super) store: Arc<dyn Store>,
-    pub(super) master: MasterKey,
+    pub(super) master: Option<MasterKey>,
 }
 
-/// The master key, the store, and whether the one opens what the other holds. Gives both when there
-/// are both.
+/// The master key, the store, and whether the one opens what the other holds. Gives what there is
+/// when there is a store.
 pub(super) async fn keys_and_store(report: &mut Report, config: &Config) -> Option<Opened> {
     let master = match runtime::master_of(&config.keys) {
         Ok(master) => Some(master),
@@ -85,8 +85,9 @@ pub(super) async fn keys_and_store(report: &mut Report, config: &Config) -> Opti
         }
         return None;
     };
-    let master = master?;
-    sealed(report, &*store, &master).await;
+    if let Some(master) = &master {
+        sealed(report, &*store, master).await;
+    }
     Some(Opened { store, master })
 }
 

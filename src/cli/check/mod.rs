@@ -2,7 +2,8 @@
 //! Changes nothing, and needs no running bridge.
 //!
 //! `report` collects verdicts · `local` files, keys and store · `certificates` · `peers` issuers and
-//! apps, by way of `ask` · `bots` whom services call an app as · `assertion` a captured one, with
+//! apps, by way of `ask` · `directories` who knows about people · `hooks` what tells of changes ·
+//! `bots` whom services call an app as · `assertion` a captured one, with
 //! `capture` (what was captured) and `explain` (what is wrong with it).
 
 mod ask;
@@ -10,7 +11,9 @@ mod assertion;
 mod bots;
 pub(super) mod capture;
 mod certificates;
+mod directories;
 mod explain;
+mod hooks;
 mod local;
 mod peers;
 pub(super) mod report;
@@ -64,11 +67,16 @@ impl Check {
                 local::configuration(&mut report, &config, &file);
                 certificates::judge(&mut report, &config, clock.now());
                 let opened = local::keys_and_store(&mut report, &config).await;
+                let store = opened.as_ref().map(|opened| &*opened.store);
                 for issuer in &config.issuers {
                     peers::issuer(&mut report, issuer, &clock).await;
                 }
                 for issuer in &config.api_issuers {
                     peers::api_issuer(&mut report, issuer, &clock).await;
+                }
+                for directory in &config.directories {
+                    directories::judge(&mut report, directory, store, &clock).await;
+                    hooks::judge(&mut report, &config, directory, &clock).await;
                 }
                 for app in &config.apps {
                     peers::app(&mut report, &config, app, &clock).await;

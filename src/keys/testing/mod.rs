@@ -1,5 +1,6 @@
 //! Keys for the tests of this folder.
 
+mod scim;
 mod store;
 
 pub(in crate::keys) use store::KeyStore;

@@ -53,7 +53,7 @@ fn kind(at: &SealedAt) -> SealedKind {
     }
 }
 
-fn not_ours<T>() -> T {
+pub(super) fn not_ours<T>() -> T {
     unreachable!("keys never ask for this")
 }
 

@@ -1,6 +1,7 @@
 use super::super::plan::tests::{person, plan, world};
 use super::*;
 use crate::types::Timestamp;
+use async_trait::async_trait;
 use parking_lot::Mutex;
 
 /// Notes what it is told, in order.
@@ -15,11 +16,11 @@ impl TakesIn for Notes {
         Ok(())
     }
 
-    async fn group(&self, group: DirectoryGroup, _why: &str) -> Result<(), StoreError> {
+    async fn group(&self, group: &DirectoryGroup, _why: &str) -> Result<bool, StoreError> {
         self.0
             .lock()
             .push(format!("group {} {}", group.id, group.name));
-        Ok(())
+        Ok(true)
     }
 }
 

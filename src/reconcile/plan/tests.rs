@@ -46,15 +46,17 @@ pub(in crate::reconcile) fn world(people: Vec<Person>) -> World {
 pub(in crate::reconcile) struct ByName;
 
 impl Judge for ByName {
-    fn admits(&self, word: &Person, groups: &BTreeMap<String, DirectoryGroup>) -> BTreeSet<AppId> {
-        if !word.active || word.gone_at.is_some() {
-            return BTreeSet::new();
-        }
-        let named = word.groups.iter().filter_map(|id| groups.get(id));
-        named
-            .filter(|group| group.gone_at.is_none())
-            .filter_map(|group| AppId::new(group.name.clone()).ok())
-            .collect()
+    fn with<'a>(&'a self, groups: &'a BTreeMap<String, DirectoryGroup>) -> Admits<'a> {
+        Box::new(|word| {
+            if word.denies() {
+                return BTreeSet::new();
+            }
+            let named = word.groups.iter().filter_map(|id| groups.get(id));
+            named
+                .filter(|group| group.gone_at.is_none())
+                .filter_map(|group| AppId::new(group.name.clone()).ok())
+                .collect()
+        })
     }
 }
 

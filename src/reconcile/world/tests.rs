@@ -7,20 +7,20 @@ use parking_lot::Mutex;
 
 /// A directory of so many pages.
 #[derive(Default)]
-struct Paged {
+pub(in crate::reconcile) struct Paged {
     /// What its list shows, three a page.
-    listed: Vec<Person>,
+    pub(in crate::reconcile) listed: Vec<Person>,
     /// Whom it has, but does not list.
-    unlisted: Vec<Person>,
-    groups: Vec<DirectoryGroup>,
+    pub(in crate::reconcile) unlisted: Vec<Person>,
+    pub(in crate::reconcile) groups: Vec<DirectoryGroup>,
     /// Answers that fail: `person/7`, `page/2`, `group/g1`.
-    failing: Option<&'static str>,
+    pub(in crate::reconcile) failing: Option<&'static str>,
     asked: Mutex<Vec<String>>,
     id: Option<SourceId>,
 }
 
 impl Paged {
-    fn of(listed: Vec<Person>) -> Self {
+    pub(in crate::reconcile) fn of(listed: Vec<Person>) -> Self {
         Self {
             listed,
             groups: vec![group("g1", "chat"), group("g2", "wiki")],

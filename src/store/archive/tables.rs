@@ -121,6 +121,10 @@ pub const TABLES: &[Table] = &[
     // A word that turns somebody away stays, emptied: without it they would be let in as a stranger.
     Table::kept("directory_people").of_subject().deleted(),
     Table::kept("directory_aliases").of_subject().deleted(),
+    Table::kept("scim_resources").of_subject().deleted(),
+    // Of the resource, and gone with it.
+    Table::kept("scim_values"),
+    Table::kept("scim_members"),
     Table::kept("audit_head"),
     Table::kept("audit_records").of_user("user_id").stays(
         "a record of the audit trail never changes; it names people by id (with [audit] email also by address), and goes after [audit] keep",

@@ -64,6 +64,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0011_provision",
         sql: include_str!("migrations/0011_provision.sql"),
     },
+    Migration {
+        version: 12,
+        name: "0012_scim",
+        sql: include_str!("migrations/0012_scim.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

@@ -25,6 +25,7 @@ mod provision;
 mod purge;
 mod revocations;
 mod row;
+mod scim;
 mod sealed;
 mod sessions;
 mod tokens;

@@ -24,6 +24,7 @@ mod provision;
 mod purge;
 mod revocations;
 mod row;
+mod scim;
 mod sealed;
 mod sessions;
 mod thread;

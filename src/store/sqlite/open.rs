@@ -71,6 +71,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0011_provision",
         sql: include_str!("migrations/0011_provision.sql"),
     },
+    Migration {
+        version: 12,
+        name: "0012_scim",
+        sql: include_str!("migrations/0012_scim.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

@@ -115,12 +115,93 @@ words! {
 }
 
 words! {
+    /// How an attempt at a job ended.
+    JobWord {
+        /// The job is done.
+        Done = "done",
+        /// It is tried again.
+        Failed = "failed",
+        /// It waits for something else, or was asked to wait.
+        Postponed = "postponed",
+        /// It waits for an operator.
+        Dead = "dead",
+        /// It was stopped: something more urgent, or the end of the bridge.
+        GaveWay = "gave_way",
+        /// It became somebody else's.
+        Lost = "lost",
+    }
+}
+
+words! {
+    /// What became of a webhook.
+    HookOutcome {
+        /// Somebody is asked about.
+        Read = "read",
+        /// What changed lately is asked for: it did not say what it is about.
+        Unclear = "unclear",
+        /// It came before.
+        Duplicate = "duplicate",
+        /// It is of no consequence.
+        Nothing = "nothing",
+        /// It is of a kind that this version does not know.
+        Unknown = "unknown",
+        /// The transport test.
+        Test = "test",
+        /// It is no JSON.
+        Garbage = "garbage",
+        /// Its body is too large.
+        TooLarge = "too_large",
+        /// Its body took too long.
+        Slow = "slow",
+        /// Too many wait.
+        Full = "full",
+        /// The store did not take it.
+        Unavailable = "unavailable",
+    }
+}
+
+impl HookOutcome {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Read,
+        Self::Unclear,
+        Self::Duplicate,
+        Self::Nothing,
+        Self::Unknown,
+        Self::Test,
+        Self::Garbage,
+        Self::TooLarge,
+        Self::Slow,
+        Self::Full,
+        Self::Unavailable,
+    ];
+}
+
+words! {
     /// Why a connection was turned away.
     ConnectionTrouble {
         /// TLS failed, or took too long.
         Tls = "tls",
         /// The client's certificate has another name.
         Name = "name",
+    }
+}
+
+words! {
+    /// Why a directory's answer could not be used.
+    DirectoryTrouble {
+        /// It does not answer, or with what is not its API.
+        Unavailable = "unavailable",
+        /// Too slowly.
+        Timeout = "timeout",
+        /// Our token is not accepted.
+        Credential = "credential",
+        /// The token may not read this.
+        Permission = "permission",
+        /// It limits our rate.
+        RateLimited = "rate_limited",
+        /// It refused for good.
+        Refused = "refused",
     }
 }
 
@@ -195,6 +276,18 @@ pub(super) struct ListenerLabel {
     pub(super) listener: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DirectoryLabel {
+    pub(super) directory: Arc<str>,
+}
+
+/// One word about a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DirectoryWord {
+    pub(super) directory: Arc<str>,
+    pub(super) kind: &'static str,
+}
+
 /// One word about a listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ListenerWord {
@@ -213,4 +306,48 @@ pub(super) struct Word {
 pub(super) struct AppWord {
     pub(super) app: Arc<str>,
     pub(super) kind: &'static str,
+}
+
+/// A directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SourceLabel {
+    pub(super) source: Arc<str>,
+}
+
+/// One word about a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SourceWord {
+    pub(super) source: Arc<str>,
+    pub(super) kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct JobLabel {
+    pub(super) kind: &'static str,
+    pub(super) app: Arc<str>,
+    pub(super) state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct LagLabel {
+    pub(super) kind: &'static str,
+    pub(super) app: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OutcomeLabel {
+    pub(super) kind: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BreakerLabel {
+    pub(super) about: &'static str,
+    pub(super) name: Arc<str>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ScimLabel {
+    /// A configured connection.
+    pub(super) connection: String,
 }

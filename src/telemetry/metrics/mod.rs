@@ -5,19 +5,23 @@
 //! whose counters were looked up once, when the configuration was loaded.
 
 mod app;
+mod directories;
+mod hooks;
+mod jobs;
 mod labels;
 
 pub use app::{AppMetrics, Counted};
+pub use jobs::JobsCounted;
 pub use labels::{
-    AccountOutcome, AuditTrouble, By, ConnectionTrouble, FetchOutcome, LoginOutcome, ReplayKind,
-    SessionEvent, StoreTrouble,
+    AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome,
+    HookOutcome, JobWord, LoginOutcome, ReplayKind, SessionEvent, StoreTrouble,
 };
 
 use crate::error::Code;
 use crate::types::{AppId, IssuerId, Timestamp};
 use labels::{
     AppLabel, AppWord, BuildLabel, CertificateLabel, CodeLabel, DurationLabel, IssuerFetch,
-    IssuerLabel, ListenerLabel, ListenerWord, RequestLabel, Word,
+    IssuerLabel, ListenerLabel, ListenerWord, RequestLabel, ScimLabel, Word,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
@@ -65,6 +69,8 @@ struct Families {
     app_reachable: Family<AppLabel, Gauge>,
     seats_used: Family<AppLabel, Gauge>,
     seats_limit: Family<AppLabel, Gauge>,
+    scim_braked: Family<ScimLabel, Counter>,
+    scim_due: Family<ScimLabel, Gauge>,
     insecure_settings: Gauge,
     connections_open: Family<ListenerLabel, Gauge>,
     connections_refused: Family<ListenerWord, Counter>,
@@ -82,6 +88,9 @@ struct Families {
     audit_dropped: Counter,
     audit_troubles: Family<Word, Counter>,
     revocation_read_at: Gauge,
+    directories: directories::Directories,
+    jobs: jobs::JobFamilies,
+    hooks: hooks::HookFamilies,
 }
 
 impl Metrics {
@@ -133,6 +142,22 @@ impl Metrics {
         if let Some(counter) = self.0.refusals.get(code as usize) {
             counter.inc();
         }
+    }
+
+    /// People who went by SCIM were kept out, but their accounts left as they are: too many at once.
+    pub fn scim_braked(&self, connection: &str) {
+        let label = ScimLabel {
+            connection: connection.to_owned(),
+        };
+        self.families().scim_braked.get_or_create(&label).inc();
+    }
+
+    /// So much of what a SCIM client has said the directory must still be told.
+    pub fn scim_due(&self, connection: &str, due: i64) {
+        let label = ScimLabel {
+            connection: connection.to_owned(),
+        };
+        self.families().scim_due.get_or_create(&label).set(due);
     }
 
     /// An assertion did not verify; `code` is one of `assertion.*`.
@@ -374,6 +399,16 @@ impl Families {
                 "seats_used",
                 "Accounts that count towards the app's user limit, as last read",
             ),
+            scim_braked: family(
+                to,
+                "scim_braked",
+                "Times that the brake of a SCIM connection held accounts back",
+            ),
+            scim_due: family(
+                to,
+                "scim_due",
+                "Resources of a SCIM connection that the directory must still be told of",
+            ),
             seats_limit: family(to, "seats_limit", "The app's user limit, as last read"),
             insecure_settings: single(
                 to,
@@ -451,6 +486,9 @@ impl Families {
                 "revocation_read_timestamp_seconds",
                 "When this replica last read the revocation log to its end, in seconds since 1970",
             ),
+            directories: directories::Directories::register(to),
+            jobs: jobs::JobFamilies::register(to),
+            hooks: hooks::HookFamilies::register(to),
         }
     }
 }

@@ -1,0 +1,489 @@
+//! `auth-manager reconcile`: reads directories whole, now, beside a running bridge or without one.
+//! What is carried out here is what a running bridge's own sweeps do; accounts follow by its jobs.
+
+use super::ConfigFile;
+use super::out::{Table, clean, json, print};
+use super::stage::{Stage, on_store};
+use crate::audit::Kind;
+use crate::directory::source::Source;
+use crate::reconcile::apply::{self, Applied, Moved};
+use crate::reconcile::handler::Sweeper;
+use crate::reconcile::plan::{PersonStep, Plan, What};
+use crate::reconcile::sweep::{read_plan, waiting};
+use crate::reconcile::world::{Progress, World};
+use crate::runtime;
+use crate::store::{PlanFilter, PlanState, StoredPlan};
+use crate::types::{SourceId, SystemClock, Timestamp};
+use anyhow::{Context as _, bail};
+use serde_json::json;
+use std::collections::HashMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
+
+/// What a command exits with when a plan waits for somebody's word.
+const HELD: u8 = 3;
+/// Steps that are listed; JSON has all.
+const SHOWN: usize = 50;
+
+/// Directories read whole, and what follows.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Reconcile {
+    /// Read everything now, and do what follows; exits with 3 when that is held.
+    Run {
+        /// Only this directory.
+        #[arg(long)]
+        source: Option<SourceId>,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+        /// Write the plan to this file, for `apply`; only with --dry-run and one directory.
+        #[arg(long, value_name = "FILE", requires = "dry_run")]
+        out: Option<PathBuf>,
+        /// As JSON: the plans.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Do exactly what a plan says, or nothing when directory or records say something else by now.
+    Apply {
+        /// A file that `run --dry-run --out` wrote, or the id of a plan that is held.
+        plan: String,
+        /// Only look whether it could be carried out.
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Plans that wait for somebody's word.
+    Plans {
+        /// Also those that were decided about.
+        #[arg(long)]
+        all: bool,
+        /// As JSON; times are seconds since 1970.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a plan on record says.
+    Show {
+        /// Its id.
+        plan: Uuid,
+        /// As JSON: a plan that `apply` takes.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say no to a held plan: nothing of it is done, and an equal one is not held again.
+    Dismiss {
+        /// Its id.
+        plan: Uuid,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// When each directory was last read whole, and what went wrong.
+    Status {
+        /// As JSON; times are seconds since 1970.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Reconcile {
+    pub(super) fn run(self, file: &ConfigFile) -> anyhow::Result<u8> {
+        let mut code = 0;
+        let done = on_store(file, async |stage| {
+            match self {
+                Self::Run {
+                    source,
+                    dry_run,
+                    out,
+                    json,
+                } => {
+                    let held = run(stage, source.as_ref(), dry_run, out.as_deref(), json).await?;
+                    code = if held { HELD } else { 0 };
+                }
+                Self::Apply {
+                    plan,
+                    dry_run,
+                    json,
+                } => apply(stage, &plan, dry_run, json).await?,
+                Self::Plans { all, json } => plans(stage, all, json).await?,
+                Self::Show { plan, json } => show(stage, plan, json).await?,
+                Self::Dismiss { plan, dry_run } => dismiss(stage, plan, dry_run).await?,
+                Self::Status { json } => status(stage, json).await?,
+            }
+            Ok(())
+        })?;
+        Ok(done.max(code))
+    }
+}
+
+/// Shows how far a sweep is, on standard error.
+struct Teller {
+    terminal: bool,
+    last: AtomicU64,
+}
+
+impl Teller {
+    fn new() -> Self {
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    fn tell(&self, progress: Progress) {
+        let (text, done, all) = match progress {
+            Progress::Groups(n) => (format!("{n} groups read"), n, false),
+            Progress::People(n, None) => (format!("{n} people read"), n, false),
+            Progress::People(n, Some(of)) => (format!("{n} of {of} people read"), n, n >= of),
+            Progress::Missing(n, of) => {
+                (format!("{n} of {of} asked for by themselves"), n, n >= of)
+            }
+            Progress::Steps(n, of) => (format!("{n} of {of} steps done"), n, n >= of),
+        };
+        // A log gets a line every thousand, a terminal one that is written over.
+        if self.terminal {
+            let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
+            if all {
+                let _ = writeln!(std::io::stderr());
+            }
+        } else if all || done / 1000 != self.last.swap(done, Ordering::Relaxed) / 1000 {
+            eprintln!("{text}");
+        }
+    }
+}
+
+async fn run(
+    stage: &Stage,
+    only: Option<&SourceId>,
+    dry_run: bool,
+    out: Option<&Path>,
+    as_json: bool,
+) -> anyhow::Result<bool> {
+    let (sweeper, sources) = sweeper(stage)?;
+    let sources = chosen(sources, only)?;
+    if out.is_some() && sources.len() != 1 {
+        bail!("a plan is of one directory: say --source");
+    }
+    let teller = Teller::new();
+    let tell = |progress| teller.tell(progress);
+    let mut held = false;
+    let mut all = Vec::new();
+    for source in &sources {
+        let sweep = sweeper.of(&**source);
+        if dry_run {
+            let (plan, world) = sweep.look(&tell).await?;
+            held |= plan.held.is_some();
+            if let Some(path) = out {
+                write(path, &plan)?;
+            }
+            if !as_json {
+                tell_plan(&plan, &names(stage, &plan, Some(&world)).await?)?;
+                print("Nothing was changed: this was a dry run.")?;
+            }
+            all.push(plan);
+            continue;
+        }
+        stage.as_owner()?;
+        let swept = sweep.run(&tell).await?;
+        if !as_json {
+            tell_plan(&swept.plan, &names(stage, &swept.plan, None).await?)?;
+            tell_applied(&swept.applied, swept.held.as_ref())?;
+        }
+        held |= swept.held.is_some();
+        all.push(swept.plan);
+    }
+    if as_json {
+        json(&all)?;
+    }
+    Ok(held)
+}
+
+async fn apply(stage: &Stage, which: &str, dry_run: bool, as_json: bool) -> anyhow::Result<()> {
+    let (plan, id) = match Uuid::parse_str(which) {
+        Ok(id) => (waiting(&*stage.store, id).await?, Some(id)),
+        Err(_) => {
+            let text = std::fs::read_to_string(which)
+                .with_context(|| format!("{} is neither a plan's id nor a file", clean(which)))?;
+            (read_plan(&text)?, None)
+        }
+    };
+    let (sweeper, sources) = sweeper(stage)?;
+    let sources = chosen(sources, Some(&plan.source))?;
+    let source = sources.first().context("a directory")?;
+    let teller = Teller::new();
+    let tell = |progress| teller.tell(progress);
+    if !dry_run {
+        stage.as_owner()?;
+    }
+    let checked = apply::check(&plan, &**source, &*stage.store, &SystemClock, &tell).await?;
+    let words = match checked {
+        Ok(words) => words,
+        Err(moved) => return refuse(&moved, as_json),
+    };
+    if dry_run {
+        let steps = words.steps();
+        return match as_json {
+            true => json(&json!({ "applicable": true, "steps": steps })),
+            false => print(format!(
+                "It can be carried out: {steps} steps. Nothing was changed: this was a dry run."
+            )),
+        };
+    }
+    let event = (stage.witness().event(Kind::PlanApplied))
+        .detail("plan", plan.id.to_string())
+        .detail("directory", plan.source.as_str())
+        .detail("losing", plan.summary().losing);
+    stage.record(event).await?;
+    let applied = words.take_in(&plan, &*sweeper.to, &tell).await?;
+    if let Some(id) = id {
+        let by = super::operator::name();
+        stage
+            .store
+            .end_plan(id, PlanState::Applied, &by, stage.now)
+            .await?;
+    }
+    match as_json {
+        true => json(&json!({ "applied": applied.done })),
+        false => tell_applied(&applied, None),
+    }
+}
+
+/// Says what is not as the plan says.
+fn refuse(moved: &[Moved], as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let moved: Vec<_> = moved
+            .iter()
+            .map(|step| json!({ "what": step.what, "id": step.id, "why": step.why }))
+            .collect();
+        json(&json!({ "applicable": false, "moved": moved }))?;
+    } else {
+        let mut table = Table::new(&["WHAT", "ID", "WHY"]);
+        for step in moved.iter().take(SHOWN) {
+            table.row([step.what.into(), step.id.clone(), step.why.into()]);
+        }
+        print(table.text(""))?;
+    }
+    bail!(
+        "{} steps are not as the plan says: nothing was done. Make a new plan",
+        moved.len()
+    )
+}
+
+async fn plans(stage: &Stage, all: bool, as_json: bool) -> anyhow::Result<()> {
+    let filter = PlanFilter {
+        state: (!all).then_some(PlanState::Held),
+        limit: 1_000,
+        ..PlanFilter::default()
+    };
+    let plans = stage.store.plans(&filter).await?;
+    if as_json {
+        return json(&plans);
+    }
+    let mut table = Table::new(&["PLAN", "DIRECTORY", "STATE", "SINCE", "BY", "WHY"]);
+    for plan in plans {
+        table.row([
+            plan.id.to_string(),
+            plan.source.to_string(),
+            plan.state.to_string(),
+            plan.state_since.to_string(),
+            plan.by,
+            plan.why,
+        ]);
+    }
+    print(table.text("No plan waits."))
+}
+
+async fn show(stage: &Stage, id: Uuid, as_json: bool) -> anyhow::Result<()> {
+    let stored = stage.store.plan(id).await?;
+    let stored = stored.with_context(|| format!("there is no plan {id}"))?;
+    let plan = read_plan(&stored.body)?;
+    if as_json {
+        return json(&plan);
+    }
+    print(format!("{} since {}", stored.state, stored.state_since))?;
+    tell_plan(&plan, &names(stage, &plan, None).await?)
+}
+
+async fn dismiss(stage: &Stage, id: Uuid, dry_run: bool) -> anyhow::Result<()> {
+    let plan = waiting(&*stage.store, id).await?;
+    if dry_run {
+        let losing = plan.summary().losing;
+        return print(format!(
+            "{losing} people would keep what they have, whatever {} says. Nothing was changed: this was a dry run.",
+            plan.source
+        ));
+    }
+    stage.as_owner()?;
+    let event = (stage.witness().event(Kind::PlanDismissed))
+        .detail("plan", id.to_string())
+        .detail("directory", plan.source.as_str());
+    stage.record(event).await?;
+    let by = super::operator::name();
+    let ended = stage
+        .store
+        .end_plan(id, PlanState::Dismissed, &by, stage.now);
+    if !ended.await? {
+        bail!("somebody else decided about the plan meanwhile");
+    }
+    print("Dismissed.")
+}
+
+async fn status(stage: &Stage, as_json: bool) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for directory in &stage.config.directories {
+        let state = stage.store.source_state(&directory.id).await?;
+        rows.push((directory, state));
+    }
+    if as_json {
+        let all: Vec<_> = rows
+            .iter()
+            .map(|(directory, state)| {
+                json!({
+                    "directory": directory.id,
+                    "every": directory.reconcile.every.as_secs(),
+                    "state": state,
+                })
+            })
+            .collect();
+        return json(&all);
+    }
+    let shown = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+    let mut table = Table::new(&["DIRECTORY", "READ WHOLE", "ANSWERED", "HEARD", "ERROR"]);
+    for (directory, state) in rows {
+        table.row([
+            directory.id.to_string(),
+            shown(state.swept_at),
+            shown(state.answered_at),
+            shown(state.heard_at),
+            state.error,
+        ]);
+    }
+    print(table.text("No directory is configured ([[directories]])."))
+}
+
+fn sweeper(stage: &Stage) -> anyhow::Result<(Sweeper, Vec<Arc<dyn Source>>)> {
+    let (store, audit) = (stage.store.clone(), stage.audit());
+    let clock = Arc::new(SystemClock);
+    Ok(runtime::sweeper_of(&stage.config, store, audit, clock)?)
+}
+
+fn chosen(
+    all: Vec<Arc<dyn Source>>,
+    only: Option<&SourceId>,
+) -> anyhow::Result<Vec<Arc<dyn Source>>> {
+    let Some(id) = only else {
+        if all.is_empty() {
+            bail!("no directory is configured: add [[directories]]");
+        }
+        return Ok(all);
+    };
+    let ids: Vec<_> = all.iter().map(|source| source.id().to_string()).collect();
+    let found = all.into_iter().find(|source| source.id() == id);
+    let found = found
+        .with_context(|| format!("there is no directory {id}; configured: {}", ids.join(", ")))?;
+    Ok(vec![found])
+}
+
+/// What people of a plan are called, as far as it is known.
+async fn names(
+    stage: &Stage,
+    plan: &Plan,
+    world: Option<&World>,
+) -> anyhow::Result<HashMap<String, String>> {
+    let mut names = HashMap::new();
+    for step in plan.people.iter().take(SHOWN) {
+        let read = world.and_then(|world| world.people.get(&step.id));
+        let name = match read {
+            Some(person) => Some(person.username.clone()),
+            None => {
+                let known = stage.store.person(&plan.source, &step.id).await?;
+                known.map(|person| person.username)
+            }
+        };
+        names.extend(name.map(|name| (step.id.clone(), name)));
+    }
+    Ok(names)
+}
+
+fn tell_plan(plan: &Plan, names: &HashMap<String, String>) -> anyhow::Result<()> {
+    let sum = plan.summary();
+    print(format!(
+        "{}: of {} people {} would lose something, {} gain an app, {} are new, {} change otherwise; {} groups change.",
+        plan.source, plan.present, sum.losing, sum.gaining, sum.new, sum.other, sum.groups
+    ))?;
+    if let Some(why) = &plan.held {
+        print(format!("HELD: {why}"))?;
+    }
+    let mut table = Table::new(&["WHO", "ID", "WHAT", "GAINS", "LOSES"]);
+    for step in plan.people.iter().take(SHOWN) {
+        table.row(row(step, names));
+    }
+    for step in plan.groups.iter().take(SHOWN) {
+        table.row([
+            step.name.clone(),
+            step.id.clone(),
+            format!("group {}", word(step.what)),
+            String::new(),
+            String::new(),
+        ]);
+    }
+    if !plan.is_empty() {
+        print(table.text(""))?;
+    }
+    let more = plan.people.len().saturating_sub(SHOWN);
+    match more {
+        0 => Ok(()),
+        more => print(format!("… and {more} people more (--json has all)")),
+    }
+}
+
+fn row(step: &PersonStep, names: &HashMap<String, String>) -> [String; 5] {
+    let apps = |all: &[crate::types::AppId]| {
+        let all: Vec<_> = all.iter().map(|app| app.as_str()).collect();
+        all.join(" ")
+    };
+    [
+        names.get(&step.id).cloned().unwrap_or_default(),
+        step.id.clone(),
+        word(step.what).to_owned(),
+        apps(&step.gains),
+        apps(&step.loses),
+    ]
+}
+
+const fn word(what: What) -> &'static str {
+    match what {
+        What::Gone => "gone",
+        What::Deactivated => "deactivated",
+        What::New => "new",
+        What::Returned => "returned",
+        What::Reactivated => "reactivated",
+        What::Groups => "groups",
+        What::Profile => "profile",
+    }
+}
+
+fn tell_applied(applied: &Applied, held: Option<&StoredPlan>) -> anyhow::Result<()> {
+    print(format!("{} steps done.", applied.done))?;
+    match held {
+        Some(plan) if plan.state == PlanState::Held => print(format!(
+            "{} steps wait: `auth-manager reconcile apply {}` does them, `dismiss` drops them.",
+            applied.held, plan.id
+        )),
+        Some(plan) => print(format!(
+            "{} steps are not done: the plan {} was dismissed.",
+            applied.held, plan.id
+        )),
+        None => Ok(()),
+    }
+}
+
+fn write(path: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(plan)?;
+    std::fs::write(path, text + "\n")
+        .with_context(|| format!("{} can't be written", path.display()))
+}

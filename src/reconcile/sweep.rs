@@ -1,0 +1,212 @@
+//! One sweep: read, compare, carry out or hold. The same whether a schedule, a command or a service
+//! asked for it.
+
+use super::apply::{self, Applied};
+use super::plan::{Judge, Plan};
+use super::world::{SweepError, Teller, World};
+use crate::config::Brake;
+use crate::directory::read::TakesIn;
+use crate::directory::source::Source;
+use crate::store::{DirectoryStore, PlanState, PlanStore, SourceState, StoreError, StoredPlan};
+use crate::types::{Clock, Timestamp};
+use aws_lc_rs::digest::{SHA256, digest};
+use std::fmt::Write as _;
+use uuid::Uuid;
+
+/// What a sweep works with.
+pub struct Sweep<'a> {
+    /// Who is asked.
+    pub source: &'a dyn Source,
+    /// What was said before.
+    pub directory: &'a dyn DirectoryStore,
+    /// Where a held plan waits.
+    pub plans: &'a dyn PlanStore,
+    /// What follows for apps.
+    pub judge: &'a dyn Judge,
+    /// Who takes words in.
+    pub to: &'a dyn TakesIn,
+    /// When a plan is held.
+    pub brake: Brake,
+    /// The time.
+    pub clock: &'a dyn Clock,
+}
+
+/// What came of a sweep.
+#[derive(Debug, Clone)]
+pub struct Swept {
+    /// What differed.
+    pub plan: Plan,
+    /// What was carried out.
+    pub applied: Applied,
+    /// The plan that waits, when it is held.
+    pub held: Option<StoredPlan>,
+}
+
+impl Sweep<'_> {
+    /// Reads and compares; changes nothing.
+    ///
+    /// # Errors
+    /// When directory or store gave no clear answer.
+    pub async fn look(&self, tell: Teller<'_>) -> Result<(Plan, World), SweepError> {
+        let known = World::known(self.directory, self.source.id()).await?;
+        let world = World::read(self.source, &known, self.clock, tell).await?;
+        let plan = Plan::compute(
+            self.source.id(),
+            self.clock.now(),
+            &known,
+            &world,
+            self.judge,
+            &self.brake,
+        );
+        Ok((plan, world))
+    }
+
+    /// Reads, compares, and carries out; what is held is put on record first.
+    ///
+    /// # Errors
+    /// As above; what was carried out by then stays, and the next sweep goes on.
+    pub async fn run(&self, tell: Teller<'_>) -> Result<Swept, SweepError> {
+        let began = self.clock.now();
+        let outcome = self.carry_out(tell).await;
+        self.note(began, &outcome).await?;
+        outcome
+    }
+
+    async fn carry_out(&self, tell: Teller<'_>) -> Result<Swept, SweepError> {
+        let (plan, world) = self.look(tell).await?;
+        let held = match &plan.held {
+            Some(why) => {
+                let stored = self.plans.hold_plan(&on_record(&plan, why)?).await?;
+                tracing::error!(
+                    source = %plan.source,
+                    plan = %stored.id,
+                    state = %stored.state,
+                    why = why.as_str(),
+                    "reconciliation is held: nobody loses anything until somebody says so"
+                );
+                Some(stored)
+            }
+            None => {
+                let now = self.clock.now();
+                self.plans.supersede_plans(&plan.source, now).await?;
+                None
+            }
+        };
+        let applied = apply::now(&plan, &world, self.to, tell).await?;
+        let summary = plan.summary();
+        tracing::info!(
+            source = %plan.source,
+            people = world.people.len(),
+            groups = world.groups.len(),
+            losing = summary.losing,
+            gaining = summary.gaining,
+            new = summary.new,
+            other = summary.other,
+            done = applied.done,
+            held = applied.held,
+            "a directory was read whole"
+        );
+        Ok(Swept {
+            plan,
+            applied,
+            held,
+        })
+    }
+
+    /// Writes down how the source is doing.
+    async fn note(
+        &self,
+        began: Timestamp,
+        outcome: &Result<Swept, SweepError>,
+    ) -> Result<(), StoreError> {
+        let before = self.directory.source_state(self.source.id()).await?;
+        let state = match outcome {
+            Ok(_) => SourceState {
+                swept_at: Some(began),
+                answered_at: Some(self.clock.now()),
+                error: String::new(),
+                ..before
+            },
+            Err(error) => SourceState {
+                error: error.to_string(),
+                ..before
+            },
+        };
+        self.directory
+            .put_source_state(self.source.id(), &state)
+            .await
+    }
+}
+
+/// A held plan as it is kept.
+fn on_record(plan: &Plan, why: &str) -> Result<StoredPlan, StoreError> {
+    let odd = |error: serde_json::Error| StoreError::Inconsistent(error.to_string());
+    let steps = serde_json::to_vec(&(&plan.groups, &plan.people)).map_err(odd)?;
+    let mut hex = String::with_capacity(64);
+    for byte in digest(&SHA256, &steps).as_ref() {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    Ok(StoredPlan {
+        id: plan.id,
+        source: plan.source.clone(),
+        state: PlanState::Held,
+        digest: hex,
+        why: why.to_owned(),
+        body: serde_json::to_string(plan).map_err(odd)?,
+        made_at: plan.made_at,
+        state_since: plan.made_at,
+        by: String::new(),
+    })
+}
+
+/// Why a plan on record can't be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// There is none of this id.
+    #[error("there is no plan {0}")]
+    Unknown(Uuid),
+    /// It does not wait any more.
+    #[error("the plan {0} is {1}: only a held one can be decided about")]
+    Ended(Uuid, PlanState),
+    /// It is of another version, or no plan.
+    #[error("this is no plan that this version can read: {0}")]
+    Unreadable(String),
+    /// Directory or store gave no clear answer.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+}
+
+impl From<StoreError> for PlanError {
+    fn from(error: StoreError) -> Self {
+        Self::Sweep(error.into())
+    }
+}
+
+/// Reads a plan that was written down.
+///
+/// # Errors
+/// When it is none, or of another version.
+pub fn read_plan(text: &str) -> Result<Plan, PlanError> {
+    let plan: Plan =
+        serde_json::from_str(text).map_err(|error| PlanError::Unreadable(error.to_string()))?;
+    if plan.version != super::plan::VERSION {
+        let why = format!("its version is {}", plan.version);
+        return Err(PlanError::Unreadable(why));
+    }
+    Ok(plan)
+}
+
+/// A plan that waits, to be decided about.
+///
+/// # Errors
+/// When there is none, or it waits no more.
+pub async fn waiting(plans: &dyn PlanStore, id: Uuid) -> Result<Plan, PlanError> {
+    let stored = plans.plan(id).await?.ok_or(PlanError::Unknown(id))?;
+    if stored.state != PlanState::Held {
+        return Err(PlanError::Ended(id, stored.state));
+    }
+    read_plan(&stored.body)
+}
+
+#[cfg(test)]
+mod tests;
