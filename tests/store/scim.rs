@@ -175,7 +175,7 @@ pub(crate) async fn what_is_deleted_is_gone_but_for_its_last_word(bed: Bed) {
     assert_eq!(found.unwrap(), None);
     let members = bed
         .b
-        .scim_members(&idp(), &[staff.id.clone()])
+        .scim_members(&idp(), std::slice::from_ref(&staff.id))
         .await
         .unwrap();
     assert_eq!(members, Vec::new());
@@ -242,7 +242,7 @@ pub(crate) async fn whoever_a_membership_concerns_is_due(bed: Bed) {
     assert_eq!(tell(&bed.a).await, ids(&[&alice, &inner, &outer, &top]));
     let of = bed
         .b
-        .scim_groups_of(&idp(), &[alice.id.clone()])
+        .scim_groups_of(&idp(), std::slice::from_ref(&alice.id))
         .await
         .unwrap();
     let mut of: Vec<_> = of
@@ -283,7 +283,7 @@ pub(crate) async fn whoever_a_membership_concerns_is_due(bed: Bed) {
     );
     let of = bed
         .b
-        .scim_groups_of(&idp(), &[alice.id.clone()])
+        .scim_groups_of(&idp(), std::slice::from_ref(&alice.id))
         .await
         .unwrap();
     assert_eq!(of, Vec::new());
@@ -299,7 +299,7 @@ pub(crate) async fn whoever_a_membership_concerns_is_due(bed: Bed) {
     assert!(told.contains(&bob.id) && told.contains(&inner.id));
     let of = bed
         .b
-        .scim_groups_of(&idp(), &[bob.id.clone()])
+        .scim_groups_of(&idp(), std::slice::from_ref(&bob.id))
         .await
         .unwrap();
     assert_eq!(of.len(), 1, "inner alone");
