@@ -1,6 +1,7 @@
 //! The bridge's provisioner of Mattermost against the stand-in: what each order does, that it may be
 //! repeated, and whom it never touches.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use auth_manager::config::{
     SecretSource, SessionConfig, SignOut,
 };
 use auth_manager::demo::mattermost::{NewUser, Options, StandIn};
-use auth_manager::types::{AppId, HostName, IssuerId, MembershipKind, RemoteId, SystemClock};
+use auth_manager::types::{
+    AppId, HostName, IssuerId, MembershipKind, RemoteId, SecretText, SystemClock,
+};
 use serde_json::json;
 
 use crate::replay::Stage;
@@ -70,6 +73,11 @@ impl Bed {
 }
 
 pub(crate) fn driver(stage: &Stage) -> Arc<Mattermost> {
+    driver_at(stage.address, stage.app.bot_token().into())
+}
+
+/// The driver of the server there.
+pub(crate) fn driver_at(address: SocketAddr, token: SecretText) -> Arc<Mattermost> {
     let mm = MattermostConfig {
         bot_token: SecretSource::Credential("bot".into()),
         link: LinkPolicy::Never,
@@ -86,9 +94,7 @@ pub(crate) fn driver(stage: &Stage) -> Arc<Mattermost> {
         origin: "https://chat.example.test".into(),
         base_path: "/".into(),
         issuer: IssuerId::new("pomerium").expect("an id"),
-        upstream: format!("http://{}", stage.address)
-            .parse()
-            .expect("an address"),
+        upstream: format!("http://{address}").parse().expect("an address"),
         upstream_ca: None,
         access: AccessRule {
             everyone: true,
@@ -115,7 +121,6 @@ pub(crate) fn driver(stage: &Stage) -> Arc<Mattermost> {
         provision: ProvisionConfig::default(),
         response_timeout: Duration::from_secs(60),
     };
-    let token = stage.app.bot_token().into();
     Mattermost::new(&app, &mm, token, None, Arc::new(SystemClock)).expect("a driver")
 }
 
