@@ -69,7 +69,7 @@ impl Words for Directories {
             .await?;
         let rules = bridge.directory.load();
         let found = standings.ask(&whom.0, &whom.1, |view| {
-            wanted(&self.terms, Some(user), view, &**rules, now)
+            wanted(&self.terms, Some(user), view, &rules, now)
         });
         let groups = found.groups.into_iter().map(|group| InGroup {
             id: group.id,
