@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 
 /// May do nothing that there is.
-const POWERLESS: &str = "[[clients]]\nid = \"powerless\"\nscopes = [\"hooks\"]\n\
+const POWERLESS: &str = "[[clients]]\nid = \"powerless\"\nscopes = [\"scim\"]\n\
                          bearer = { issuer = \"services\", sub = \"powerless\" }\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

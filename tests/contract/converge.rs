@@ -21,7 +21,7 @@ use auth_manager::identity::converge::{
 use auth_manager::keys::derive::PasswordRoot;
 use auth_manager::store::{
     Account, DeactivatedFor, Deactivation, DeactivationStage, SeenUser, SqliteStore, Store,
-    StoreError, TrailFilter, User,
+    StoreError, TrailFilter, User, UserState,
 };
 use auth_manager::telemetry::metrics::Metrics;
 use auth_manager::types::{
@@ -457,6 +457,36 @@ async fn no_directorys_word_is_no_reason_to_do_anything() {
     bed.done().await;
     assert!(bed.app().journal().is_empty());
     assert_eq!(teams(&bed.alice()), ["sales"]);
+}
+
+#[tokio::test]
+async fn whoever_is_let_in_again_has_their_account_back_though_no_directory_decides() {
+    let bed = Bed::new(|_, _| ()).await;
+    bed.done().await;
+    let at = |seconds| NOW + Duration::from_secs(seconds);
+    bed.says(absent());
+    assert!(matches!(bed.run_at(at(10)).await, Outcome::Done(_)));
+    assert!(!bed.alice().is_active());
+    // Nobody says anything any more: nothing is given back by that.
+    bed.says(Wanted {
+        account: WantedAccount::Leave {
+            why: "no directory has a fresh word that decides".into(),
+        },
+        groups: Vec::new(),
+    });
+    bed.run_at(at(20)).await;
+    assert!(!bed.alice().is_active());
+    let context = &bed.ground.context;
+    let by = context.witness.clone().by();
+    for (state, seconds) in [(UserState::Disabled, 30), (UserState::Active, 40)] {
+        let set = context
+            .store
+            .set_user_state(bed.user.id, state, "", at(seconds), &by);
+        set.await.expect("the store answers").expect("alice");
+        bed.run_at(at(seconds + 5)).await;
+        assert_eq!(bed.alice().is_active(), state == UserState::Active);
+    }
+    assert_eq!(bed.account().await.deactivated, None);
 }
 
 #[tokio::test]

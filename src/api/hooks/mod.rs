@@ -91,7 +91,7 @@ pub(super) struct Documented;
         description = "Authentik's default body or that of the shipped mapping. The media type is not looked at.",
     ),
     responses((status = 202, description = "It is on record.")),
-    security(("bearer" = []), ("certificate" = [])),
+    security(("bearer" = ["hooks"]), ("certificate" = ["hooks"])),
 )]
 async fn deliver(
     caller: Granted<granted::Hooks>,
@@ -110,7 +110,7 @@ async fn deliver(
         description = "As above.",
     ),
     responses((status = 202, description = "It is on record.")),
-    security(("bearer" = []), ("certificate" = [])),
+    security(("bearer" = ["hooks"]), ("certificate" = ["hooks"])),
 )]
 async fn deliver_for(
     caller: Granted<granted::Hooks>,

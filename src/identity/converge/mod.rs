@@ -30,7 +30,7 @@ use crate::apps::{AppError, OwnedBot};
 use crate::audit::Kind;
 use crate::config::ProvisionConfig;
 use crate::error::{Code, Refusal};
-use crate::store::{Account, StoreError, User};
+use crate::store::{Account, DeactivatedFor, Deactivation, StoreError, User};
 use crate::types::{RemoteId, Timestamp, UserId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,12 +95,24 @@ async fn attempt(ground: &Ground, user: UserId, now: Timestamp) -> Result<Outcom
     let wanted = ground.words.wanted(&context.app, &user, now).await?;
     let account = context.store.account(&context.app, user.id).await?;
     match &wanted.account {
-        WantedAccount::Leave { why } => Ok(Outcome::Done(format!("left as it is: {why}"))),
+        WantedAccount::Leave { why } => match account.filter(|own| is_let_in(&user, own)) {
+            Some(account) => present::restore(ground, &user, account, now).await,
+            None => Ok(Outcome::Done(format!("left as it is: {why}"))),
+        },
         WantedAccount::Absent { why, since } => {
             absent::run(ground, &user, account, why, *since, now).await
         }
         WantedAccount::Present => present::run(ground, &user, account, &wanted.groups, now).await,
     }
+}
+
+/// Whether they were let in again since their account was deactivated, by an operator or by who had
+/// turned them away: what went with their state comes back with it, though no directory says that they
+/// belong to the app. Who may use it is then the assertion's word, as for everybody of whom none does.
+fn is_let_in(user: &User, account: &Account) -> bool {
+    let since = user.state_since;
+    let ours = |own: Deactivation| own.why == DeactivatedFor::Absent && own.at <= since;
+    !user.state.denies() && account.deactivated.is_some_and(ours)
 }
 
 /// Why an attempt ended early.

@@ -55,6 +55,23 @@ pub(super) async fn run(
     }
 }
 
+/// They were let in again: their account comes back, and nothing else is made or given.
+pub(super) async fn restore(
+    ground: &Ground,
+    user: &User,
+    account: Account,
+    now: Timestamp,
+) -> Result<Outcome, Failure> {
+    let Some((account, remote)) = linked(Some(account)) else {
+        return Ok(Outcome::Done("they have no account here".into()));
+    };
+    let Some(seen) = ground.context.provisioner.look(&remote).await? else {
+        return Ok(Outcome::Done("the account is gone from the app".into()));
+    };
+    let stood = stand(ground, user, account, &seen, now).await?;
+    Ok(stood.unwrap_or_else(|| Outcome::Done("they were let in again".into())))
+}
+
 /// The account by the code of a sign-in, then the memberships.
 async fn settle(
     ground: &Ground,
