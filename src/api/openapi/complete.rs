@@ -102,7 +102,8 @@ fn codes(operation: &Value, resource: bool) -> Vec<Code> {
             codes.push(Code::ApiScope);
         }
     }
-    if has("", "path") {
+    // A webhook names no directory: its caller must be one.
+    if has("", "path") || operation["operationId"] == "deliver_hook" {
         codes.push(Code::ApiNotFound);
     }
     if !operation["requestBody"].is_null() {
