@@ -93,3 +93,20 @@ pub fn sweep(source: &SourceId, due_at: Timestamp, why: &str) -> NewJob {
         why: why.to_owned(),
     }
 }
+
+/// Write to a person that an app is theirs: once, for the first of their apps.
+#[must_use]
+pub fn welcome(app: &AppId, user: UserId, due_at: Timestamp) -> NewJob {
+    NewJob {
+        kind: JobKind::Mail,
+        key: format!("mail/access/{user}"),
+        lane: format!("mail/{user}"),
+        app: Some(app.clone()),
+        source: None,
+        user: Some(user),
+        priority: Priority::Background,
+        due_at,
+        payload: "{}".to_owned(),
+        why: "their first app is ready".to_owned(),
+    }
+}

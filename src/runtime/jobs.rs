@@ -3,7 +3,7 @@
 use super::directory::Directory;
 use super::provision;
 use crate::config::Config;
-use crate::jobs::{Dice, Handlers, Settings, Worker};
+use crate::jobs::{Dice, Handler, Handlers, Settings, Worker};
 use crate::keys::random;
 use crate::proxy::Bridge;
 use crate::reconcile::handler::Sweeper;
@@ -29,11 +29,17 @@ pub(super) fn handlers(
     bridge: &Arc<Bridge>,
     directory: &Directory,
     sweeper: Arc<Sweeper>,
+    letters: Option<Arc<dyn Handler>>,
 ) -> Handlers {
-    Handlers::new()
+    let converging = provision::converging(bridge, letters.is_some());
+    let handlers = Handlers::new()
         .with(JobKind::Read, Arc::new(directory.reader(bridge)))
         .with(JobKind::Sweep, sweeper)
-        .with(JobKind::Converge, provision::converging(bridge))
+        .with(JobKind::Converge, converging);
+    match letters {
+        Some(letters) => handlers.with(JobKind::Mail, letters),
+        None => handlers,
+    }
 }
 
 /// The worker of this process.

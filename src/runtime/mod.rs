@@ -14,6 +14,7 @@ mod certificates;
 mod directory;
 mod jobs;
 mod keys;
+mod mail;
 mod ops;
 mod provision;
 mod reconcile;

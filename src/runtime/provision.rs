@@ -12,15 +12,15 @@ use crate::types::{AppId, RemoteId, Timestamp};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// Who carries out `converge` jobs.
+/// Who carries out `converge` jobs; `letters`: whether there is a mail server.
 #[must_use]
-pub fn converging(bridge: &Arc<Bridge>) -> Arc<dyn Handler> {
-    let apps = Arc::new(Apps(bridge.clone()));
+pub fn converging(bridge: &Arc<Bridge>, letters: bool) -> Arc<dyn Handler> {
+    let apps = Arc::new(Apps(bridge.clone(), letters));
     Arc::new(Converge::new(apps, bridge.clock.clone()))
 }
 
-/// The apps of a running bridge.
-struct Apps(Arc<Bridge>);
+/// The apps of a running bridge, and whether letters are sent.
+struct Apps(Arc<Bridge>, bool);
 
 #[async_trait]
 impl Grounds for Apps {
@@ -46,6 +46,7 @@ impl Grounds for Apps {
                 terms: terms_of_app(&site.config),
             }),
             kept_bots,
+            letters: self.1,
         }))
     }
 }

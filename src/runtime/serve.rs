@@ -7,6 +7,7 @@ use super::certificates::Certificates;
 use super::directory::Directory;
 use super::jobs;
 use super::keys::{self, KeyKeeper};
+use super::mail;
 use super::ops;
 use super::reconcile;
 use super::scim;
@@ -134,7 +135,8 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let working = end.child_token();
     let sweeper = reconcile::sweeper(&directory, &bridge, &config);
     background.spawn(sweeper.clone().schedule(end.clone()));
-    let handlers = jobs::handlers(&bridge, &directory, sweeper.clone());
+    let letters = mail::letters(&bridge, &config)?;
+    let handlers = jobs::handlers(&bridge, &directory, sweeper.clone(), letters);
     let worker = jobs::worker(&bridge, &config, &replica, handlers);
     background.spawn(worker.run(working.clone()));
     background.spawn(jobs::watch(bridge.clone(), config.jobs.keep, end.clone()));

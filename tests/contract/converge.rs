@@ -20,8 +20,8 @@ use auth_manager::identity::converge::{
 };
 use auth_manager::keys::derive::PasswordRoot;
 use auth_manager::store::{
-    Account, DeactivatedFor, Deactivation, DeactivationStage, SeenUser, SqliteStore, Store,
-    StoreError, TrailFilter, User, UserState,
+    Account, DeactivatedFor, Deactivation, DeactivationStage, JobFilter, JobKind, SeenUser,
+    SqliteStore, Store, StoreError, TrailFilter, User, UserState,
 };
 use auth_manager::telemetry::metrics::Metrics;
 use auth_manager::types::{
@@ -141,6 +141,7 @@ impl Bed {
             policy,
             words: said.clone(),
             kept_bots: Vec::new(),
+            letters: true,
         };
         Self {
             stage,
@@ -487,6 +488,21 @@ async fn whoever_is_let_in_again_has_their_account_back_though_no_directory_deci
         assert_eq!(bed.alice().is_active(), state == UserState::Active);
     }
     assert_eq!(bed.account().await.deactivated, None);
+}
+
+#[tokio::test]
+async fn the_first_account_made_ahead_is_told_once() {
+    let bed = Bed::new(|_, _| ()).await;
+    bed.done().await;
+    bed.done().await;
+    let filter = JobFilter {
+        kind: Some(JobKind::Mail),
+        ..JobFilter::default()
+    };
+    let letters = bed.ground.context.store.jobs(&filter).await;
+    let letters = letters.expect("the store answers");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].user, Some(bed.user.id));
 }
 
 #[tokio::test]

@@ -50,6 +50,8 @@ pub struct Ground {
     pub words: Arc<dyn Words>,
     /// Bots that services use, by the app's id: never disabled, never handed over.
     pub kept_bots: Vec<RemoteId>,
+    /// Whether somebody whose first account is made ahead of their visit gets a letter.
+    pub letters: bool,
 }
 
 /// What converging came to.

@@ -7,7 +7,8 @@ use crate::apps::{AppError, RemoteAccount};
 use crate::audit::Kind;
 use crate::config::ProvisionWhen;
 use crate::identity;
-use crate::store::{Account, AccountState, DeactivatedFor, SessionFilter, User};
+use crate::jobs::wish;
+use crate::store::{Account, AccountFilter, AccountState, DeactivatedFor, SessionFilter, User};
 use crate::types::{RemoteId, Timestamp};
 
 pub(super) async fn run(
@@ -26,7 +27,11 @@ pub(super) async fn run(
         }
         return match no_seat_ahead(ground, now).await? {
             Some(outcome) => Ok(outcome),
-            None => settle(ground, user, groups, now).await,
+            None => {
+                let outcome = settle(ground, user, groups, now).await?;
+                welcome(ground, user, now).await?;
+                Ok(outcome)
+            }
         };
     };
     let Some(seen) = ground.context.provisioner.look(&remote).await? else {
@@ -53,6 +58,26 @@ pub(super) async fn run(
         Some(outcome) => Ok(outcome),
         None => settle(ground, user, groups, now).await,
     }
+}
+
+/// Has a letter written when this is the first of their accounts. A crash right before this loses the
+/// letter, and nothing else.
+async fn welcome(ground: &Ground, user: &User, now: Timestamp) -> Result<(), Failure> {
+    if !ground.letters || user.email.is_empty() {
+        return Ok(());
+    }
+    let context = &ground.context;
+    let theirs = AccountFilter {
+        user: Some(user.id),
+        state: Some(AccountState::Linked),
+        limit: 2,
+        ..AccountFilter::default()
+    };
+    if context.store.accounts(&theirs).await?.len() == 1 {
+        let wish = wish::welcome(&context.app, user.id, now);
+        context.store.enqueue(&[wish], now).await?;
+    }
+    Ok(())
 }
 
 /// They were let in again: their account comes back, and nothing else is made or given.
