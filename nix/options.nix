@@ -174,7 +174,7 @@ in
       silent_after = key duration "Silence of so long is an alarm.";
     };
     reconcile = section "How often it is read whole, and when what follows waits." {
-      every = key duration "How often everything is read and compared.";
+      every = key duration "How often everything is read and compared, and the apps with it.";
       brake_number = key count "Held when more people would lose access, and more than the share.";
       brake_share = key count "In percent of those who are present.";
       brake_most = key count "Held when more people would lose access, whatever the share.";

@@ -57,6 +57,7 @@ mod keys;
 mod metadata;
 mod oauth;
 pub mod openapi;
+mod plans;
 pub mod problem;
 mod rate;
 pub mod registry;
@@ -106,6 +107,7 @@ fn resources() -> Routes {
         .merge(signing_keys::routes())
         .merge(events::routes())
         .merge(jobs::routes())
+        .merge(plans::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
         .merge(hooks::routes())

@@ -9,6 +9,7 @@ use uuid::Uuid;
 fn plan(source: &str, digest: &str, made_at: i64) -> StoredPlan {
     StoredPlan {
         id: Uuid::now_v7(),
+        app: None,
         source: SourceId::new(source).unwrap(),
         state: PlanState::Held,
         digest: digest.into(),
@@ -38,7 +39,10 @@ pub(crate) async fn one_plan_waits_for_a_directory(bed: Bed) {
     let former = bed.a.plan(first.id).await.unwrap().unwrap();
     assert_eq!(former.state, PlanState::Superseded);
     assert_eq!(former.state_since, at(2));
-    bed.a.supersede_plans(&second.source, at(3)).await.unwrap();
+    bed.a
+        .supersede_plans(&second.source, None, at(3))
+        .await
+        .unwrap();
     assert!(bed.b.plans(&held("home")).await.unwrap().is_empty());
     assert_eq!(bed.b.plans(&PlanFilter::default()).await.unwrap().len(), 3);
 }

@@ -13,8 +13,8 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, events, explain, hooks, jobs, keys, metadata, oauth, sessions,
-    signing_keys, users, visitors,
+    Routes, accounts, clients, events, explain, hooks, jobs, keys, metadata, oauth, plans,
+    sessions, signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -63,6 +63,7 @@ pub(super) fn routes() -> Routes {
         (name = "accounts", description = "Whose account in an app is whose."),
         (name = "sessions", description = "Who is signed in."),
         (name = "jobs", description = "Work that must happen surely."),
+        (name = "plans", description = "What reconciliation found, and waits for a person's word."),
         (name = "keys", description = "Our signing keys."),
         (name = "events", description = "The audit trail: who did what."),
         (name = "clients", description = "Who may call."),
@@ -83,7 +84,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 14] {
+fn parts() -> [utoipa::openapi::OpenApi; 15] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -93,6 +94,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 14] {
         signing_keys::Documented::openapi(),
         events::Documented::openapi(),
         jobs::Documented::openapi(),
+        plans::Documented::openapi(),
         clients::Documented::openapi(),
         visitors::Documented::openapi(),
         hooks::Documented::openapi(),
