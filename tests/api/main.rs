@@ -15,6 +15,7 @@ mod events;
 mod hooks;
 mod jobs;
 mod limits;
+mod plans;
 mod replicas;
 mod resources;
 mod schemathesis;

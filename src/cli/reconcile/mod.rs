@@ -186,7 +186,11 @@ async fn run(
     as_json: bool,
 ) -> anyhow::Result<bool> {
     let (sweeper, sources) = sweeper(stage)?;
-    let sources = chosen(sources, only)?;
+    // SCIM clients are not asked, but apps may differ from what they said.
+    let sources = match sources.is_empty() && only.is_none() && !stage.config.scim.is_empty() {
+        true => sources,
+        false => chosen(sources, only)?,
+    };
     if out.is_some() && sources.len() != 1 {
         bail!("a plan is of one directory: say --source");
     }
