@@ -11,9 +11,8 @@ use crate::directory::{self, AppTerms, Intake, Looked, Terms, Wanted};
 use crate::proxy::Bridge;
 use crate::store::{Store, StoreError, User};
 use crate::tls::ClientFiles;
-use crate::types::{AppId, Clock, SourceId, Timestamp};
+use crate::types::{AppId, Clock, Timestamp};
 use arc_swap::ArcSwap;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What taking words in depends on.
@@ -82,15 +81,6 @@ impl Directory {
     #[must_use]
     pub fn terms(&self) -> Arc<ArcSwap<Terms>> {
         self.terms.clone()
-    }
-
-    /// Those that can be asked, by id.
-    #[must_use]
-    pub fn logs(&self) -> BTreeMap<SourceId, Arc<dyn Source>> {
-        let all = self.sources.all();
-        all.into_iter()
-            .map(|source| (source.id().clone(), source))
-            .collect()
     }
 
     /// Who carries out `read` jobs.

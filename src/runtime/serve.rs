@@ -100,7 +100,12 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
             let (api, recorder) =
                 ApiServer::new(&config, listener, &bridge, intake, &certificates)?;
             background.spawn(recorder.run(end.clone()));
-            background.spawn(api.api.hooks.clone().keep(directory.logs(), end.clone()));
+            background.spawn(
+                api.api
+                    .hooks
+                    .clone()
+                    .keep(directory.sources.clone(), end.clone()),
+            );
             Some(api)
         }
         None => None,
