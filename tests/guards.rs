@@ -1,6 +1,8 @@
 //! Rules about the sources themselves (T19): every guard has a test that fails without it, modules
 //! import what they may, outside bytes can't panic, codes are never renamed.
 
+#[path = "guards/differences.rs"]
+mod differences;
 #[path = "guards/sealing.rs"]
 mod sealing;
 #[path = "guards/watching.rs"]
@@ -425,6 +427,30 @@ const GUARDS: &[Guard] = &[
         "src/store/postgres/jobs.rs",
         "jobs_running",
         &["a_lane_never_runs_two_however_many_claim"],
+    ),
+    (
+        "who is here keeps their jobs (SQLite)",
+        "src/store/sqlite/jobs.rs",
+        "Err(StoreError::Busy) => return Ok(0)",
+        &["t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not"],
+    ),
+    (
+        "who is here keeps their jobs (PostgreSQL)",
+        "src/store/postgres/presence.rs",
+        "!= [true]",
+        &["t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not"],
+    ),
+    (
+        "who is not here any more stops",
+        "src/jobs/presence.rs",
+        "period.cancel()",
+        &["t36_whoever_the_server_lost_sight_of_stops_before_another_begins"],
+    ),
+    (
+        "who is not here takes nothing",
+        "src/jobs/worker.rs",
+        "None => Ok(())",
+        &["t36_nobody_takes_a_job_who_is_not_here"],
     ),
     (
         "only its holder ends a job",

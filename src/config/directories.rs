@@ -39,6 +39,7 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         SourceId::new,
         "Use a short word, and never change it: what the directory said is kept under it.",
     );
+    not_reserved(table, id.as_ref());
     table.require("kind", "Write kind = \"authentik\" or kind = \"keycloak\".");
     let kind = table.choice(
         "kind",
@@ -85,6 +86,20 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         reconcile,
         kind: kind?,
     })
+}
+
+/// Names under which the bridge keeps what is no directory's: they begin like itself.
+const RESERVED: &str = "auth-manager-";
+
+/// Refuses an id that is kept for the bridge itself.
+pub(super) fn not_reserved(table: &Table<'_>, id: Option<&SourceId>) {
+    if id.is_some_and(|id| id.as_str().starts_with(RESERVED)) {
+        table.complain(
+            "id",
+            format!("Ids that begin with \"{RESERVED}\" are kept for the bridge itself."),
+            "Choose another: \"authentik\".",
+        );
+    }
 }
 
 fn issuer(table: &Table<'_>, around: &Around<'_>) -> Option<IssuerId> {

@@ -11,6 +11,7 @@ mod carry_over;
 mod companions;
 mod first_requests;
 mod heal;
+mod hired_to_gone;
 mod logout;
 mod pages;
 mod person_switch;
@@ -50,3 +51,4 @@ mod traces;
 // With real neighbours.
 mod chromium;
 mod envoy;
+mod people_page;
