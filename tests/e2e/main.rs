@@ -35,6 +35,7 @@ mod lockout;
 
 // The operator.
 mod audit;
+mod by_hand;
 mod crash;
 mod directory;
 mod keys;
