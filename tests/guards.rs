@@ -224,8 +224,26 @@ const GUARDS: &[Guard] = &[
     (
         "an older word is dropped",
         "src/store/directory.rs",
-        "if person.read_at < before.person.read_at",
+        "if is_older(person.read_at, before.person.read_at, now)",
         &["an_older_word_never_replaces_a_newer_one"],
+    ),
+    (
+        "a clock that was ahead keeps no newer word out",
+        "src/store/directory.rs",
+        "said < known && !ahead(known, Some(now))",
+        &["a_word_of_a_clock_that_was_ahead_keeps_no_newer_one_out"],
+    ),
+    (
+        "a clock that was ahead gives nothing",
+        "src/directory/gate.rs",
+        "Some(true) if said.is_ahead(self.index, now)",
+        &["a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion"],
+    ),
+    (
+        "a clock that is set back makes no old reading new",
+        "src/proxy/session/log.rs",
+        "self.steady() - self.read_after.load(Ordering::Relaxed) <= TTL",
+        &["t35_a_reading_of_the_log_is_no_newer_for_a_clock_that_is_set_back"],
     ),
     (
         "a session made while a word came",
