@@ -1,5 +1,6 @@
 //! `auth-manager users`: who has come by, and who may not come in.
 
+use super::by_hand::validate::Validate;
 use super::out::{Table, count, json, print, record};
 use super::person_data::{self, Erase};
 use super::stage::{Stage, on_store};
@@ -59,6 +60,9 @@ pub(super) enum Users {
         #[arg(long)]
         json: bool,
     },
+    /// Put a person into the directory's groups that are listed for it, and have them read again, so
+    /// that their accounts are there before they first come.
+    Validate(Validate),
     /// Forget what a directory said about one of its ids: the next word is the first again. For an id
     /// that changed hands, or a person who is gone and has come back under it.
     ForgetWord {
@@ -123,6 +127,7 @@ impl Users {
                 id,
                 dry_run,
             } => explain::forget(stage, &source, &id, dry_run).await,
+            Self::Validate(validate) => validate.run(stage).await,
             Self::Export { who } => person_data::export(stage, &who).await,
             Self::Erase(erase) => erase.run(stage).await,
         })

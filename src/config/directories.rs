@@ -4,6 +4,7 @@ use super::hooks;
 use super::reader::{Table, shown};
 use super::reconcile;
 use super::sections::{hours, is_loopback, seconds};
+use super::write;
 use super::{
     AuthentikConfig, AuthentikSubject, AuthentikType, DirectoryConfig, DirectoryKind, IssuerConfig,
     KeycloakConfig,
@@ -68,6 +69,8 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
     );
     let reconcile = reconcile::reconcile(&table.table("reconcile"));
     let (authentik, keycloak) = (authentik(table, kind), keycloak(table, kind));
+    let reader = authentik.as_ref().map(|own| &own.token);
+    let write = write::write(table, matches!(kind, Kind::Authentik), reader);
     let kind = match kind {
         Kind::Authentik => authentik.map(DirectoryKind::Authentik),
         Kind::Keycloak => keycloak.map(DirectoryKind::Keycloak),
@@ -84,6 +87,7 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         expiry_warning,
         hooks,
         reconcile,
+        write,
         kind: kind?,
     })
 }
@@ -190,16 +194,7 @@ fn authentik(table: &Table<'_>, kind: Kind) -> Option<AuthentikConfig> {
         "token",
         "Write token = { file = \"…\" }: an API token of a service account, as README.md says.",
     );
-    if let Some(name) = &token_identifier {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if name.is_empty() || name.len() > 255 || !name.bytes().all(plain) {
-            table.complain(
-                "token_identifier",
-                format!("{} is not an identifier of a token.", shown(name)),
-                "Write what Authentik lists under Tokens: letters, digits, - _ .",
-            );
-        }
-    }
+    identifier(table, token_identifier.as_deref());
     let types = types_of_people(table, &types);
     let ignore = paths(table, &ignore);
     Some(AuthentikConfig {
@@ -209,6 +204,19 @@ fn authentik(table: &Table<'_>, kind: Kind) -> Option<AuthentikConfig> {
         types,
         ignore,
     })
+}
+
+/// What Authentik calls a token.
+pub(super) fn identifier(table: &Table<'_>, name: Option<&str>) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let good = |name: &str| !name.is_empty() && name.len() <= 255 && name.bytes().all(plain);
+    if let Some(name) = name.filter(|name| !good(name)) {
+        table.complain(
+            "token_identifier",
+            format!("{} is not an identifier of a token.", shown(name)),
+            "Write what Authentik lists under Tokens: letters, digits, - _ .",
+        );
+    }
 }
 
 fn subject(table: &Table<'_>) -> AuthentikSubject {

@@ -321,6 +321,22 @@ fn a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion() {
         said(&["g"], day + 1).judge(&chat(), &["other"]),
         Err(Code::AccessNotGranted)
     );
+    // What a source that only tells (SCIM) said stands, yes and no, until it says otherwise.
+    let pushed = |groups_of: &[&str]| {
+        let mut world = said(groups_of, 90 * day);
+        let state = SourceState {
+            heard_at: Some(ago(89 * day)),
+            ..SourceState::default()
+        };
+        world.index.update(&[], &[(source("one"), state)]);
+        world
+    };
+    assert_eq!(pushed(&["x"]).says(&named("chat")), Says::No);
+    assert_eq!(pushed(&["g"]).judge(&chat(), &["other"]), Ok(()));
+    // A word of a time that has not come gives nothing, and takes what it takes.
+    assert_eq!(said(&["g"], -day).says(&named("chat")), Says::Nothing);
+    assert_eq!(said(&["x"], -day).says(&named("chat")), Says::No);
+    assert_eq!(said(&["g"], -30).says(&named("chat")), Says::Yes);
     // A later complete sweep confirms every word.
     let mut word = word("one", &["x"]);
     word.person.read_at = ago(90 * HOUR);

@@ -36,6 +36,7 @@ mod lockout;
 
 // The operator.
 mod audit;
+mod by_hand;
 mod crash;
 mod directory;
 mod keys;

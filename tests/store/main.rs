@@ -166,6 +166,7 @@ suite! {
         a_word_is_kept_as_said_and_told
         the_same_word_again_only_moves_its_time
         an_older_word_never_replaces_a_newer_one
+        a_word_of_a_clock_that_was_ahead_keeps_no_newer_one_out
         a_change_gives_what_was_known
         another_subject_is_told_of_both
         a_denial_has_its_date
