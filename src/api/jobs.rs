@@ -1,7 +1,7 @@
 //! `/api/v1/jobs`: durable work, what waits, and what waits for an operator.
 
 use super::Routes;
-use super::granted::{Granted, Jobs};
+use super::granted::{FollowJobs, Granted, Jobs};
 use super::problem::Problem;
 use super::rest::{Asked, Done, DryRun, Limit, OneOrder, Order, accept, cursor, id, paged};
 use super::rest::{Nothing, Page, answer, shown};
@@ -212,10 +212,13 @@ async fn known(api: &Api, job: &str) -> Result<Job, Problem> {
     get, path = "/api/v1/jobs/{job}", tag = "jobs", operation_id = "get_job",
     params(("job" = Uuid, Path, description = "Its id.")),
     responses((status = 200, description = "The job, as long as it is remembered.", body = Shown)),
-    security(("certificate" = ["jobs"]), ("bearer" = ["jobs"])),
+    security(
+        ("certificate" = ["jobs"]), ("bearer" = ["jobs"]),
+        ("certificate" = ["validate"]), ("bearer" = ["validate"]),
+    ),
 )]
 async fn one(
-    _: Granted<Jobs>,
+    _: Granted<FollowJobs>,
     State(api): State<Arc<Api>>,
     Path(job): Path<String>,
     headers: HeaderMap,

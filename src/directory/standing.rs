@@ -93,13 +93,13 @@ impl Standing {
         for word in &said.words {
             let person = &word.person;
             if person.denies() {
-                let since = word.denied_since.unwrap_or(person.read_at);
+                let since = word.since();
                 let why = match person.gone_at {
                     _ if person.aliases.iter().any(|a| a.starts_with(MOVED)) => Why::Moved,
                     Some(_) => Why::Gone,
                     None => Why::Inactive,
                 };
-                let forgiven = said.pardoned_at.is_some_and(|at| since <= at);
+                let forgiven = said.forgives(since);
                 let worse = |known: &Denial| why == Why::Gone && known.why != Why::Gone;
                 if !forgiven && denial.as_ref().is_none_or(worse) {
                     denial = Some(Denial {

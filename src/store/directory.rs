@@ -113,11 +113,32 @@ pub struct SaidOf {
     pub subject: Subject,
     /// What directories say, by source and id.
     pub words: Vec<Word>,
-    /// When an operator last let them in again: what was denied until then is forgiven.
+    /// When an operator last let them in again: what was denied before is forgiven.
     pub pardoned_at: Option<Timestamp>,
 }
 
+impl SaidOf {
+    /// Whether an operator has forgiven what was denied since then. What came in the very second of
+    /// their order is not: it may have come after it.
+    #[must_use]
+    pub fn forgives(&self, since: Timestamp) -> bool {
+        self.pardoned_at.is_some_and(|at| since < at)
+    }
+
+    /// Words that turn them away and that nobody has forgiven.
+    pub fn denials(&self) -> impl Iterator<Item = &Word> {
+        let stands = |word: &&Word| word.person.denies() && !self.forgives(word.since());
+        self.words.iter().filter(stands)
+    }
+}
+
 impl Word {
+    /// Since when it has said what it says of their coming in, by our clock.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.denied_since.unwrap_or(self.person.read_at)
+    }
+
     /// The word that follows on what was known, if it is a newer one.
     pub(super) fn after(before: Option<&Self>, said: &Person, now: Timestamp) -> Next {
         let person = said.as_kept(before.map(|word| &word.person));

@@ -190,6 +190,7 @@ suite! {
         a_lane_is_one_after_the_other
         a_lane_never_runs_two_however_many_claim
         a_job_of_the_dead_is_taken_over_and_only_the_heir_finishes
+        t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not
         what_its_holder_works_at_is_not_taken_again
         an_attempt_counts_unless_it_is_said_not_to
         an_operator_retries_and_takes_out_and_it_is_on_record

@@ -13,8 +13,8 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, events, explain, hooks, jobs, keys, metadata, oauth, sessions,
-    signing_keys, users, visitors,
+    Routes, accounts, clients, directories, events, explain, hooks, invitations, jobs, keys,
+    metadata, oauth, sessions, signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -63,6 +63,8 @@ pub(super) fn routes() -> Routes {
         (name = "accounts", description = "Whose account in an app is whose."),
         (name = "sessions", description = "Who is signed in."),
         (name = "jobs", description = "Work that must happen surely."),
+        (name = "directories", description = "What is ordered of directories by hand or by a CI job."),
+        (name = "invitations", description = "Invitations of a directory."),
         (name = "keys", description = "Our signing keys."),
         (name = "events", description = "The audit trail: who did what."),
         (name = "clients", description = "Who may call."),
@@ -83,7 +85,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 14] {
+fn parts() -> [utoipa::openapi::OpenApi; 16] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -93,6 +95,8 @@ fn parts() -> [utoipa::openapi::OpenApi; 14] {
         signing_keys::Documented::openapi(),
         events::Documented::openapi(),
         jobs::Documented::openapi(),
+        directories::Documented::openapi(),
+        invitations::Documented::openapi(),
         clients::Documented::openapi(),
         visitors::Documented::openapi(),
         hooks::Documented::openapi(),
@@ -171,6 +175,26 @@ impl IntoResponses for AsksTheApp {
                 Code::AccountRefused,
             ]),
             refusal(&[Code::AppTimeout]),
+        ]
+        .into()
+    }
+}
+
+/// Of what asks a directory at once.
+pub(super) struct AsksTheDirectory;
+
+impl IntoResponses for AsksTheDirectory {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        [
+            refusal(&[Code::DirectoryUnavailable]),
+            refusal(&[Code::DirectoryTimeout]),
+            refusal(&[Code::ApiScope, Code::DirectoryNotAllowed]),
+            refusal(&[
+                Code::ApiConflict,
+                Code::DirectoryUnable,
+                Code::ApiIdempotencyUnderWay,
+            ]),
+            refusal(&[Code::ApiNotFound]),
         ]
         .into()
     }
