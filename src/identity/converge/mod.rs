@@ -30,6 +30,7 @@ use crate::apps::{AppError, Bots};
 use crate::audit::Kind;
 use crate::config::ProvisionConfig;
 use crate::error::{Code, Refusal};
+use crate::jobs;
 use crate::store::{Account, DeactivatedFor, Deactivation, StoreError, User};
 use crate::types::{AppToken, RemoteId, Timestamp, UserId};
 use std::sync::Arc;
@@ -152,6 +153,10 @@ impl Failure {
         let again = |why: String| Outcome::Again { after: None, why };
         match self {
             // Somebody else changed the record, or works at it: the next time sees it.
+            Self::Store(error) if error.passes() => Outcome::Later {
+                at: now + jobs::STORE_AWAY,
+                why: format!("the store: {error}"),
+            },
             Self::Store(error) => again(error.to_string()),
             Self::App(error) => of_app(error, now),
             Self::Refused(refusal) => of_refusal(&refusal, now),
