@@ -552,6 +552,12 @@ const GUARDS: &[Guard] = &[
         ],
     ),
     (
+        "a store that is away costs no attempt and opens no breaker",
+        "src/jobs/handler.rs",
+        "counts: !error.passes()",
+        &["a_store_that_is_away_is_nobodys_failure_and_one_that_is_broken_is"],
+    ),
+    (
         "a job does not begin for ever",
         "src/jobs/attempt.rs",
         "self.job.attempts > self.attempts",

@@ -25,5 +25,5 @@ pub mod wish;
 pub mod worker;
 
 pub use attempt::Dice;
-pub use handler::{Handler, Handlers, Outcome};
+pub use handler::{Handler, Handlers, Outcome, STORE_AWAY};
 pub use worker::{Settings, Worker};

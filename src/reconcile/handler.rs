@@ -142,6 +142,7 @@ impl Handler for Sweeper {
                     counts: false,
                 }
             }
+            Err(SweepError::Store(error)) => Outcome::of_store(&error),
             Err(error) => {
                 tracing::warn!(source = %id, %error, "a directory could not be read whole");
                 Outcome::failed(error.to_string())

@@ -107,7 +107,7 @@ async fn jobs_are_listed_retried_and_taken_out_and_it_is_on_record() {
     assert_ne!(alive["state"], "dead");
     let body = serde_json::json!({ "state": "pending" });
     let refused = desk.refused(all, &[], body).await;
-    assert_eq!(refused.0, 400);
+    assert_eq!(refused.0, 422);
 
     let filter = TrailFilter {
         kinds: vec!["job.retried".into(), "job.cancelled".into()],

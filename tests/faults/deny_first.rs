@@ -51,6 +51,7 @@ async fn who_must_go_overtakes_thousands_who_come() {
         waiting > GRANTS / 2,
         "only {waiting} waited: this says nothing"
     );
+    house.prober.rounds(2).await;
     let wrong = house.prober.wrong();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(house.prober.refused() > 0);

@@ -28,6 +28,7 @@ async fn what_a_killed_replica_held_the_other_carries_out_once() {
     })
     .await;
     house.services.world.bridge.kill().await;
+    house.killed = true;
     house.hooks_go_to(&apis[1..]);
     house.prober.asks_at(&doors[1..]);
     house.disable(&people[1]);

@@ -176,7 +176,7 @@ impl Handler for Reader {
                 error: "a newer word was known".to_owned(),
                 counts: false,
             },
-            Err(Failure::Store(error)) => Outcome::failed(format!("the store: {error}")),
+            Err(Failure::Store(error)) => Outcome::of_store(&error),
         }
     }
 }
