@@ -58,6 +58,7 @@
             rustfmt
             systemd
           ];
+          AUTH_MANAGER_TEST_FAKETIME = "${pkgs.libfaketime}/lib/libfaketimeMT.so.1";
           AUTH_MANAGER_TEST_PG_BIN = "${pkgs.postgresql}/bin";
           ENVOY = "${pkgs.envoy}/bin/envoy";
         };

@@ -173,6 +173,19 @@ in
       secrets_sha256 = key texts "Or its SHA-256.";
       silent_after = key duration "Silence of so long is an alarm.";
     };
+    write = section "What may be done there by hand or by a CI job." {
+      token = key secret "An API token of a service account of its own.";
+      token_identifier = key text "What that token is called.";
+      groups = key (types.listOf group) "Groups that people may be put into, each with its id.";
+      invitations = section "How people are invited." {
+        flow = key text "The slug of the enrolment flow.";
+        url = key text "Where people reach the directory.";
+        insecure_http_links = key flag "http:// links beyond loopback.";
+        lifetime = key duration "How long one is good for unless it is said.";
+        longest = key duration "How long one may be good for.";
+        reusable = key flag "Whether one may be good for several people.";
+      };
+    };
     reconcile = section "How often it is read whole, and when what follows waits." {
       every = key duration "How often everything is read and compared, and the apps with it.";
       brake_number = key count "Held when more people would lose access, and more than the share.";

@@ -1,6 +1,8 @@
 //! Rules about the sources themselves (T19): every guard has a test that fails without it, modules
 //! import what they may, outside bytes can't panic, codes are never renamed.
 
+#[path = "guards/differences.rs"]
+mod differences;
 #[path = "guards/sealing.rs"]
 mod sealing;
 #[path = "guards/watching.rs"]
@@ -222,8 +224,26 @@ const GUARDS: &[Guard] = &[
     (
         "an older word is dropped",
         "src/store/directory.rs",
-        "if person.read_at < before.person.read_at",
+        "if is_older(person.read_at, before.person.read_at, now)",
         &["an_older_word_never_replaces_a_newer_one"],
+    ),
+    (
+        "a clock that was ahead keeps no newer word out",
+        "src/store/directory.rs",
+        "said < known && !ahead(known, Some(now))",
+        &["a_word_of_a_clock_that_was_ahead_keeps_no_newer_one_out"],
+    ),
+    (
+        "a clock that was ahead gives nothing",
+        "src/directory/gate.rs",
+        "Some(true) if said.is_ahead(self.index, now)",
+        &["a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion"],
+    ),
+    (
+        "a clock that is set back makes no old reading new",
+        "src/proxy/session/log.rs",
+        "self.steady() - self.read_after.load(Ordering::Relaxed) <= TTL",
+        &["t35_a_reading_of_the_log_is_no_newer_for_a_clock_that_is_set_back"],
     ),
     (
         "a session made while a word came",
@@ -299,6 +319,60 @@ const GUARDS: &[Guard] = &[
         "src/directory/read/groups.rs",
         "self.take_in_group(&missing.id).await?",
         &["all_groups_concern_those_below_what_changed"],
+    ),
+    (
+        "only a listed group is given by hand",
+        "src/directory/writer.rs",
+        "if !listed {",
+        &[
+            "only_a_listed_group_may_be_given_and_by_its_id_alone",
+            "nothing_is_given_that_is_not_listed_or_gives_power",
+        ],
+    ),
+    (
+        "what gives power is not given by hand",
+        "src/directory/writer.rs",
+        "for of in &self.0 {",
+        &[
+            "nothing_that_gives_power_is_given_directly_or_by_way_of_others",
+            "a_group_of_administrators_is_never_harmless_listed_or_not",
+        ],
+    ),
+    (
+        "a group above that is not shown is not harmless",
+        "src/directory/authentik/write/groups.rs",
+        "ok_or_else(groups_hidden)?",
+        &["a_group_above_that_is_not_shown_may_be_anything"],
+    ),
+    (
+        "an invitation is for an enrolment flow",
+        "src/directory/authentik/write/invitations.rs",
+        "flow.designation == \"enrollment\"",
+        &["nobody_is_invited_to_a_flow_that_is_not_for_enrolment"],
+    ),
+    (
+        "invitations of other flows are not ours to take back",
+        "src/directory/authentik/write/invitations.rs",
+        "one.flow.as_ref() == Some(&flow.pk)",
+        &["an_invitation_is_made_listed_and_taken_back_and_its_link_is_said_once"],
+    ),
+    (
+        "a link is in no answer that is given again",
+        "src/api/invitations.rs",
+        ".again(&again)",
+        &["t34_an_invitation_is_made_listed_and_revoked_and_its_link_is_seen_once"],
+    ),
+    (
+        "nobody whom the directory turns away is validated",
+        "src/directory/by_hand/validate.rs",
+        "fits(&person)?",
+        &["only_people_who_may_come_in_are_validated"],
+    ),
+    (
+        "the writer's token is not the reader's",
+        "src/config/write.rs",
+        "token.as_ref() == reader",
+        &["what_would_let_too_much_be_done_by_hand_refuses_to_start"],
     ),
     (
         "subjects that change hands refuse to start",
@@ -427,6 +501,30 @@ const GUARDS: &[Guard] = &[
         &["a_lane_never_runs_two_however_many_claim"],
     ),
     (
+        "who is here keeps their jobs (SQLite)",
+        "src/store/sqlite/jobs.rs",
+        "Err(StoreError::Busy) => return Ok(0)",
+        &["t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not"],
+    ),
+    (
+        "who is here keeps their jobs (PostgreSQL)",
+        "src/store/postgres/presence.rs",
+        "!= [true]",
+        &["t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not"],
+    ),
+    (
+        "who is not here any more stops",
+        "src/jobs/presence.rs",
+        "period.cancel()",
+        &["t36_whoever_the_server_lost_sight_of_stops_before_another_begins"],
+    ),
+    (
+        "who is not here takes nothing",
+        "src/jobs/worker.rs",
+        "None => Ok(())",
+        &["t36_nobody_takes_a_job_who_is_not_here"],
+    ),
+    (
         "only its holder ends a job",
         "src/store/sqlite/jobs.rs",
         "WHERE id = ?1 AND holder = ?2 AND state = 'running'",
@@ -452,6 +550,12 @@ const GUARDS: &[Guard] = &[
             "failures_one_after_the_other_open_it_and_one_answer_between_does_not",
             "an_app_that_is_away_costs_no_attempt_and_the_most_urgent_asks_whether_it_is_back",
         ],
+    ),
+    (
+        "a store that is away costs no attempt and opens no breaker",
+        "src/jobs/handler.rs",
+        "counts: !error.passes()",
+        &["a_store_that_is_away_is_nobodys_failure_and_one_that_is_broken_is"],
     ),
     (
         "a job does not begin for ever",

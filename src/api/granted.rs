@@ -60,6 +60,14 @@ permissions! {
     Sessions: Sessions;
     /// Read and retry jobs.
     Jobs: Jobs;
+    /// Follow one job that one wished for.
+    FollowJobs: Jobs | Validate;
+    /// Have directories read again.
+    Reread: Jobs | Validate;
+    /// Give people the groups that are listed for it.
+    Validate: Validate;
+    /// Invite people, and take that back.
+    Invitations: Invitations;
     /// Provision by SCIM.
     Scim: Scim;
     /// Deliver webhooks.

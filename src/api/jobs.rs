@@ -1,7 +1,7 @@
 //! `/api/v1/jobs`: durable work, what waits, and what waits for an operator.
 
 use super::Routes;
-use super::granted::{Granted, Jobs};
+use super::granted::{FollowJobs, Granted, Jobs};
 use super::problem::Problem;
 use super::rest::{Asked, Done, DryRun, Limit, OneOrder, Order, accept, cursor, id, paged};
 use super::rest::{Nothing, Page, answer, shown};
@@ -20,9 +20,13 @@ use std::sync::Arc;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
+/// Dead jobs that one call makes due at most.
+const AT_ONCE: u32 = 1_000;
+
 pub(super) fn routes() -> Routes {
     Router::new()
         .route("/api/v1/jobs", get(list))
+        .route("/api/v1/jobs/retry", post(retry_dead))
         .route("/api/v1/jobs/{job}", get(one))
         .route("/api/v1/jobs/{job}/retry", post(retry))
         .route("/api/v1/jobs/{job}/cancel", post(cancel))
@@ -31,7 +35,7 @@ pub(super) fn routes() -> Routes {
 
 /// Their part of the document.
 #[derive(OpenApi)]
-#[openapi(paths(list, one, retry, cancel))]
+#[openapi(paths(list, one, retry_dead, retry, cancel))]
 pub(super) struct Documented;
 
 /// A job. What its kind needs to know beside this is not shown: it may name people.
@@ -208,10 +212,13 @@ async fn known(api: &Api, job: &str) -> Result<Job, Problem> {
     get, path = "/api/v1/jobs/{job}", tag = "jobs", operation_id = "get_job",
     params(("job" = Uuid, Path, description = "Its id.")),
     responses((status = 200, description = "The job, as long as it is remembered.", body = Shown)),
-    security(("certificate" = ["jobs"]), ("bearer" = ["jobs"])),
+    security(
+        ("certificate" = ["jobs"]), ("bearer" = ["jobs"]),
+        ("certificate" = ["validate"]), ("bearer" = ["validate"]),
+    ),
 )]
 async fn one(
-    _: Granted<Jobs>,
+    _: Granted<FollowJobs>,
     State(api): State<Arc<Api>>,
     Path(job): Path<String>,
     headers: HeaderMap,
@@ -253,6 +260,83 @@ async fn retry(
             false => api.store.retry_job(job.id, api.clock.now(), &by).await?,
         };
         outcome(order.dry_run(), done)
+    };
+    order.once(&api, &caller, act).await
+}
+
+/// Which of the dead.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DeadOnes {
+    /// Only of this kind.
+    #[schema(value_type = Option<ShownKind>, nullable = false)]
+    kind: Option<JobKind>,
+    /// Only of this app.
+    #[schema(value_type = Option<String>, nullable = false, pattern = "^[a-z0-9][a-z0-9-]{0,39}$")]
+    app: Option<AppId>,
+    /// Only of this directory.
+    #[schema(value_type = Option<String>, nullable = false, pattern = "^[a-z0-9][a-z0-9-]{0,39}$")]
+    source: Option<SourceId>,
+    /// Only about this person.
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    user: Option<UserId>,
+}
+
+/// What became of the dead, or would.
+#[derive(Debug, Serialize, ToSchema)]
+struct RetryOutcome {
+    /// Whether it was only tried.
+    dry_run: bool,
+    /// How many jobs are due now.
+    jobs: usize,
+    /// Whether there are more: asked again, the next are due.
+    more: bool,
+}
+
+/// Make all dead jobs due now.
+///
+/// Their attempts are forgotten. At most 1,000 at once, the oldest first.
+#[utoipa::path(
+    post, path = "/api/v1/jobs/retry", tag = "jobs", operation_id = "retry_dead_jobs",
+    params(DryRun, OneOrder),
+    request_body = DeadOnes,
+    responses((status = 200, description = "How many are due now.", body = RetryOutcome)),
+    security(("certificate" = ["jobs"]), ("bearer" = ["jobs"])),
+)]
+async fn retry_dead(
+    caller: Granted<Jobs>,
+    State(api): State<Arc<Api>>,
+    order: Order<DeadOnes>,
+) -> Result<Response, Problem> {
+    let act = async |order: Order<DeadOnes>| {
+        order.precondition.judge(None)?;
+        let dry_run = order.dry_run();
+        let dead = JobFilter {
+            states: vec![JobState::Dead],
+            kind: order.body.kind,
+            app: order.body.app,
+            source: order.body.source,
+            user: order.body.user,
+            after: None,
+            limit: AT_ONCE + 1,
+        };
+        let mut found = api.store.jobs(&dead).await?;
+        let more = found.len() > AT_ONCE as usize;
+        found.truncate(AT_ONCE as usize);
+        let by = api.witness(&caller).by();
+        let mut jobs = 0;
+        for job in found {
+            // None: somebody was faster.
+            let due =
+                dry_run || (api.store.retry_job(job.id, api.clock.now(), &by).await?).is_some();
+            jobs += usize::from(due);
+        }
+        let outcome = RetryOutcome {
+            dry_run,
+            jobs,
+            more,
+        };
+        Ok(Done::new(StatusCode::OK, &outcome))
     };
     order.once(&api, &caller, act).await
 }

@@ -15,7 +15,7 @@
 //! - [`state`]: what endpoints share; [`rest`]: what resources do alike.
 //! - [`apps`], [`visitors`]: services at an app's door, on their own behalf and on a visitor's; both
 //!   reach the road through the trait [`Road`], which `proxy` implements and `runtime` hands over.
-//! - [`hooks`]: what directories tell.
+//! - [`hooks`]: what directories tell; `directories`, `invitations`: what is ordered of them.
 //! - [`openapi`]: the document, made from the endpoints.
 //!
 //! # Adding an endpoint
@@ -47,11 +47,13 @@ pub mod apps;
 pub mod bearer;
 pub mod caller;
 mod clients;
+mod directories;
 mod events;
 mod explain;
 mod finish;
 pub mod granted;
 pub mod hooks;
+mod invitations;
 mod jobs;
 mod keys;
 mod metadata;
@@ -108,6 +110,8 @@ fn resources() -> Routes {
         .merge(events::routes())
         .merge(jobs::routes())
         .merge(plans::routes())
+        .merge(directories::routes())
+        .merge(invitations::routes())
         .merge(clients::routes())
         .merge(visitors::routes())
         .merge(hooks::routes())

@@ -141,6 +141,7 @@ impl From<OrderError> for Problem {
             | OrderError::Held(_)
             | OrderError::Taken
             | OrderError::HasAnother(_)
+            | OrderError::Denied(_)
             | OrderError::Disabled => Self::new(Code::ApiConflict, said.clone()).detail(said),
         }
     }

@@ -66,6 +66,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Where directories' webhooks go in.
     pub hooks: Arc<Hooks>,
+    /// What is ordered of directories.
+    pub hand: Arc<directory::ByHand>,
     /// Who was refused lately without being known.
     pub strangers: Strangers,
     /// Who did what: a write names its caller, `audit.by(Actor::Client(…))`.

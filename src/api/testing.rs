@@ -2,11 +2,14 @@
 
 use super::hooks::{HookStore, Hooks};
 use super::{apps, visitors};
+use crate::audit::Audit;
+use crate::directory::ByHand;
 use crate::error::{Code, Refusal};
 use crate::identity::{Claimed, Visitor, Visitors};
-use crate::store::{NewJob, StoreError};
+use crate::store::{NewJob, Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::types::{ClientId, HostName, SessionId, SourceId, SystemClock, Timestamp};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -98,6 +101,19 @@ pub(super) fn no_hooks() -> Arc<Hooks> {
     let queue = Arc::new(Queue::default());
     let (clock, metrics) = (Arc::new(SystemClock), Metrics::new(Default::default()));
     Arc::new(Hooks::new([], queue, clock, metrics).0)
+}
+
+/// No directory is ordered anything of.
+pub(super) fn no_hand(store: Arc<dyn Store>, audit: Arc<Audit>) -> Arc<ByHand> {
+    Arc::new(ByHand {
+        sources: Arc::default(),
+        writers: Arc::default(),
+        store,
+        clock: Arc::new(SystemClock),
+        audit,
+        terms: Arc::default(),
+        power: ArcSwap::default(),
+    })
 }
 
 /// A queue and a directory's state, in memory; it may be away, or hang.

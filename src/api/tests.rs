@@ -112,10 +112,11 @@ impl Bed {
             hook,
         ];
         let minter = Minter::generate().unwrap();
+        let store: Arc<dyn crate::store::Store> = Arc::new(store);
         let api = Arc::new(Api {
             strangers: Default::default(),
             clock: Arc::new(SystemClock),
-            store: Arc::new(store),
+            store: store.clone(),
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             road: Arc::new(NoRoad),
@@ -138,6 +139,7 @@ impl Bed {
             jwks_age: Duration::from_secs(300),
             metrics: Metrics::new(Default::default()),
             hooks: testing::no_hooks(),
+            hand: testing::no_hand(store, audit.clone()),
             audit,
         });
         let more = Router::new()

@@ -8,6 +8,7 @@ use super::rest::{Asked, Done, DryRun, Limit, OneOrder, Order, accept, answer, c
 use super::rest::{Page, shown};
 use super::state::Api;
 use crate::error::Code;
+use crate::identity::orders::people::StateOrder;
 use crate::store::{StateBy, User, UserFilter, UserState};
 use crate::types::{GroupName, IssuerId, Subject, Timestamp, UserId};
 use axum::Router;
@@ -239,6 +240,36 @@ struct Why {
     reason: Option<String>,
 }
 
+/// Why, and against whom.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Grant {
+    /// For whoever looks next: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    reason: Option<String>,
+    /// Overrule what directories say of them until now. Without it, whoever a directory turns away is
+    /// not let in (409).
+    #[serde(default)]
+    against_directory: bool,
+}
+
+/// Either body.
+trait Ordered: Send + Sync {
+    fn said(self) -> (Option<String>, bool);
+}
+
+impl Ordered for Why {
+    fn said(self) -> (Option<String>, bool) {
+        (self.reason, false)
+    }
+}
+
+impl Ordered for Grant {
+    fn said(self) -> (Option<String>, bool) {
+        (self.reason, self.against_directory)
+    }
+}
+
 /// What was done to a person, or would be.
 #[derive(Debug, Serialize, ToSchema)]
 struct UserOutcome {
@@ -277,11 +308,12 @@ async fn disable(
 
 /// Let a person in again.
 ///
-/// What gives must be done on what was read: `If-Match` is needed.
+/// What gives must be done on what was read: `If-Match` is needed. Whom a directory turns away is let in
+/// only with `against_directory`, which the audit trail keeps.
 #[utoipa::path(
     post, path = "/api/v1/users/{user}/enable", tag = "users", operation_id = "enable_user",
     params(("user" = uuid::Uuid, Path, description = "Our id."), DryRun, OneOrder),
-    request_body = Why,
+    request_body = Grant,
     responses(
         (status = 200, description = "Done, or so already.", body = UserOutcome),
         NeedsPrecondition,
@@ -292,19 +324,19 @@ async fn enable(
     caller: Granted<WriteUsers>,
     State(api): State<Arc<Api>>,
     Path(user): Path<String>,
-    order: Order<Why>,
+    order: Order<Grant>,
 ) -> Result<Response, Problem> {
     set(&caller, &api, &user, order, UserState::Active).await
 }
 
-async fn set(
+async fn set<T: Ordered>(
     caller: &Granted<WriteUsers>,
     api: &Api,
     user: &str,
-    order: Order<Why>,
+    order: Order<T>,
     state: UserState,
 ) -> Result<Response, Problem> {
-    let act = async |order: Order<Why>| {
+    let act = async |order: Order<T>| {
         let dry_run = order.dry_run();
         let read = known(api, user).await?;
         let tag = answer::tag(&Shown::from(read.clone()));
@@ -312,13 +344,19 @@ async fn set(
             UserState::Active => order.precondition.judge_required(Some(&tag))?,
             _ => order.precondition.judge(Some(&tag))?,
         };
-        let reason = bounded("reason", order.body.reason)?;
+        let (reason, against_directory) = order.body.said();
+        let reason = bounded("reason", reason)?;
         let reason = reason.as_deref().unwrap_or(REASON);
         let terms = api.terms.load();
         let desk = api.desk(&terms, caller);
-        let set = desk
-            .set_state(&read, state, reason, exactly, dry_run)
-            .await?;
+        let asked = StateOrder {
+            state,
+            reason,
+            exactly,
+            against_directory,
+            dry_run,
+        };
+        let set = desk.set_state(&read, &asked).await?;
         if !dry_run {
             // Accounts follow, as they do a directory's word.
             let (intake, why) = (api.intake(), "a service's order");

@@ -102,6 +102,14 @@ kinds! {
     DirectoryMoved = "directory.moved",
     /// What a directory said of a person was forgotten.
     DirectoryForgotten = "directory.forgotten",
+    /// Somebody had a directory read again: a person of it, or all of it.
+    DirectoryReadOrdered = "directory.read_ordered",
+    /// Somebody had a person put into a group of the directory; code `failed` when that was refused.
+    DirectoryGroupOrdered = "directory.group_ordered",
+    /// Somebody had an invitation made; code `failed` when that was refused.
+    InvitationOrdered = "invitation.ordered",
+    /// Somebody took an invitation back; code `failed` when that was refused.
+    InvitationRevoked = "invitation.revoked",
     /// A person's data was erased, but for what must stay.
     UserErased = "user.erased",
     /// The store was restored from a backup: what was done since it was made is not in it.

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod backup;
 mod bots;
+mod by_hand;
 mod check;
 mod clients;
 mod demo;
@@ -149,6 +150,15 @@ enum Command {
         #[command(subcommand)]
         what: reconcile::Reconcile,
     },
+    /// Have a directory read again: one person, or everybody.
+    Sync(by_hand::sync::Sync),
+    /// Invite people to a directory, see who is invited, take it back.
+    Invitations {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(subcommand)]
+        what: by_hand::invitations::Invitations,
+    },
     /// Ask the running bridge how it is, for health checks without curl.
     Health(health::Health),
     /// Bring store and sealed keys into one file, while the bridge runs.
@@ -185,6 +195,8 @@ pub fn run() -> anyhow::Result<u8> {
         Command::Hooks { file, what } => what.run(&file),
         Command::Scim { file, what } => what.run(&file),
         Command::Reconcile { file, what } => what.run(&file),
+        Command::Sync(sync) => sync.run(),
+        Command::Invitations { file, what } => what.run(&file),
         Command::Health(health) => health.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

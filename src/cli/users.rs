@@ -1,11 +1,15 @@
 //! `auth-manager users`: who has come by, and who may not come in.
 
+use super::by_hand::validate::Validate;
 use super::out::{Table, count, json, print, record};
 use super::person_data::{self, Erase};
 use super::stage::{Stage, on_store};
 use super::{ConfigFile, accounts, explain, person, sessions};
+use crate::identity::orders::OrderError;
+use crate::identity::orders::people::StateOrder;
 use crate::store::{AccountFilter, SessionFilter, StateBy, UserFilter, UserState};
 use crate::types::{AppId, SourceId};
+use anyhow::bail;
 use serde_json::json;
 
 /// People: disabling refuses the next request and ends their sessions.
@@ -34,8 +38,15 @@ pub(super) enum Users {
     },
     /// Turn a person away everywhere, and end their sessions.
     Disable(Change),
-    /// Let a person in again.
-    Enable(Change),
+    /// Let a person in again. Whom a directory turns away is not: enable them there, or say
+    /// --against-directory.
+    Enable {
+        #[command(flatten)]
+        change: Change,
+        /// Overrule what directories say of them until now. A newer word of theirs counts again.
+        #[arg(long)]
+        against_directory: bool,
+    },
     /// Why a person may or may not use an app: each gate, which source says what and how old it is,
     /// which rule decides, and what the app should have of them.
     Explain {
@@ -49,6 +60,9 @@ pub(super) enum Users {
         #[arg(long)]
         json: bool,
     },
+    /// Put a person into the directory's groups that are listed for it, and have them read again, so
+    /// that their accounts are there before they first come.
+    Validate(Validate),
     /// Forget what a directory said about one of its ids: the next word is the first again. For an id
     /// that changed hands, or a person who is gone and has come back under it.
     ForgetWord {
@@ -102,14 +116,18 @@ impl Users {
                 json,
             } => list(stage, state, search, json).await,
             Self::Show { who, json } => show(stage, &who, json).await,
-            Self::Disable(change) => set(stage, &change, UserState::Disabled).await,
-            Self::Enable(change) => set(stage, &change, UserState::Active).await,
+            Self::Disable(change) => set(stage, &change, UserState::Disabled, false).await,
+            Self::Enable {
+                change,
+                against_directory,
+            } => set(stage, &change, UserState::Active, against_directory).await,
             Self::Explain { who, app, json } => explain::run(stage, &who, app, json).await,
             Self::ForgetWord {
                 source,
                 id,
                 dry_run,
             } => explain::forget(stage, &source, &id, dry_run).await,
+            Self::Validate(validate) => validate.run(stage).await,
             Self::Export { who } => person_data::export(stage, &who).await,
             Self::Erase(erase) => erase.run(stage).await,
         })
@@ -194,12 +212,30 @@ async fn show(stage: &Stage, who: &str, as_json: bool) -> anyhow::Result<()> {
     print(format!("\nlive sessions\n{}", table.text("none")))
 }
 
-async fn set(stage: &Stage, change: &Change, state: UserState) -> anyhow::Result<()> {
+async fn set(
+    stage: &Stage,
+    change: &Change,
+    state: UserState,
+    against_directory: bool,
+) -> anyhow::Result<()> {
     let user = person::find(stage, &change.who).await?;
     let name = person::name(&user);
     let desk = stage.desk();
-    let set = desk.set_state(&user, state, &change.reason, false, change.dry_run);
-    let set = set.await?;
+    let order = StateOrder {
+        state,
+        reason: &change.reason,
+        exactly: false,
+        against_directory,
+        dry_run: change.dry_run,
+    };
+    let set = match desk.set_state(&user, &order).await {
+        Err(OrderError::Denied(by)) => bail!(
+            "{name} is turned away by a directory ({by}). Enable them there; or say \
+             --against-directory, and what it said until now does not count (it is on record that \
+             you did)"
+        ),
+        other => other?,
+    };
     if !change.dry_run {
         // Accounts follow, as they do a directory's word.
         let intake = stage.intake();

@@ -41,7 +41,7 @@ fn validated(table: &Table<'_>) -> Option<Gate> {
     gate(table, "validated", value.get_ref())
 }
 
-fn gates(table: &Table<'_>, key: &'static str) -> Vec<Gate> {
+pub(super) fn gates(table: &Table<'_>, key: &'static str) -> Vec<Gate> {
     let Some((_, value)) = table.entry(key) else {
         return Vec::new();
     };

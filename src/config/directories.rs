@@ -4,6 +4,7 @@ use super::hooks;
 use super::reader::{Table, shown};
 use super::reconcile;
 use super::sections::{hours, is_loopback, seconds};
+use super::write;
 use super::{
     AuthentikConfig, AuthentikSubject, AuthentikType, DirectoryConfig, DirectoryKind, IssuerConfig,
     KeycloakConfig,
@@ -39,6 +40,7 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         SourceId::new,
         "Use a short word, and never change it: what the directory said is kept under it.",
     );
+    not_reserved(table, id.as_ref());
     table.require("kind", "Write kind = \"authentik\" or kind = \"keycloak\".");
     let kind = table.choice(
         "kind",
@@ -67,6 +69,8 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
     );
     let reconcile = reconcile::reconcile(&table.table("reconcile"));
     let (authentik, keycloak) = (authentik(table, kind), keycloak(table, kind));
+    let reader = authentik.as_ref().map(|own| &own.token);
+    let write = write::write(table, matches!(kind, Kind::Authentik), reader);
     let kind = match kind {
         Kind::Authentik => authentik.map(DirectoryKind::Authentik),
         Kind::Keycloak => keycloak.map(DirectoryKind::Keycloak),
@@ -83,8 +87,23 @@ pub(super) fn directory(table: &Table<'_>, around: &Around<'_>) -> Option<Direct
         expiry_warning,
         hooks,
         reconcile,
+        write,
         kind: kind?,
     })
+}
+
+/// Names under which the bridge keeps what is no directory's: they begin like itself.
+const RESERVED: &str = "auth-manager-";
+
+/// Refuses an id that is kept for the bridge itself.
+pub(super) fn not_reserved(table: &Table<'_>, id: Option<&SourceId>) {
+    if id.is_some_and(|id| id.as_str().starts_with(RESERVED)) {
+        table.complain(
+            "id",
+            format!("Ids that begin with \"{RESERVED}\" are kept for the bridge itself."),
+            "Choose another: \"authentik\".",
+        );
+    }
 }
 
 fn issuer(table: &Table<'_>, around: &Around<'_>) -> Option<IssuerId> {
@@ -175,16 +194,7 @@ fn authentik(table: &Table<'_>, kind: Kind) -> Option<AuthentikConfig> {
         "token",
         "Write token = { file = \"…\" }: an API token of a service account, as README.md says.",
     );
-    if let Some(name) = &token_identifier {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if name.is_empty() || name.len() > 255 || !name.bytes().all(plain) {
-            table.complain(
-                "token_identifier",
-                format!("{} is not an identifier of a token.", shown(name)),
-                "Write what Authentik lists under Tokens: letters, digits, - _ .",
-            );
-        }
-    }
+    identifier(table, token_identifier.as_deref());
     let types = types_of_people(table, &types);
     let ignore = paths(table, &ignore);
     Some(AuthentikConfig {
@@ -194,6 +204,19 @@ fn authentik(table: &Table<'_>, kind: Kind) -> Option<AuthentikConfig> {
         types,
         ignore,
     })
+}
+
+/// What Authentik calls a token.
+pub(super) fn identifier(table: &Table<'_>, name: Option<&str>) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let good = |name: &str| !name.is_empty() && name.len() <= 255 && name.bytes().all(plain);
+    if let Some(name) = name.filter(|name| !good(name)) {
+        table.complain(
+            "token_identifier",
+            format!("{} is not an identifier of a token.", shown(name)),
+            "Write what Authentik lists under Tokens: letters, digits, - _ .",
+        );
+    }
 }
 
 fn subject(table: &Table<'_>) -> AuthentikSubject {

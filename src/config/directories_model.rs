@@ -1,8 +1,9 @@
 //! The checked form of `[[directories]]`. What depends on them and is somebody else's concern
-//! (webhooks, reconciling) has a table and a file of its own.
+//! (webhooks, reconciling, writing) has a table and a file of its own.
 
 use super::ReconcileConfig;
 use super::SecretSource;
+use super::WriteConfig;
 use crate::types::{IssuerId, SourceId};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct DirectoryConfig {
     pub hooks: Option<HooksConfig>,
     /// How often it is read whole, and when what follows waits.
     pub reconcile: ReconcileConfig,
+    /// What may be done in it by hand or by a CI job; `None`: nothing.
+    pub write: Option<WriteConfig>,
     /// What kind it is, and what only that kind has.
     pub kind: DirectoryKind,
 }
@@ -142,6 +145,7 @@ impl DirectoryConfig {
                 brake: super::Brake::default(),
             },
             hooks: None,
+            write: None,
             kind,
         }
     }

@@ -5,7 +5,7 @@ use super::problem::ConfigErrors;
 use super::reader::Table;
 use super::{
     AppConfig, Config, Fingerprint, access, api, apps, audiences, clients, directories, hooks,
-    jobs, mail, scim, sections, services,
+    jobs, mail, scim, sections, services, write,
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, HashSet};
@@ -199,6 +199,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         }
     }
 
+    write::gives_no_power(&directory_tables, &directories, &apps);
     if let Some(api) = &api {
         api::not_an_app(&api_table, api, &apps);
     }

@@ -38,6 +38,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 pub mod units;
+mod write;
 
 pub use api_model::*;
 pub use audiences::LONGEST_TOKEN;
@@ -52,3 +53,4 @@ pub use reconcile::{Brake, ReconcileConfig};
 pub use scim_model::*;
 pub use secret::SecretError;
 pub use suggest::nearest;
+pub use write::{InvitationsConfig, WriteConfig};

@@ -110,6 +110,14 @@ pub struct GroupMapping {
     pub gives: Vec<(MembershipKind, String)>,
 }
 
+impl GroupMapping {
+    /// Whether it lets somebody decide about others.
+    #[must_use]
+    pub fn gives_power(&self) -> bool {
+        self.gives.iter().any(|(kind, _)| kind.gives_power())
+    }
+}
+
 /// A group of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappedGroup {

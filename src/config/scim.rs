@@ -47,6 +47,7 @@ pub(super) fn connection(
         SourceId::new,
         "Use a short word, and never change it: what the client put here is kept under it.",
     );
+    super::directories::not_reserved(table, id.as_ref());
     let issuer = issuer(table, around);
     let clients = clients(table, around, taken);
     let connection = ScimConfig {

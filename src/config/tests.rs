@@ -7,6 +7,7 @@ mod hooks;
 mod mail;
 mod provision;
 mod scim;
+mod write;
 
 use super::findings::{Problems, Source};
 use super::load::examine;
@@ -49,6 +50,7 @@ impl House {
             "bot.token",
             "collector.token",
             "directory.token",
+            "directory-write.token",
             "mail.password",
         ] {
             house.write(&format!("etc/{name}"), "x");

@@ -10,6 +10,9 @@
 //! | yes | no | is open, if directories may grant, to whoever's assertion names any group at all |
 //! | nothing, or too long ago | yes / no | is open / shut |
 //!
+//! Words of a source that can't be asked, but tells of its own accord (SCIM), are fresh for as long as
+//! they stand: its silence says that nothing changed.
+//!
 //! An assertion without any group may be a Pomerium service account's that bears a person's id, name
 //! and address (recordings/pomerium, difference 30): it is never given more than it says.
 //!
@@ -58,8 +61,9 @@ impl View<'_> {
     pub(super) fn fresh(&self, max_age: Duration, now: Timestamp) -> impl Iterator<Item = &Said> {
         let present = self.standing.filter(|s| s.verdict == Verdict::Present);
         let said = present.map_or(&[][..], |standing| &standing.said);
-        said.iter()
-            .filter(move |said| now.since(said.confirmed_at(self.index)) <= max_age)
+        said.iter().filter(move |said| {
+            now.since(said.confirmed_at(self.index)) <= max_age || said.is_pushed(self.index)
+        })
     }
 
     /// Whether any directory has said or confirmed within the maximum age that they are there.
@@ -76,6 +80,7 @@ impl View<'_> {
         for said in self.fresh(max_age, now) {
             match self.one_says(said, gate) {
                 Some(false) => return Says::No,
+                Some(true) if said.is_ahead(self.index, now) => {}
                 Some(true) => says = Says::Yes,
                 None => speaks |= self.speaks(said),
             }

@@ -27,6 +27,9 @@ pub(super) struct KnownSource {
     pub(super) id: SourceId,
     /// When all of its words were last said or confirmed.
     pub(super) swept_at: Option<Timestamp>,
+    /// Whether it only ever tells of its own accord (SCIM) and can't be asked: what it does not say
+    /// again still stands, so its words do not age.
+    pub(super) pushes: bool,
     /// Whether it has ever named a group: one that has not says nothing about groups, and its
     /// silence is no *no*.
     pub(super) speaks: bool,
@@ -56,6 +59,9 @@ impl Index {
             let number = self.source(source);
             if let Some(known) = self.sources.get_mut(usize::from(number)) {
                 known.swept_at = state.swept_at;
+                known.pushes = state.heard_at.is_some()
+                    && state.answered_at.is_none()
+                    && state.swept_at.is_none();
             }
         }
         for group in groups {
@@ -88,6 +94,7 @@ impl Index {
         self.sources.push(KnownSource {
             id: id.clone(),
             swept_at: None,
+            pushes: false,
             speaks: false,
             by_id: HashMap::new(),
         });

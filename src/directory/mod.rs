@@ -12,6 +12,7 @@
 //! - [`source`]: a directory that can be asked; [`authentik`], [`keycloak`]: those that there are, with
 //!   `http` (how they are called), `secret` (tokens that are renewed) and `tree` (inherited membership);
 //!   [`sources`]: those that are configured.
+//! - [`writer`]: a directory that something may be done in by hand; [`by_hand`]: those orders.
 //! - [`read`]: carries out `read` jobs: asks again, and hands over what was said.
 //! - [`intake`]: the one way in of what they say, and what is done about it.
 //! - [`standing`]: what follows from all words about somebody; [`index`]: the groups they name.
@@ -20,6 +21,7 @@
 //! - [`standings`]: everybody's standing in memory, which the road asks.
 
 pub mod authentik;
+pub mod by_hand;
 pub mod explain;
 pub mod gate;
 mod http;
@@ -36,7 +38,9 @@ pub mod standings;
 mod tests;
 mod tree;
 pub mod wanted;
+pub mod writer;
 
+pub use by_hand::ByHand;
 pub use explain::{Explained, Looked, explain};
 pub use gate::{Says, View};
 pub use intake::{Intake, Taken, TakenGroup, Terms, Took};

@@ -1,9 +1,11 @@
-//! The configured directories: one reader each, by id. A reload replaces them all at once; a question
-//! that is under way ends with the reader it began with.
+//! The configured directories: one reader and one writer each, by id. A reload replaces them all at
+//! once; a question that is under way ends with the reader it began with.
 
 use super::authentik::Authentik;
+use super::authentik::write::AuthentikWriter;
 use super::keycloak::Keycloak;
 use super::source::{Source, SourceError};
+use super::writer::{ReadOnly, Writer};
 use crate::config::{DirectoryConfig, DirectoryKind};
 use crate::types::{Clock, SourceId};
 use arc_swap::ArcSwap;
@@ -55,5 +57,55 @@ pub fn open(
     Ok(match &config.kind {
         DirectoryKind::Authentik(own) => Arc::new(Authentik::new(config, own, tls, clock)?),
         DirectoryKind::Keycloak(own) => Arc::new(Keycloak::new(config, own, tls, clock)?),
+    })
+}
+
+/// In whom something may be done, by hand.
+#[derive(Default)]
+pub struct Writers(ArcSwap<BTreeMap<SourceId, Arc<dyn Writer>>>);
+
+impl Writers {
+    /// These.
+    #[must_use]
+    pub fn new(all: impl IntoIterator<Item = Arc<dyn Writer>>) -> Self {
+        let writers = Self::default();
+        writers.replace(all);
+        writers
+    }
+
+    /// From now on these, and no others.
+    pub fn replace(&self, all: impl IntoIterator<Item = Arc<dyn Writer>>) {
+        let all = all.into_iter().map(|writer| (writer.id().clone(), writer));
+        self.0.store(Arc::new(all.collect()));
+    }
+
+    /// One of them; `None` when none is configured under this id.
+    #[must_use]
+    pub fn of(&self, id: &SourceId) -> Option<Arc<dyn Writer>> {
+        self.0.load().get(id).cloned()
+    }
+}
+
+/// The writer of a configured directory; one that says why not, where nothing may be done. Nothing is
+/// asked yet.
+///
+/// # Errors
+/// When no client can be made of it.
+pub fn open_writer(
+    config: &DirectoryConfig,
+    tls: Arc<ArcSwap<rustls::ClientConfig>>,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Writer>, SourceError> {
+    Ok(match (&config.kind, &config.write) {
+        (DirectoryKind::Authentik(own), Some(write)) => {
+            Arc::new(AuthentikWriter::new(config, own, write, tls, clock)?)
+        }
+        (DirectoryKind::Authentik(_), None) => Arc::new(ReadOnly::new(
+            &config.id,
+            "nothing may be written there, [directories.write] is not configured",
+        )),
+        (DirectoryKind::Keycloak(_), _) => {
+            Arc::new(ReadOnly::new(&config.id, "Keycloak is only read"))
+        }
     })
 }

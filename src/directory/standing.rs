@@ -13,6 +13,9 @@ use crate::store::SaidOf;
 use crate::types::{SourceId, Timestamp};
 use serde::Serialize;
 
+/// How far replicas' clocks may differ, in seconds.
+const CLOCKS_DIFFER: i64 = 60;
+
 /// The alias that marks a word whose id stands for another subject than the one it is kept under.
 pub(super) const MOVED: &str = "moved-to:";
 
@@ -90,13 +93,13 @@ impl Standing {
         for word in &said.words {
             let person = &word.person;
             if person.denies() {
-                let since = word.denied_since.unwrap_or(person.read_at);
+                let since = word.since();
                 let why = match person.gone_at {
                     _ if person.aliases.iter().any(|a| a.starts_with(MOVED)) => Why::Moved,
                     Some(_) => Why::Gone,
                     None => Why::Inactive,
                 };
-                let forgiven = said.pardoned_at.is_some_and(|at| since <= at);
+                let forgiven = said.forgives(since);
                 let worse = |known: &Denial| why == Why::Gone && known.why != Why::Gone;
                 if !forgiven && denial.as_ref().is_none_or(worse) {
                     denial = Some(Denial {
@@ -214,6 +217,19 @@ impl Said {
     pub(super) fn confirmed_at(&self, index: &Index) -> Timestamp {
         let swept = index.known_source(self.source).and_then(|s| s.swept_at);
         swept.map_or(self.read_at, |at| at.max(self.read_at))
+    }
+
+    /// Whether it bears a time that has not come yet: a clock that was ahead wrote it. How old it is
+    /// can't be told, so it gives nothing; what it denies, it denies.
+    pub(super) fn is_ahead(&self, index: &Index, now: Timestamp) -> bool {
+        self.confirmed_at(index).0 > now.0.saturating_add(CLOCKS_DIFFER)
+    }
+
+    /// Whether its source only tells, and can't be asked.
+    pub(super) fn is_pushed(&self, index: &Index) -> bool {
+        index
+            .known_source(self.source)
+            .is_some_and(|source| source.pushes)
     }
 
     pub(super) fn is_in(&self, group: GroupNumber) -> bool {

@@ -157,7 +157,8 @@ fn account(
 fn groups(view: &View<'_>, rules: &DirectoryRules, now: Timestamp) -> Vec<WantedGroup> {
     let mut all = Vec::new();
     for said in view.fresh(rules.max_age, now) {
-        let for_power = now.since(said.confirmed_at(view.index)) <= rules.admin_max_age;
+        let for_power = now.since(said.confirmed_at(view.index)) <= rules.admin_max_age
+            && !said.is_ahead(view.index, now);
         let Some(source) = view.index.known_source(said.source) else {
             continue;
         };

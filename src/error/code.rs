@@ -160,6 +160,11 @@ codes! {
     ApiConfirmation = "api.confirmation", UNPROCESSABLE_ENTITY, Info, Plain, "This concerns many people and must be confirmed.";
     ApiHost = "api.host", FORBIDDEN, Warn, Plain, "The caller may not speak for visitors of this app.";
     ApiAssertion = "api.assertion", UNPROCESSABLE_ENTITY, Warn, Plain, "The visitor's assertion can't be accepted.";
+    // orders about a directory
+    DirectoryUnavailable = "directory.unavailable", BAD_GATEWAY, Warn, Plain, "The directory does not answer as it should.";
+    DirectoryTimeout = "directory.timeout", GATEWAY_TIMEOUT, Warn, Plain, "The directory takes too long to answer.";
+    DirectoryUnable = "directory.unable", CONFLICT, Info, Plain, "This directory can't do that, or the bridge may not ask it to.";
+    DirectoryNotAllowed = "directory.not_allowed", FORBIDDEN, Warn, Plain, "This may not be given by hand.";
     // SCIM
     ScimForbidden = "scim.forbidden", FORBIDDEN, Info, Plain, "This is not done here.";
     ScimNotImplemented = "scim.not_implemented", NOT_IMPLEMENTED, Info, Plain, "There is no such function.";

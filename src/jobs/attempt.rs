@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Longest text of a failure that is kept, in characters.
@@ -102,19 +102,19 @@ impl Attempt {
     async fn keep(&self) {
         let mut kept = Instant::now();
         loop {
-            sleep(self.lease / 3).await;
+            // Well before others may believe it over: the queue's times are whole seconds.
+            let over = kept + self.lease * 5 / 6;
+            sleep_until(over.min(Instant::now() + self.lease / 3)).await;
             let now = self.clock.now();
             let until = now + self.lease;
-            let kept_now = self
-                .store
-                .extend_job(self.job.id, &self.holder, until, now)
-                .await;
-            match kept_now {
-                Ok(true) => kept = Instant::now(),
-                Ok(false) => return,
-                Err(error) => {
+            let asked = Instant::now();
+            let extended = self.store.extend_job(self.job.id, &self.holder, until, now);
+            match timeout_at(over, extended).await {
+                Ok(Ok(true)) => kept = asked,
+                Ok(Ok(false)) | Err(_) => return,
+                Ok(Err(error)) => {
                     self.metrics.store_error(error.trouble());
-                    if kept.elapsed() >= self.lease {
+                    if Instant::now() >= over {
                         return;
                     }
                 }

@@ -11,6 +11,8 @@ pub struct Budget {
     /// Jobs at once.
     most: f64,
     left: f64,
+    /// Jobs that what is urgent may spend ahead of their time.
+    credit: f64,
     at: Instant,
     /// Spent, and not yet worth coming back for.
     spent: bool,
@@ -25,8 +27,18 @@ impl Budget {
             rate: most,
             most,
             left: most,
+            credit: 0.0,
             at: now,
             spent: false,
+        }
+    }
+
+    /// What is urgent may spend what will be earned in this time; everything else waits until it was.
+    #[must_use]
+    pub fn with_credit(self, of: Duration) -> Self {
+        Self {
+            credit: self.rate * of.as_secs_f64(),
+            ..self
         }
     }
 
@@ -38,13 +50,25 @@ impl Budget {
             true => (self.most / 4.0).max(1.0),
             false => 1.0,
         };
-        self.left >= worth
+        self.left + self.credit_of(urgent) >= worth
+    }
+
+    /// Whether one job's worth is left, were it the last.
+    pub fn has(&mut self, urgent: bool, now: Instant) -> bool {
+        self.earn(now);
+        self.left + self.credit_of(urgent) >= 1.0
+    }
+
+    fn credit_of(&self, urgent: bool) -> f64 {
+        match urgent {
+            true => self.credit,
+            false => 0.0,
+        }
     }
 
     /// Spends one job's worth; `false` when there is none.
-    pub fn take(&mut self, now: Instant) -> bool {
-        self.earn(now);
-        if self.left < 1.0 {
+    pub fn take(&mut self, urgent: bool, now: Instant) -> bool {
+        if !self.has(urgent, now) {
             self.spent = true;
             return false;
         }
@@ -70,18 +94,32 @@ mod tests {
     fn it_is_spent_at_once_and_earned_over_time() {
         let now = Instant::now();
         let mut budget = Budget::new(8, now);
-        assert_eq!((0..20).filter(|_| budget.take(now)).count(), 8);
+        assert_eq!((0..20).filter(|_| budget.take(false, now)).count(), 8);
         assert!(!budget.may(true, now) && !budget.may(false, now));
         // An eighth of a second is one job: worth it for what is urgent only.
         let then = now + Duration::from_millis(130);
         assert!(budget.may(true, then) && !budget.may(false, then));
         let then = now + Duration::from_millis(260);
-        assert!(budget.may(false, then) && budget.take(then));
+        assert!(budget.may(false, then) && budget.take(false, then));
         // A long rest earns no more than the most.
         let later = now + Duration::from_secs(86_400);
-        assert_eq!((0..20).filter(|_| budget.take(later)).count(), 8);
+        assert_eq!((0..20).filter(|_| budget.take(false, later)).count(), 8);
         // A second after it, eight.
         let then = later + Duration::from_secs(1);
-        assert_eq!((0..20).filter(|_| budget.take(then)).count(), 8);
+        assert_eq!((0..20).filter(|_| budget.take(false, then)).count(), 8);
+    }
+
+    #[test]
+    fn what_is_urgent_spends_ahead_and_everything_else_pays_it_back() {
+        let now = Instant::now();
+        let mut budget = Budget::new(10, now).with_credit(Duration::from_secs(3));
+        assert_eq!((0..99).filter(|_| budget.take(true, now)).count(), 40);
+        assert!(!budget.has(true, now));
+        // What is not urgent waits for all of it.
+        let then = now + Duration::from_secs(3);
+        assert!(!budget.has(false, then) && budget.has(true, then));
+        let then = now + Duration::from_millis(3_200);
+        assert!(budget.has(false, then) && !budget.may(false, then));
+        assert!(budget.may(false, now + Duration::from_millis(3_300)));
     }
 }

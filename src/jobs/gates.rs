@@ -13,6 +13,10 @@ use tokio::time::Instant;
 /// Nobody is left alone for longer, whatever they ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
+/// What a directory may be asked ahead of its rate because somebody may have to be turned away: whoever
+/// was disabled is let in until it was asked. An app is told afterwards, and has its rate.
+const AHEAD: Duration = Duration::from_secs(10);
+
 /// What a gate is of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -97,12 +101,15 @@ impl Gates {
             };
             let gate = self.gates.entry(place.clone()).or_insert_with(|| Gate {
                 breaker: Breaker::new(self.limits.rest),
-                budget: Budget::new(rate, now),
+                budget: Budget::new(rate, now).with_credit(match place {
+                    Place::App(_) => Duration::ZERO,
+                    Place::Source(_) => AHEAD,
+                }),
                 quiet_until: None,
                 running: (0, 0),
             });
             // One that is nearly spent may be spent by who is here already.
-            if !gate.may(true, now) || !gate.has_room(urgent, &self.limits) {
+            if !gate.has(urgent, now) || !gate.has_room(urgent, &self.limits) {
                 return None;
             }
         }
@@ -112,7 +119,7 @@ impl Gates {
                 continue;
             };
             // There is some: it was looked at above.
-            let _ = gate.budget.take(now);
+            let _ = gate.budget.take(urgent, now);
             match urgent {
                 true => gate.running.0 += 1,
                 false => gate.running.1 += 1,
@@ -161,9 +168,15 @@ impl Gates {
 
 impl Gate {
     fn may(&mut self, urgent: bool, now: Instant) -> bool {
-        self.quiet_until.is_none_or(|until| until <= now)
-            && self.breaker.may(now)
-            && self.budget.may(urgent, now)
+        self.is_open(now) && self.budget.may(urgent, now)
+    }
+
+    fn has(&mut self, urgent: bool, now: Instant) -> bool {
+        self.is_open(now) && self.budget.has(urgent, now)
+    }
+
+    fn is_open(&mut self, now: Instant) -> bool {
+        self.quiet_until.is_none_or(|until| until <= now) && self.breaker.may(now)
     }
 
     /// What does not take access away never fills the places of what does.

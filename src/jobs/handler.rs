@@ -1,10 +1,13 @@
 //! Who carries a kind of job out: the one interface that everything durable has.
 
-use crate::store::{Job, JobKind};
+use crate::store::{Job, JobKind, StoreError};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// When it is tried again after the store did not do its part.
+pub const STORE_AWAY: Duration = Duration::from_secs(3);
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,17 @@ impl Outcome {
             after: Duration::ZERO,
             error: error.into(),
             counts: true,
+        }
+    }
+
+    /// The store did not do its part. When that passes it is no failure of the job, which would die of
+    /// it, nor of the app or directory that was asked, whose breaker would open for it.
+    #[must_use]
+    pub fn of_store(error: &StoreError) -> Self {
+        Self::Later {
+            after: STORE_AWAY,
+            error: format!("the store: {error}"),
+            counts: !error.passes(),
         }
     }
 }
@@ -94,5 +108,24 @@ impl Handlers {
         self.0
             .get(kind.as_str())
             .map(|(_, handler)| handler.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_is_nobodys_failure_and_one_that_is_broken_is() {
+        let counts = |error: StoreError| match Outcome::of_store(&error) {
+            Outcome::Later { after, counts, .. } => {
+                assert_eq!(after, STORE_AWAY);
+                counts
+            }
+            other => panic!("{other:?}"),
+        };
+        assert!(!counts(StoreError::Unavailable("it restarts".into())));
+        assert!(!counts(StoreError::Changed) && !counts(StoreError::Busy));
+        assert!(counts(StoreError::Inconsistent("a row".into())));
     }
 }

@@ -5,7 +5,8 @@
 //! is done (`identity`, `directory`).
 //!
 //! Delivery is at least once. A job is taken for a lease that is renewed while it is worked at; who
-//! dies loses it to another when the lease is over, who loses it stops. Two jobs of a lane never run
+//! dies loses it to another as soon as that is seen (`presence`), at the latest when the lease is over;
+//! who loses it stops. Two jobs of a lane never run
 //! at once. What takes access away goes first, has places of its own, and stops what is in its way
 //! in its own lane.
 //!
@@ -19,9 +20,10 @@ pub mod budget;
 pub mod gates;
 pub mod handler;
 pub mod pause;
+mod presence;
 pub mod wish;
 pub mod worker;
 
 pub use attempt::Dice;
-pub use handler::{Handler, Handlers, Outcome};
+pub use handler::{Handler, Handlers, Outcome, STORE_AWAY};
 pub use worker::{Settings, Worker};

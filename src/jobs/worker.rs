@@ -9,6 +9,7 @@ use super::attempt::{Attempt, Dice, Ended};
 use super::breaker::Position;
 use super::gates::{Gates, Limits, Pass, Place};
 use super::handler::{Handler, Handlers};
+use super::presence::Presence;
 use crate::store::{Job, JobClaim, JobEnd, JobStore, Priority};
 use crate::telemetry::metrics::Metrics;
 use crate::types::Clock;
@@ -112,6 +113,13 @@ struct Running {
 impl Worker {
     /// Works until told to stop; what runs then may go on for a moment, and is given back.
     pub async fn run(self, stop: CancellationToken) {
+        // Before what runs: whoever is here no more must have stopped.
+        let mut presence = Presence::of(
+            self.store.clone(),
+            self.holder.clone(),
+            self.clock.clone(),
+            self.metrics.clone(),
+        );
         let mut now = Now {
             running: HashMap::new(),
             tasks: JoinSet::new(),
@@ -119,9 +127,13 @@ impl Worker {
         };
         let mut away = AWAY;
         while !stop.is_cancelled() {
-            let filled = match self.fill(&mut now).await {
-                Ok(()) => self.let_pass(&now).await,
-                Err(error) => Err(error),
+            let filled = match presence.period() {
+                // Whoever is not here takes nothing: others would believe it free.
+                None => Ok(()),
+                Some(period) => match self.fill(&mut now, &period).await {
+                    Ok(()) => self.let_pass(&now).await,
+                    Err(error) => Err(error),
+                },
             };
             self.show(&now.gates);
             let again = match filled {
@@ -146,13 +158,14 @@ impl Worker {
                     }
                 }
                 () = self.store.wait_for_job(again) => {}
+                () = presence.changed() => {}
             }
         }
         self.leave(now).await;
     }
 
     /// Begins what is due, as far as there is room.
-    async fn fill(&self, now: &mut Now) -> crate::store::Result<()> {
+    async fn fill(&self, now: &mut Now, period: &CancellationToken) -> crate::store::Result<()> {
         let places = self.settings.places();
         for (least, places) in [
             (Priority::Deny, places.all),
@@ -183,7 +196,7 @@ impl Worker {
                 let handler = self.handlers.of(job.kind);
                 let entered = handler.zip(now.gates.enter(&job, at));
                 match entered {
-                    Some((handler, pass)) => self.begin(now, job, handler, pass),
+                    Some((handler, pass)) => self.begin(now, job, (handler, pass), period),
                     None => back = back.and(self.give_back(&job).await),
                 }
             }
@@ -195,8 +208,14 @@ impl Worker {
         Ok(())
     }
 
-    fn begin(&self, now: &mut Now, job: Job, handler: Arc<dyn Handler>, pass: Pass) {
-        let give_way = CancellationToken::new();
+    fn begin(
+        &self,
+        now: &mut Now,
+        job: Job,
+        (handler, pass): (Arc<dyn Handler>, Pass),
+        period: &CancellationToken,
+    ) {
+        let give_way = period.child_token();
         let running = Running {
             priority: job.priority,
             give_way: give_way.clone(),
@@ -272,8 +291,9 @@ impl Worker {
         for running in now.running.values() {
             running.give_way.cancel();
         }
-        // What is not told by then is taken over once its lease is over.
+        // What is not told by then is taken over once nobody is here any more.
         let _ = timeout(GRACE, empty(&mut now)).await;
+        now.tasks.shutdown().await;
     }
 }
 

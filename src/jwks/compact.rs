@@ -3,10 +3,10 @@
 //! RFC 8725 §3: what we do not understand is refused, not ignored. No member may bring a key or an
 //! address of one.
 
+use super::members::Text;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use std::borrow::Cow;
 use std::fmt;
 
 /// Longest JOSE header, decoded, in bytes. Pomerium's has 101.
@@ -151,71 +151,5 @@ impl<'de> Deserialize<'de> for Header {
             }
         }
         from.deserialize_map(Read)
-    }
-}
-
-/// A JSON string, borrowed from the input where it holds no escapes.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Text<'a>(pub Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        from.deserialize_str(Read)
-    }
-}
-
-/// Whole seconds: `1.0`, `1e9` and `"1"` are none.
-#[derive(Debug, Clone, Copy)]
-pub struct Seconds(pub i64);
-
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl Visitor<'_> for Read {
-            type Value = Seconds;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("whole seconds")
-            }
-
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Seconds, E> {
-                Ok(Seconds(value))
-            }
-
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Seconds, E> {
-                i64::try_from(value)
-                    .map(Seconds)
-                    .map_err(|_| E::custom("more seconds than there are"))
-            }
-        }
-        from.deserialize_i64(Read)
-    }
-}
-
-/// Puts a member into its place, once.
-///
-/// # Errors
-/// When it was there already: RFC 7519 §4 lets a parser take the last of two equal names, and two
-/// parsers then see two persons (T6).
-pub fn once<T, E: Error>(slot: &mut Option<T>, value: T) -> Result<(), E> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(E::custom("a claim twice")),
     }
 }

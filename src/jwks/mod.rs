@@ -6,6 +6,7 @@
 //! - [`keys`]: [`KeySet`], the keys of one answer.
 //! - `jwk`: one key, parsed once.
 //! - [`compact`]: a token taken apart, and its JOSE header.
+//! - [`members`]: the members of its objects, each once and of its type.
 //!
 //! What does not live here: our own keys (`keys`).
 
@@ -13,6 +14,7 @@ pub mod compact;
 pub mod fetch;
 mod jwk;
 pub mod keys;
+pub mod members;
 
 pub use fetch::{FetchError, KeySource, KeyStatus, KeysUnavailable, SourceError, Upkeep};
 pub use jsonwebtoken::Algorithm;

@@ -300,6 +300,7 @@ impl Sweeper {
                 after,
                 error: "the app limits our rate".into(),
             },
+            Err(LookError::Store(error)) => Outcome::of_store(&error),
             Err(error) => Outcome::failed(error.to_string()),
         }
     }
@@ -325,6 +326,7 @@ fn of_sweep(about: &str, error: SweepError) -> Outcome {
                 counts: false,
             }
         }
+        SweepError::Store(error) => Outcome::of_store(&error),
         error => {
             tracing::warn!(about, %error, "a directory could not be read whole");
             Outcome::failed(error.to_string())

@@ -2,7 +2,7 @@
 //! [`Door`]'s: the road (`road.rs`) or the api (`api.rs`), each a tower service below hyper's
 //! connections.
 
-use crate::proxy::edge::{Patient, Turn};
+use crate::proxy::edge::{Patient, Place, Turn};
 use crate::telemetry::metrics::{ConnectionTrouble, Metrics};
 use crate::tls::{Peer, PinnedNames, peer};
 use arc_swap::ArcSwap;
@@ -111,12 +111,10 @@ impl<D: Door> Server<D> {
             match accepted {
                 Ok((stream, _)) => {
                     let server = self.clone();
-                    let counted = self.metrics.connection(self.name);
-                    self.tracker.spawn(async move {
-                        server.connection(stream).await;
-                        drop(counted);
-                        drop(permit);
-                    });
+                    let Ok(permit) = permit else { return };
+                    let place = Place::new(permit, self.metrics.connection(self.name));
+                    self.tracker
+                        .spawn(async move { server.connection(stream, place).await });
                 }
                 Err(error) => {
                     // Out of file handles, most likely: let some go first.
@@ -127,12 +125,14 @@ impl<D: Door> Server<D> {
         }
     }
 
-    async fn connection(&self, stream: TcpStream) {
+    async fn connection(&self, stream: TcpStream, place: Place) {
         let _ = stream.set_nodelay(true);
         let from = stream.peer_addr().ok();
         let Some(tls) = &self.tls else {
             let never = CancellationToken::new();
-            return self.http(stream, self.http2, (from, None), never).await;
+            return self
+                .http(stream, self.http2, (from, None), (never, place))
+                .await;
         };
         // In this order: a change in between closes one connection too many, never one too few.
         let over = CancellationToken::clone(&tls.over.load());
@@ -174,7 +174,7 @@ impl<D: Door> Server<D> {
             }
         };
         let h2 = session.alpn_protocol() == Some(b"h2");
-        self.http(stream, h2, (from, peer), over).await;
+        self.http(stream, h2, (from, peer), (over, place)).await;
     }
 
     async fn http(
@@ -182,7 +182,7 @@ impl<D: Door> Server<D> {
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         h2: bool,
         (from, peer): (Option<SocketAddr>, Option<Arc<Peer>>),
-        over: CancellationToken,
+        (over, place): (CancellationToken, Place),
     ) {
         let turn = Turn::default();
         let ending = self.drain.clone();
@@ -209,8 +209,11 @@ impl<D: Door> Server<D> {
                 .max_header_list_size(u32::try_from(self.head).unwrap_or(u32::MAX))
                 .keep_alive_interval(Duration::from_secs(60));
             let connection = builder.serve_connection(TokioIo::new(stream), service);
-            self.drive(connection, over, |c| c.graceful_shutdown())
-                .await
+            let ended = self
+                .drive(connection, over, |c| c.graceful_shutdown())
+                .await;
+            drop(place);
+            ended
         } else {
             let mut builder = http1::Builder::new();
             // The patience below takes the place of hyper's own header timeout.
@@ -218,7 +221,7 @@ impl<D: Door> Server<D> {
                 .header_read_timeout(None)
                 .max_headers(HEADERS)
                 .max_buf_size(self.head.max(8192));
-            let stream = Patient::new(stream, turn, self.head_timeout);
+            let stream = Patient::new(stream, turn, self.head_timeout).holding(place);
             let connection = builder
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();

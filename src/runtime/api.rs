@@ -2,7 +2,7 @@
 
 use super::accept::{Door, ListenerTls, Server};
 use super::certificates::Certificates;
-use super::directory;
+use super::directory::{self, Directory};
 use super::scim::Heard;
 use super::wire::{StartError, believing, terms_of};
 use crate::api::hooks::{Hooks, Recorder};
@@ -10,7 +10,6 @@ use crate::api::scim::Connections;
 use crate::api::{self, Api, BearerIssuer, Bearers, Clients, PeerAddress, Trust};
 use crate::audit::Witness;
 use crate::config::{ApiListener, ApiTls, ClientConfig, Config, JwksSource, jwks_max_age};
-use crate::directory::Intake;
 use crate::identity;
 use crate::jwks::KeySource;
 use crate::proxy::Bridge;
@@ -54,7 +53,7 @@ impl ApiServer {
         config: &Config,
         listener: &ApiListener,
         bridge: &Arc<Bridge>,
-        intake: &Arc<Intake>,
+        directories: &Directory,
         certificates: &Certificates,
     ) -> Result<(Self, Recorder), StartError> {
         let (hooks, recorder) = hooks_of(config, bridge);
@@ -80,13 +79,14 @@ impl ApiServer {
             directory: Arc::new(ArcSwap::from_pointee(directory::terms_of(config))),
             apps: Arc::new(Served(bridge.clone())),
             scim: ArcSwap::from_pointee(Connections::new(&config.scim)),
-            hearing: Arc::new(Heard::new(bridge.clone(), intake.clone())),
+            hearing: Arc::new(Heard::new(bridge.clone(), directories.intake.clone())),
             scim_behind: Arc::default(),
             listener: listener.clone(),
             // Whoever asked just before a key was announced must ask again before it signs.
             jwks_age: jwks_max_age(config.keys.announce),
             metrics: bridge.metrics.clone(),
             hooks: Arc::new(hooks),
+            hand: directories.hand.clone(),
             audit: bridge.audit.clone(),
         });
         let tls = match &listener.tls {

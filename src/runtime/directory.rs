@@ -1,19 +1,20 @@
-//! What directories say, while the bridge runs: who is asked, the way in, and the terms it goes by.
+//! What directories say, while the bridge runs: who is asked, the way in, the terms it goes by, and
+//! what may be ordered by hand.
 
 use super::certificates::Certificates;
 use super::wire::StartError;
 use crate::audit::Audit;
-use crate::config::{AppConfig, Config, DirectoryConfig, ProvisionWhen};
+use crate::config::{AppConfig, Config, DirectoryConfig, MappedGroup, ProvisionWhen};
 use crate::directory::read::Reader;
-use crate::directory::source::Source;
-use crate::directory::sources::{self, Sources};
-use crate::directory::{self, AppTerms, Intake, Looked, Terms, Wanted};
+use crate::directory::source::{Source, SourceError};
+use crate::directory::sources::{self, Sources, Writers};
+use crate::directory::writer::Writer;
+use crate::directory::{self, AppTerms, ByHand, Intake, Looked, Terms, Wanted};
 use crate::proxy::Bridge;
 use crate::store::{Store, StoreError, User};
 use crate::tls::ClientFiles;
-use crate::types::{AppId, Clock, SourceId, Timestamp};
+use crate::types::{AppId, Clock, Timestamp};
 use arc_swap::ArcSwap;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What taking words in depends on.
@@ -50,6 +51,38 @@ pub fn intake_of(
     Intake::new(store, audit, clock, terms)
 }
 
+/// Groups that give power over an app: nobody is put into them by hand.
+fn power_of(config: &Config) -> Vec<MappedGroup> {
+    let all = config.apps.iter().flat_map(|app| &app.provision.groups);
+    all.filter(|mapped| mapped.gives_power())
+        .map(|mapped| mapped.group.clone())
+        .collect()
+}
+
+/// Orders by hand for a command, which runs beside the bridge and goes by the file as it is now.
+///
+/// # Errors
+/// When a directory can't be used as it is configured.
+pub fn by_hand_of(
+    config: &Config,
+    store: Arc<dyn Store>,
+    audit: Arc<Audit>,
+    clock: Arc<dyn Clock>,
+) -> Result<ByHand, StartError> {
+    let certificates = Certificates::default();
+    let sources = readers(config, &certificates, &clock)?;
+    let writers = writers(config, &certificates, &clock)?;
+    Ok(ByHand {
+        sources: Arc::new(Sources::new(sources)),
+        writers: Arc::new(Writers::new(writers)),
+        store,
+        clock,
+        audit,
+        terms: Arc::new(ArcSwap::from_pointee(terms_of(config))),
+        power: ArcSwap::from_pointee(power_of(config)),
+    })
+}
+
 /// The directories of the running bridge, and the way in of what they say.
 #[derive(Clone)]
 pub struct Directory {
@@ -57,6 +90,8 @@ pub struct Directory {
     pub intake: Arc<Intake>,
     /// Those that can be asked.
     pub sources: Arc<Sources>,
+    /// What is ordered by hand.
+    pub hand: Arc<ByHand>,
     terms: Arc<ArcSwap<Terms>>,
 }
 
@@ -71,9 +106,21 @@ impl Directory {
         let (store, audit) = (bridge.store.clone(), bridge.audit.clone());
         let intake = Intake::new(store, audit, bridge.clock.clone(), terms.clone());
         let all = readers(config, certificates, &bridge.clock)?;
+        let sources = Arc::new(Sources::new(all));
+        let writers = writers(config, certificates, &bridge.clock)?;
+        let hand = ByHand {
+            sources: sources.clone(),
+            writers: Arc::new(Writers::new(writers)),
+            store: bridge.store.clone(),
+            clock: bridge.clock.clone(),
+            audit: bridge.audit.clone(),
+            terms: terms.clone(),
+            power: ArcSwap::from_pointee(power_of(config)),
+        };
         Ok(Self {
             intake: Arc::new(intake),
-            sources: Arc::new(Sources::new(all)),
+            sources,
+            hand: Arc::new(hand),
             terms,
         })
     }
@@ -82,15 +129,6 @@ impl Directory {
     #[must_use]
     pub fn terms(&self) -> Arc<ArcSwap<Terms>> {
         self.terms.clone()
-    }
-
-    /// Those that can be asked, by id.
-    #[must_use]
-    pub fn logs(&self) -> BTreeMap<SourceId, Arc<dyn Source>> {
-        let all = self.sources.all();
-        all.into_iter()
-            .map(|source| (source.id().clone(), source))
-            .collect()
     }
 
     /// Who carries out `read` jobs.
@@ -134,9 +172,16 @@ impl Directory {
         certificates: &Certificates,
         clock: &Arc<dyn Clock>,
     ) {
+        // What may not be given any more first: orders are under way.
+        self.hand.power.store(Arc::new(power_of(config)));
         self.terms.store(Arc::new(terms_of(config)));
-        match readers(config, certificates, clock) {
-            Ok(all) => self.sources.replace(all),
+        let read = readers(config, certificates, clock);
+        let written = writers(config, certificates, clock);
+        match read.and_then(|read| Ok((read, written?))) {
+            Ok((readers, writers)) => {
+                self.hand.writers.replace(writers);
+                self.sources.replace(readers);
+            }
             Err(error) => {
                 tracing::error!(%error, "the directories of the new configuration can't be used: the former ones stay");
             }
@@ -170,6 +215,27 @@ fn readers(
     certificates: &Certificates,
     clock: &Arc<dyn Clock>,
 ) -> Result<Vec<Arc<dyn Source>>, StartError> {
+    each(config, certificates, |directory, tls| {
+        sources::open(directory, tls, clock.clone())
+    })
+}
+
+fn writers(
+    config: &Config,
+    certificates: &Certificates,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Arc<dyn Writer>>, StartError> {
+    each(config, certificates, |directory, tls| {
+        sources::open_writer(directory, tls, clock.clone())
+    })
+}
+
+/// What is made of each directory and of whom it believes.
+fn each<T>(
+    config: &Config,
+    certificates: &Certificates,
+    make: impl Fn(&DirectoryConfig, Tls) -> Result<T, SourceError>,
+) -> Result<Vec<T>, StartError> {
     let one = |directory: &DirectoryConfig| {
         let about = format!("{ABOUT}{}", directory.id);
         let files = ClientFiles {
@@ -177,7 +243,9 @@ fn readers(
             ..ClientFiles::default()
         };
         let tls = certificates.client(&about, &files)?;
-        sources::open(directory, tls, clock.clone()).map_err(|e| StartError::new(about, e))
+        make(directory, tls).map_err(|e| StartError::new(about, e))
     };
     config.directories.iter().map(one).collect()
 }
+
+type Tls = Arc<ArcSwap<rustls::ClientConfig>>;

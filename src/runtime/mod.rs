@@ -25,7 +25,7 @@ mod services;
 mod systemd;
 mod wire;
 
-pub use directory::{Directory, intake_of, terms_of as directory_terms_of};
+pub use directory::{Directory, by_hand_of, intake_of, terms_of as directory_terms_of};
 pub use keys::{rewrapped, schedule_of};
 pub use provision::converging;
 pub use reconcile::sweeper_of;

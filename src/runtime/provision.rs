@@ -46,6 +46,8 @@ impl Grounds for Apps {
                 terms: terms_of_app(&site.config),
             }),
             kept_bots,
+            kept_tokens: site.bot_tokens.values().cloned().collect(),
+            bots: site.bots.clone(),
             letters: self.1,
         }))
     }

@@ -96,11 +96,15 @@ pub async fn serve(options: Options, log: &LogHandle) -> Result<(), StartError> 
     let directory = Directory::of(&config, &bridge, &certificates)?;
     let api = match &config.api {
         Some(listener) => {
-            let intake = &directory.intake;
             let (api, recorder) =
-                ApiServer::new(&config, listener, &bridge, intake, &certificates)?;
+                ApiServer::new(&config, listener, &bridge, &directory, &certificates)?;
             background.spawn(recorder.run(end.clone()));
-            background.spawn(api.api.hooks.clone().keep(directory.logs(), end.clone()));
+            background.spawn(
+                api.api
+                    .hooks
+                    .clone()
+                    .keep(directory.sources.clone(), end.clone()),
+            );
             Some(api)
         }
         None => None,

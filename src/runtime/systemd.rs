@@ -70,6 +70,15 @@ impl Sockets {
         Ok(Self(sockets))
     }
 
+    /// One that the caller has bound: its address is known before anything runs.
+    ///
+    /// # Errors
+    /// When it can't be made non-blocking.
+    pub fn with(name: &'static str, listener: TcpListener) -> std::io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self(vec![(name, listener)]))
+    }
+
     /// Those of a listener, which are then its own.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! word about a person; several words are joined only when a decision is made, and then a word that
 //! denies wins.
 
+use super::jobs::CLOCKS_DIFFER;
 use super::rules::plain;
 use super::{By, Result};
 use crate::types::{IssuerId, SourceId, Subject, Timestamp};
@@ -112,11 +113,32 @@ pub struct SaidOf {
     pub subject: Subject,
     /// What directories say, by source and id.
     pub words: Vec<Word>,
-    /// When an operator last let them in again: what was denied until then is forgiven.
+    /// When an operator last let them in again: what was denied before is forgiven.
     pub pardoned_at: Option<Timestamp>,
 }
 
+impl SaidOf {
+    /// Whether an operator has forgiven what was denied since then. What came in the very second of
+    /// their order is not: it may have come after it.
+    #[must_use]
+    pub fn forgives(&self, since: Timestamp) -> bool {
+        self.pardoned_at.is_some_and(|at| since < at)
+    }
+
+    /// Words that turn them away and that nobody has forgiven.
+    pub fn denials(&self) -> impl Iterator<Item = &Word> {
+        let stands = |word: &&Word| word.person.denies() && !self.forgives(word.since());
+        self.words.iter().filter(stands)
+    }
+}
+
 impl Word {
+    /// Since when it has said what it says of their coming in, by our clock.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.denied_since.unwrap_or(self.person.read_at)
+    }
+
     /// The word that follows on what was known, if it is a newer one.
     pub(super) fn after(before: Option<&Self>, said: &Person, now: Timestamp) -> Next {
         let person = said.as_kept(before.map(|word| &word.person));
@@ -128,7 +150,7 @@ impl Word {
                 settled: false,
             });
         };
-        if person.read_at < before.person.read_at {
+        if is_older(person.read_at, before.person.read_at, now) {
             return Next::Older;
         }
         if person.says_as(&before.person) {
@@ -150,6 +172,17 @@ impl Word {
             settled: false,
         })
     }
+}
+
+/// Whether something was said before what is known was. What is known of a time that has not come yet
+/// was written down by a clock that was ahead: it must not keep newer words out until that time comes.
+fn is_older(said: Timestamp, known: Timestamp, now: Timestamp) -> bool {
+    said < known && !ahead(known, Some(now))
+}
+
+/// Whether a time has not come yet, and by more than clocks differ.
+fn ahead(at: Timestamp, now: Option<Timestamp>) -> bool {
+    now.is_some_and(|now| at.0 > now.0.saturating_add(CLOCKS_DIFFER))
 }
 
 /// What a word is to what was known.
@@ -199,10 +232,15 @@ impl DirectoryGroup {
         }
     }
 
+    /// Whether it comes too late.
+    pub(super) fn is_older(&self, before: &Self, now: Timestamp) -> bool {
+        is_older(self.read_at, before.read_at, now)
+    }
+
     /// Whether it says what `before` said, or comes too late.
-    pub(super) fn adds_nothing(&self, before: &Self) -> bool {
+    pub(super) fn adds_nothing(&self, before: &Self, now: Timestamp) -> bool {
         let read_at = before.read_at;
-        self.read_at < before.read_at
+        self.is_older(before, now)
             || Self {
                 read_at,
                 ..self.clone()
@@ -232,11 +270,16 @@ pub struct SourceState {
 }
 
 impl SourceState {
-    /// What is kept when a reader writes this over `before`.
+    /// What is kept when a reader writes this over `before`. Whoever says when they were answered says
+    /// what time it is: later times are a clock's that was ahead.
     pub(super) fn after(&self, before: &Self) -> Self {
+        let swept_at = before.swept_at.filter(|at| !ahead(*at, self.answered_at));
+        let answered_at = before
+            .answered_at
+            .filter(|at| !ahead(*at, self.answered_at));
         Self {
-            swept_at: self.swept_at.max(before.swept_at),
-            answered_at: self.answered_at.max(before.answered_at),
+            swept_at: self.swept_at.max(swept_at),
+            answered_at: self.answered_at.max(answered_at),
             heard_at: before.heard_at,
             tested_at: before.tested_at,
             ..self.clone()
@@ -245,10 +288,11 @@ impl SourceState {
 
     /// What is kept once something arrived.
     pub(super) fn having_heard(&self, at: Timestamp, tested: bool) -> Self {
+        let believed = |known: Option<Timestamp>| known.filter(|known| !ahead(*known, Some(at)));
         Self {
-            heard_at: self.heard_at.max(Some(at)),
+            heard_at: believed(self.heard_at).max(Some(at)),
             tested_at: if tested {
-                self.tested_at.max(Some(at))
+                believed(self.tested_at).max(Some(at))
             } else {
                 self.tested_at
             },
@@ -347,7 +391,7 @@ pub trait DirectoryStore: Send + Sync {
     async fn source_states(&self) -> Result<Vec<(SourceId, SourceState)>>;
 
     /// Writes it back, but for `heard_at` and `tested_at`: whoever reads and whoever listens write at
-    /// the same time, and neither undoes the other. Its times never go back. A later `swept_at`
+    /// the same time, and neither undoes the other. Its times never go back, but for those of a clock that was ahead. A later `swept_at`
     /// appends `Revoked::Groups` to the log: what the source said is fresh again.
     async fn put_source_state(&self, source: &SourceId, state: &SourceState) -> Result<()>;
 

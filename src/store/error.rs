@@ -29,6 +29,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same may be done a moment later: the store is away, or somebody else was faster.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Changed | Self::Busy)
+    }
+
     /// The metric label.
     #[must_use]
     pub const fn trouble(&self) -> StoreTrouble {

@@ -6,7 +6,7 @@
 //! makes it so. So it may run twice, in any order, and several wishes for the same thing are one job
 //! (`key`).
 
-use super::{By, Result, StoreError};
+use super::{By, LockGuard, Result, StoreError};
 use crate::types::{AppId, SourceId, Timestamp, UserId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -269,10 +269,35 @@ pub trait JobStore: Send + Sync {
     /// while it gives more than 0. Gives the number of rows removed.
     async fn forget_jobs(&self, before: Timestamp) -> Result<u64>;
 
+    /// Says that a holder is here: until what is given is dropped, or the process dies, however it
+    /// does ([`StoreError::Busy`] when somebody is here under this name).
+    async fn be_here(&self, holder: &str) -> Result<LockGuard>;
+
+    /// Holders of running jobs who are not here now. They may be back: see [`Self::absence`].
+    async fn absent_holders(&self) -> Result<Vec<String>>;
+
+    /// For how long a holder must have been absent, whenever it was looked, before they are believed
+    /// dead. On SQLite none: the kernel gives a lock back when its process ends, and only then. A
+    /// server does so when it loses the connection, while the process may live: whoever finds that
+    /// they are not here any more stops what they do well within this time.
+    fn absence(&self) -> Duration;
+
+    /// Gives back what a holder held, as if their leases were over; nothing when they are here. Gives
+    /// how much it was.
+    async fn relieve(&self, holder: &str, now: Timestamp) -> Result<u64>;
+
     /// Waits until a job may have become due by being wished (`NOTIFY` on PostgreSQL, an in-process
     /// signal on SQLite), or `at_most` has passed. Only ever makes it faster.
     async fn wait_for_job(&self, at_most: Duration);
 }
+
+/// The lock of whoever is here.
+pub(super) fn lock_of(holder: &str) -> String {
+    format!("jobs/holder/{holder}")
+}
+
+/// How long it is waited for a lock that somebody who looks for the absent may have for a moment.
+pub(super) const MOMENT: Duration = Duration::from_secs(1);
 
 /// How far ahead of now a job may have been written before its times are not believed, in seconds:
 /// replicas' clocks differ a little.

@@ -416,12 +416,33 @@ pub struct Schema {
 }
 
 /// Holds a lock until dropped.
-pub struct LockGuard(#[expect(dead_code, reason = "held for its Drop")] Box<dyn Send + Sync>);
+pub struct LockGuard(Box<dyn Held>);
 
 impl LockGuard {
     /// Wraps what gives the lock back when dropped.
-    pub fn new(inner: impl Send + Sync + 'static) -> Self {
+    pub fn new(inner: impl Held + 'static) -> Self {
         Self(Box::new(inner))
+    }
+
+    /// Whether the lock is still held: a server's is lost with its connection. What can't be said is
+    /// a no.
+    pub async fn stands(&self) -> bool {
+        self.0.stands().await
+    }
+}
+
+/// What holds a lock, as an engine has it.
+#[async_trait]
+pub trait Held: Send + Sync {
+    /// As [`LockGuard::stands`].
+    async fn stands(&self) -> bool;
+}
+
+/// A lock within a process stands while the process does.
+#[async_trait]
+impl Held for tokio::sync::OwnedMutexGuard<()> {
+    async fn stands(&self) -> bool {
+        true
     }
 }
 

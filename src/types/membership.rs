@@ -40,6 +40,15 @@ impl MembershipKind {
         }
     }
 
+    /// Whether it lets somebody decide about others.
+    #[must_use]
+    pub const fn gives_power(self) -> bool {
+        match self {
+            Self::Team | Self::Channel => false,
+            Self::TeamAdmin | Self::ChannelAdmin | Self::SystemRole => true,
+        }
+    }
+
     /// The kind of a stored word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {

@@ -27,6 +27,10 @@ pub enum Scope {
     Scim,
     /// Deliver webhooks.
     Hooks,
+    /// Have a directory read again, and give people the groups that are listed for it.
+    Validate,
+    /// Make, list and revoke invitations of a directory.
+    Invitations,
     /// Whatever concerns the bridge as a whole: keys, clients, the audit trail.
     Admin,
     /// Call an app through the bridge, as the client's own bot.
@@ -34,7 +38,7 @@ pub enum Scope {
 }
 
 /// Those without a parameter.
-const PLAIN: [(&str, Scope); 11] = [
+const PLAIN: [(&str, Scope); 13] = [
     ("introspect", Scope::Introspect),
     ("exchange", Scope::Exchange),
     ("bridge", Scope::Bridge),
@@ -45,6 +49,8 @@ const PLAIN: [(&str, Scope); 11] = [
     ("jobs", Scope::Jobs),
     ("scim", Scope::Scim),
     ("hooks", Scope::Hooks),
+    ("validate", Scope::Validate),
+    ("invitations", Scope::Invitations),
     ("admin", Scope::Admin),
 ];
 

@@ -52,8 +52,13 @@ impl Desk {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
+        Self::beside(settings, "").await
+    }
+
+    /// With further tables.
+    pub(crate) async fn beside(settings: Settings, more: &str) -> Self {
         let services = Services::with(Setup {
-            clients: CLIENTS.into(),
+            clients: format!("{CLIENTS}{more}"),
             listen: RATE.into(),
             settings,
             ..Setup::default()

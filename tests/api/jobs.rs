@@ -78,13 +78,44 @@ async fn jobs_are_listed_retried_and_taken_out_and_it_is_on_record() {
     let refused = desk.refused(&nobody, &[], nothing()).await;
     assert_eq!(refused, no(404, "api.not_found"));
 
+    // All that are dead, by one call: those of one place, and none that is not dead.
+    let them = UserId::generate();
+    let dead = wish::converge(&wiki, them, Priority::Grant, LATER, "failed");
+    let dead = store.enqueue(&[dead], LATER).await.unwrap()[0].id;
+    let db =
+        rusqlite::Connection::open(desk.services.world.bridge.folder().join("auth-manager.db"));
+    let sql = "UPDATE jobs SET state = 'dead', attempts = 10, error = 'no' WHERE id = ?1";
+    assert_eq!(db.unwrap().execute(sql, [dead.to_string()]).unwrap(), 1);
+    let all = "/api/v1/jobs/retry";
+    let none = desk
+        .done(all, &[], serde_json::json!({ "app": "chat" }))
+        .await;
+    assert_eq!((&none["jobs"], &none["more"]), (&0.into(), &false.into()));
+    let of = serde_json::json!({ "user": them });
+    let dry = desk
+        .done(&format!("{all}?dry_run=true"), &[], of.clone())
+        .await;
+    assert_eq!((&dry["dry_run"], &dry["jobs"]), (&true.into(), &1.into()));
+    let (still, _) = desk.read(&format!("/api/v1/jobs/{dead}")).await;
+    assert_eq!(still["state"], "dead");
+    let done = desk.done(all, &[], of).await;
+    assert_eq!(
+        (&done["dry_run"], &done["jobs"]),
+        (&false.into(), &1.into())
+    );
+    let (alive, _) = desk.read(&format!("/api/v1/jobs/{dead}")).await;
+    assert_ne!(alive["state"], "dead");
+    let body = serde_json::json!({ "state": "pending" });
+    let refused = desk.refused(all, &[], body).await;
+    assert_eq!(refused.0, 422);
+
     let filter = TrailFilter {
         kinds: vec!["job.retried".into(), "job.cancelled".into()],
         ..TrailFilter::default()
     };
     let trail = store.trail(&filter).await.unwrap();
     let kinds: Vec<_> = trail.iter().map(|record| record.kind.as_str()).collect();
-    assert_eq!(kinds, ["job.cancelled", "job.retried"]);
+    assert_eq!(kinds, ["job.cancelled", "job.retried", "job.retried"]);
     assert!(trail.iter().all(|record| record.body.contains("helpdesk")));
     desk.finish().await;
 }

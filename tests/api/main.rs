@@ -12,6 +12,7 @@ mod certificates;
 mod commands;
 mod desk;
 mod events;
+mod explain;
 mod hooks;
 mod jobs;
 mod limits;

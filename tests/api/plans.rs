@@ -159,7 +159,7 @@ async fn a_plan_whose_people_are_others_by_now_is_not_carried_out() {
         .put_person(&person, person.read_at, &by)
         .await
         .unwrap();
-    let plan = hold(&store, &[person.clone()], "chat").await;
+    let plan = hold(&store, std::slice::from_ref(&person), "chat").await;
     let back = Person {
         active: true,
         ..person

@@ -132,3 +132,53 @@ async fn t33_a_subject_rule_that_does_not_fit_the_assertions_is_named_with_the_o
     let (level, text) = said(&bed, "directory authentik: subject").await.remove(0);
     assert!(level == "ok" && text.contains("1 person"), "{level} {text}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_done_by_hand_is_judged() {
+    let (bed, _app, _runs) = Bed::with_app().await;
+    let there = beside(&bed).await;
+    let group = there.app.create_group("validated");
+    let (writer, token) = there.app.reader("bridge-writer", &[]);
+    bed.secret("write.token", &token);
+    bed.replace(
+        "[[apps]]\n",
+        &format!(
+            "[directories.write]\ntoken = {{ file = \"write.token\" }}\n\
+             token_identifier = \"bridge-writer-api\"\n\
+             groups = [{{ name = \"validated\", id = {group:?} }}]\n[[apps]]\n"
+        ),
+    );
+    let give = "authentik_core.add_user_to_group";
+    let on_it = [
+        ("authentik_core.view_group", group.as_str()),
+        (give, &group),
+    ];
+    let may = |global: &[&str]| there.app.set_permissions(writer, global, &on_it);
+    may(&[PERMISSIONS[0]]);
+    const ABOUT: &str = "directory authentik: by hand";
+    let about = |what: &str| format!("{ABOUT}: {what}");
+    let (level, text) = said(&bed, ABOUT).await.remove(0);
+    assert!(level == "ok" && text.contains("1 group"), "{level} {text}");
+
+    may(&[PERMISSIONS[0], give]);
+    let (level, text) = said(&bed, &about("permission")).await.remove(0);
+    assert!(
+        level == "error" && text.contains("administrator"),
+        "{level} {text}"
+    );
+    may(&[PERMISSIONS[0]]);
+    there.app.expire_token("bridge-writer-api", 86_400);
+    let (level, text) = said(&bed, &about("expiry")).await.remove(0);
+    assert!(
+        level == "error" && text.contains("bridge-writer-api"),
+        "{level} {text}"
+    );
+    there.app.revoke_token("bridge-writer-api");
+    let (level, _) = said(&bed, &about("token")).await.remove(0);
+    assert_eq!(level, "error");
+    // Nobody was put anywhere by looking.
+    assert_eq!(
+        there.app.user(writer).unwrap()["groups"],
+        serde_json::json!([])
+    );
+}

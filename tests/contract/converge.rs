@@ -25,7 +25,8 @@ use auth_manager::store::{
 };
 use auth_manager::telemetry::metrics::Metrics;
 use auth_manager::types::{
-    AppId, GroupName, HostName, IssuerId, ManualClock, MembershipKind, RemoteId, Subject, Timestamp,
+    AppId, AppToken, GroupName, HostName, IssuerId, ManualClock, MembershipKind, RemoteId, Subject,
+    Timestamp,
 };
 use parking_lot::Mutex;
 
@@ -116,6 +117,7 @@ impl Bed {
         let store = Arc::new(SqliteStore::in_memory().expect("a store"));
         let user = store.saw_user(&alice()).await.expect("a person");
         let driver = driver(&stage);
+        let bots = driver.clone();
         let bomb = Arc::new(Bomb {
             inner: driver.clone(),
             left: AtomicU32::new(0),
@@ -141,6 +143,8 @@ impl Bed {
             policy,
             words: said.clone(),
             kept_bots: Vec::new(),
+            kept_tokens: Vec::new(),
+            bots,
             letters: true,
         };
         Self {
@@ -563,15 +567,24 @@ async fn bots_are_handed_over_and_disabled_where_that_fails() {
 
 #[tokio::test]
 async fn bots_that_services_use_are_neither_disabled_nor_given_away() {
-    for policy in [
-        BotsPolicy::Disable,
-        BotsPolicy::HandOver("admin".into()),
-        BotsPolicy::Leave,
+    for (policy, by_token) in [
+        (BotsPolicy::Disable, false),
+        (BotsPolicy::HandOver("admin".into()), false),
+        (BotsPolicy::Leave, false),
+        (BotsPolicy::Disable, true),
+        (BotsPolicy::HandOver("admin".into()), true),
     ] {
         let mut bed = Bed::new(|_, config| config.deactivate.bots = policy).await;
         bed.done().await;
         let bot = bed.app().create_bot("service-bot", "Service", "alice");
-        bed.ground.kept_bots = vec![RemoteId::new(bot).expect("an id")];
+        // One that the operator manages is known by its token alone; another is nobody's any more.
+        if by_token {
+            let (_, token) = bed.app().issue_access_token("service-bot").expect("a bot");
+            let dead = "x".repeat(26);
+            bed.ground.kept_tokens = vec![AppToken::new(dead), AppToken::new(token)];
+        } else {
+            bed.ground.kept_bots = vec![RemoteId::new(bot).expect("an id")];
+        }
         bed.says(absent());
         bed.done().await;
         let (owner, on) = bed.app().bot("service-bot").expect("a bot");

@@ -197,8 +197,25 @@ async fn a_directory_disables_and_lifts_only_what_itself_disabled() {
     refused(&mut visitor, "access.disabled").await;
     // And lifts what the directory denied, until it denies again.
     directory.says(inactive()).await;
-    world.enable(&alice()).await;
+    let enable = ["users", "enable", &alice().sub];
+    let refused_order = world.bridge.command(&enable).await;
+    assert!(!refused_order.status.success(), "a denial beats a grant");
+    let said = String::from_utf8_lossy(&refused_order.stderr).into_owned();
+    assert!(
+        said.contains("authentik: inactive") && said.contains("--against-directory"),
+        "{said}"
+    );
+    refused(&mut world.client(alice()), "access.disabled").await;
+    let overrule = [&enable[..], &["--against-directory"]].concat();
+    world.run(&[&overrule[..], &["--dry-run"]].concat()).await;
+    refused(&mut world.client(alice()), "access.disabled").await;
+    world.run(&overrule).await;
     comes(alice()).await;
+    let trail = world.trail().await;
+    let told = |body: &&String| {
+        body.contains("user.enabled") && body.contains("against authentik: inactive")
+    };
+    assert_eq!(trail.iter().filter(told).count(), 1, "{trail:?}");
     let mut gone = inactive();
     gone.gone_at = Some(SystemClock.now());
     // Another second than the pardon's.

@@ -106,6 +106,31 @@ async fn t40_a_flood_of_connections_passes_and_the_next_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t40_an_open_socket_takes_a_connections_place_until_it_ends() {
+    let world = World::with(short_heads("connections = 16"), Options::default()).await;
+    let visitor = world.signed_in(alice()).await;
+    let mut sockets = Vec::new();
+    for _ in 0..16 {
+        let socket = visitor.clone().socket().await;
+        sockets.push(socket.unwrap_or_else(|answer| panic!("{}", answer.text())));
+    }
+    let open = || async {
+        let metrics = world.bridge.ops("/metrics").await.text();
+        let line = "auth_manager_connections_open{listener=\"proxy\"} 16";
+        metrics.lines().any(|l| l == line).then_some(())
+    };
+    eventually("every place taken by a socket", open).await;
+    // Accepted by the kernel, not by the bridge: its answer waits for a place.
+    let mut next = visitor.clone();
+    let waiting = tokio::spawn(async move { next.get("/api/v4/users/me").await.status });
+    eventually("every place taken still", open).await;
+    assert!(!waiting.is_finished());
+    drop(sockets.pop());
+    assert_eq!(waiting.await.expect("an answer"), 200);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t40_two_thousand_idle_sockets_cost_little() {
     // Two handles each here, two in the bridge; `tests/run` raises the limit of open files.
     const SOCKETS: u64 = 2_000;

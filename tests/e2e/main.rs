@@ -11,6 +11,7 @@ mod carry_over;
 mod companions;
 mod first_requests;
 mod heal;
+mod hired_to_gone;
 mod logout;
 mod pages;
 mod person_switch;
@@ -35,6 +36,7 @@ mod lockout;
 
 // The operator.
 mod audit;
+mod by_hand;
 mod crash;
 mod directory;
 mod keys;
@@ -51,3 +53,4 @@ mod traces;
 // With real neighbours.
 mod chromium;
 mod envoy;
+mod people_page;

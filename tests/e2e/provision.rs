@@ -121,8 +121,8 @@ impl Directory {
 async fn world() -> World {
     let settings = Settings {
         mattermost: PROVISION.into(),
-        // What a killed process held is taken up again after so long.
-        more: "[jobs]\nlease = \"10s\"".into(),
+        // What a killed process held is taken up again without waiting for it.
+        more: "[jobs]\nlease = \"10m\"".into(),
         ..Settings::default()
     };
     let options = Options {

@@ -436,3 +436,60 @@ fn the_nix_option_renders_the_blueprint_with_the_machines_own_names() {
         assert!(!output.status.success(), "{bad}");
     }
 }
+
+/// The role that writes: everything that could make somebody an administrator is on listed groups alone,
+/// and Terraform says the same. What the bridge asks for is what the role has (`check` tries it).
+#[test]
+fn the_role_that_writes_may_add_to_listed_groups_alone() {
+    let blueprint = blueprint(&text("config/authentik/by-hand/blueprint.yaml"));
+    let role = of(&blueprint, "authentik_rbac.role");
+    let [role] = role.as_slice() else {
+        panic!("one role");
+    };
+    let everywhere: BTreeSet<_> = role["attrs"]["permissions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    let wanted = BTreeSet::from([
+        "authentik_core.view_user",
+        "authentik_flows.view_flow",
+        "authentik_stages_invitation.view_invitation",
+        "authentik_stages_invitation.add_invitation",
+        "authentik_stages_invitation.delete_invitation",
+    ]);
+    assert_eq!(everywhere, wanted);
+    let groups = of(&blueprint, "authentik_core.group");
+    let given: Vec<_> = groups
+        .iter()
+        .filter(|g| g["permissions"].is_array())
+        .collect();
+    assert_eq!(given.len(), 1, "an example of one");
+    let on_it: BTreeSet<_> = given[0]["permissions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            assert_eq!(one["role"], json!({ "!KeyOf": "role" }));
+            one["permission"].as_str().unwrap()
+        })
+        .collect();
+    let on_groups = [
+        "authentik_core.add_user_to_group",
+        "authentik_core.view_group",
+    ];
+    assert_eq!(on_it, BTreeSet::from(on_groups));
+    // Not the account that reads, and one that can't sign in.
+    let user = of(&blueprint, "authentik_core.user");
+    assert_eq!(user[0]["identifiers"]["username"], "auth-manager-write");
+    assert_eq!(user[0]["attrs"]["type"], "service_account");
+
+    let terraform = text("config/authentik/by-hand/main.tf");
+    for name in wanted {
+        assert!(terraform.contains(&format!("\"{name}\"")), "{name}");
+    }
+    let everywhere = terraform.split("on_groups").next().unwrap();
+    assert!(!everywhere.contains("authentik_core.add_user_to_group"));
+    assert!(terraform.contains("[\"view_group\", \"add_user_to_group\"]"));
+}

@@ -111,6 +111,29 @@ pub(crate) async fn an_older_word_never_replaces_a_newer_one(bed: Bed) {
     assert!(matches!(put(&bed, &late).await, Put::Changed(Some(_))));
 }
 
+pub(crate) async fn a_word_of_a_clock_that_was_ahead_keeps_no_newer_one_out(bed: Bed) {
+    let mut ahead = said("alice");
+    ahead.read_at = at(86_400);
+    put(&bed, &ahead).await;
+    let mut ahead = group("g1", "chat", at(86_400));
+    bed.a.put_group(&ahead, at(86_400)).await.unwrap();
+    // Replicas' clocks differ a little: so little it may be a newer one.
+    let mut gone = said("alice");
+    (gone.active, gone.read_at) = (false, at(86_350));
+    let late = bed.a.put_person(&gone, at(86_350), &by()).await.unwrap();
+    assert_eq!(late, Put::Older);
+    // The clock is right again.
+    gone.read_at = at(10);
+    assert!(matches!(put(&bed, &gone).await, Put::Changed(Some(_))));
+    let word = word(&bed, "alice").await;
+    assert!(!word.person.active && word.person.read_at == at(10));
+    assert_eq!(word.denied_since, Some(at(10)));
+    (ahead.name, ahead.read_at) = ("talk".into(), at(10));
+    assert!(bed.a.put_group(&ahead, at(10)).await.unwrap().is_some());
+    let of = bed.b.groups(&source("authentik")).await.unwrap();
+    assert_eq!((of[0].name.as_str(), of[0].read_at), ("talk", at(10)));
+}
+
 pub(crate) async fn a_change_gives_what_was_known(bed: Bed) {
     put(&bed, &said("alice")).await;
     let mut moved = said("alice");
@@ -407,6 +430,25 @@ pub(crate) async fn a_sources_times_never_go_back(bed: Bed) {
     };
     assert_eq!(state().await, expected);
     assert_eq!(log(&bed).await, fresh);
+    // Written by a clock that was a day ahead: who comes after it knows better.
+    let state_at = |when| SourceState {
+        swept_at: Some(at(when)),
+        answered_at: Some(at(when + 1)),
+        ..SourceState::default()
+    };
+    bed.a
+        .put_source_state(&authentik, &state_at(86_400))
+        .await
+        .unwrap();
+    bed.a
+        .put_source_state(&authentik, &state_at(20))
+        .await
+        .unwrap();
+    let now = state().await;
+    assert_eq!(
+        (now.swept_at, now.answered_at),
+        (Some(at(20)), Some(at(21)))
+    );
     let all = bed.b.source_states().await.unwrap();
     assert_eq!((all.len(), &all[0].0), (1, &authentik));
 }

@@ -1,7 +1,7 @@
 //! The queue: one job a thing, one at a time a lane, the most urgent first, and nothing lost with
 //! whoever held it.
 
-use crate::bed::{Bed, SOON, T0, app, at, by};
+use crate::bed::{Bed, SOON, T0, app, at, by, until};
 use auth_manager::audit::Kind;
 use auth_manager::store::{
     Enqueued, Job, JobClaim, JobEnd, JobFilter, JobKind, JobState, NewJob, Priority, TrailFilter,
@@ -388,6 +388,49 @@ pub(crate) async fn a_job_of_the_dead_is_taken_over_and_only_the_heir_finishes(b
     assert!(!bed.a.finish_job(id, "heir", &dead(), at(83)).await.unwrap());
     assert!(!bed.a.extend_job(id, "heir", at(200), at(83)).await.unwrap());
     assert_eq!(bed.seen(id).await.state, JobState::Done);
+}
+
+/// Nobody's clock is asked: whoever is here keeps what they have, whoever is not does not.
+pub(crate) async fn t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not(bed: Bed) {
+    let kept = bed.wished(&wish("kept", "l", Priority::Grant, 0)).await.id;
+    let here = bed.a.be_here("here").await.unwrap();
+    assert!(here.stands().await);
+    assert_eq!(bed.claimed("here", 1, 0).await[0].id, kept);
+    let lost = bed.wished(&wish("lost", "m", Priority::Deny, 0)).await.id;
+    bed.claimed("gone", 1, 0).await;
+    // Wished again while it ran, for later: it is due at once all the same.
+    bed.wished(&wish("lost", "m", Priority::Deny, 30)).await;
+    for store in [&bed.a, &bed.b] {
+        assert_eq!(store.absent_holders().await.unwrap(), ["gone"]);
+        assert_eq!(store.relieve("here", at(1)).await.unwrap(), 0);
+        assert_eq!(store.relieve("nobody", at(1)).await.unwrap(), 0);
+    }
+    // Nobody else is here under that name.
+    assert!(bed.b.be_here("here").await.is_err());
+    assert_eq!(bed.b.relieve("gone", at(1)).await.unwrap(), 1);
+    let job = bed.seen(lost).await;
+    assert_eq!(
+        (job.state, job.holder, job.again),
+        (JobState::Pending, None, false)
+    );
+    assert_eq!((job.due_at, job.attempts), (at(1), 1));
+    assert!(
+        !bed.a
+            .finish_job(lost, "gone", &JobEnd::Done, at(1))
+            .await
+            .unwrap()
+    );
+    assert_eq!(keys(&bed.claimed("heir", 9, 1).await), ["lost"]);
+    assert_eq!(bed.seen(kept).await.holder.as_deref(), Some("here"));
+    drop(here);
+    until("they are gone", async || {
+        let absent = bed.b.absent_holders().await.unwrap();
+        absent == ["heir", "here"]
+    })
+    .await;
+    assert_eq!(bed.a.relieve("here", at(2)).await.unwrap(), 1);
+    // Nothing is left behind that would keep the name from somebody.
+    bed.b.be_here("here").await.unwrap();
 }
 
 pub(crate) async fn what_its_holder_works_at_is_not_taken_again(bed: Bed) {

@@ -168,6 +168,7 @@ suite! {
         a_word_is_kept_as_said_and_told
         the_same_word_again_only_moves_its_time
         an_older_word_never_replaces_a_newer_one
+        a_word_of_a_clock_that_was_ahead_keeps_no_newer_one_out
         a_change_gives_what_was_known
         another_subject_is_told_of_both
         a_denial_has_its_date
@@ -191,6 +192,7 @@ suite! {
         a_lane_is_one_after_the_other
         a_lane_never_runs_two_however_many_claim
         a_job_of_the_dead_is_taken_over_and_only_the_heir_finishes
+        t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not
         what_its_holder_works_at_is_not_taken_again
         an_attempt_counts_unless_it_is_said_not_to
         an_operator_retries_and_takes_out_and_it_is_on_record

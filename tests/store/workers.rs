@@ -39,7 +39,8 @@ fn worker(
         settings: Settings {
             attempts: 50,
             concurrency: 8,
-            lease: Duration::from_secs(1),
+            // Longer than any test waits: what is taken over is so because its holder is gone.
+            lease: Duration::from_secs(600),
             app_rate: 5_000,
             source_rate: 5_000,
             rest: Duration::from_millis(100),
@@ -200,6 +201,75 @@ pub(crate) async fn t36_killed_again_and_again_nothing_is_lost_and_nothing_is_ma
     assert_eq!(jobs.len(), JOBS);
     assert!(jobs.iter().all(|job| job.state == JobState::Done));
     assert_eq!(made(), JOBS);
+}
+
+/// What goes on for a while, and notes who is in it.
+#[derive(Default)]
+struct Long {
+    inside: Mutex<BTreeSet<String>>,
+    begun: Mutex<usize>,
+    wrong: Mutex<Vec<String>>,
+    may_end: CancellationToken,
+}
+
+struct Leaves<'a>(&'a Long, &'a str);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        self.0.inside.lock().remove(self.1);
+    }
+}
+
+#[async_trait]
+impl Handler for Long {
+    async fn run(&self, job: &Job) -> Outcome {
+        *self.begun.lock() += 1;
+        if !self.inside.lock().insert(job.lane.clone()) {
+            self.wrong.lock().push(format!("two of {}", job.lane));
+        }
+        let _leaves = Leaves(self, &job.lane);
+        self.may_end.cancelled().await;
+        Outcome::Done
+    }
+}
+
+/// A server that ends a connection gives back what was held by it, though the process lives: it stops
+/// what it does, and two never work at one thing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_whoever_the_server_lost_sight_of_stops_before_another_begins() {
+    // Of its own: what holds locks there is ended.
+    let cluster = Cluster::start();
+    let mut options = postgres_options();
+    options.url = cluster.url().into();
+    let store = || async { PostgresStore::connect(&options).await.unwrap() };
+    let one: Arc<dyn Store> = Arc::new(store().await);
+    let two: Arc<dyn Store> = Arc::new(store().await);
+    let mut wishes = wishes(6, 6);
+    for wish in &mut wishes {
+        (wish.priority, wish.app) = (Priority::Deny, None);
+    }
+    one.enqueue(&wishes, T0).await.unwrap();
+    let long = Arc::new(Long::default());
+    let clock = Arc::new(ManualClock::at(T0));
+    let _one = worker(one.clone(), long.clone(), clock.clone(), "one");
+    until("all have begun", async || *long.begun.lock() == 6).await;
+    let _two = worker(two.clone(), long.clone(), clock, "two");
+    // Nothing changes while both are here, for longer than an absence must last.
+    sleep(one.absence() + Duration::from_secs(2)).await;
+    assert_eq!((*long.begun.lock(), long.inside.lock().len()), (6, 6));
+    let ended = crate::bed::client(&options).await;
+    let ended = ended.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'",
+        &[],
+    );
+    assert!(!ended.await.unwrap().is_empty());
+    until("what was lost is begun again", async || {
+        *long.begun.lock() >= 12
+    })
+    .await;
+    long.may_end.cancel();
+    until("all is done", async || all_done(&*one).await).await;
+    assert!(long.wrong.lock().is_empty(), "{:?}", long.wrong.lock());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@
 //! - `front`: what stands before the stand-in and plays an app that misbehaves
 //! - `envoy`: real Envoy with Pomerium's connection settings
 //! - `caller`: a service that calls an app through the bridge, by hand
+//! - `company`: an identity provider that tells the bridge of its people, bridge and app
 //! - `collector`: a collector of traces
 //! - `certs`: an authority, a server's and a client's certificate
 //! - `tls`: TLS in front of something that has none, and a client's side of it
@@ -33,6 +34,7 @@ pub mod caller;
 pub mod certs;
 pub mod client;
 pub mod collector;
+pub mod company;
 pub mod demo;
 pub mod envoy;
 pub mod front;

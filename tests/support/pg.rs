@@ -115,15 +115,21 @@ impl Cluster {
         name
     }
 
-    /// Restarts it as after a crash: every connection is lost, what was committed stays.
+    /// Restarts it: every connection is lost, what was committed stays.
     pub(crate) fn restart(&self) {
+        self.control(&["-m", "fast", "restart"]);
+    }
+
+    /// `pg_ctl` on it, with these arguments; waits until it is done.
+    pub(crate) fn control(&self, arguments: &[&str]) {
         let mut command = Command::new("pg_ctl");
         command
             .arg("-D")
             .arg(self.folder.join("data"))
             .arg("-l")
             .arg(self.folder.join("server.log"))
-            .args(["-m", "fast", "-w", "-t", "60", "restart"])
+            .args(["-w", "-t", "60"])
+            .args(arguments)
             .current_dir(&self.folder)
             .env("PATH", path())
             .env("LC_ALL", "C")
@@ -132,8 +138,8 @@ impl Cluster {
         if let Some((uid, gid)) = running_as_root().then(postgres_user) {
             command.uid(uid).gid(gid);
         }
-        let restarted = command.status().expect("pg_ctl runs");
-        assert!(restarted.success(), "the cluster did not restart");
+        let done = command.status().expect("pg_ctl runs");
+        assert!(done.success(), "pg_ctl {arguments:?} failed");
     }
 
     /// Stops it at once, as a crash would, and waits until it is gone.

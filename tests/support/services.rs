@@ -131,6 +131,10 @@ pub struct Setup {
     pub limits: String,
     /// Everything else.
     pub settings: Settings,
+    /// The app.
+    pub app: Options,
+    /// Hears where the app listens, before there is a bridge.
+    pub tell: Box<dyn FnOnce(SocketAddr) + Send>,
 }
 
 impl Default for Setup {
@@ -142,6 +146,8 @@ impl Default for Setup {
             clients: String::new(),
             limits: String::new(),
             settings: Settings::default(),
+            app: Options::default(),
+            tell: Box::new(|_| {}),
         }
     }
 }
@@ -247,7 +253,7 @@ impl Services {
             limits: setup.limits,
             ..setup.settings
         };
-        let mut world = World::with(settings.clone(), Options::default()).await;
+        let mut world = World::told(settings.clone(), setup.app, None, setup.tell).await;
         let api = world
             .bridge
             .line("the api's address", |line| listening(line, "api"))
@@ -300,6 +306,11 @@ impl Services {
     /// A new process on the same files.
     pub async fn restart(&mut self) {
         self.world.bridge.stop().await;
+        self.restart_killed().await;
+    }
+
+    /// The same, when there is none any more.
+    pub async fn restart_killed(&mut self) {
         self.world.bridge.restart().await;
         let bridge = &mut self.world.bridge;
         self.api = bridge

@@ -1,15 +1,13 @@
 //! The payload of a caller's token, read strictly: any name twice is an error (T6), and so is a
 //! claim of another JSON type than its specification gives it.
 
-use crate::jwks::compact::{Seconds, Text, once};
+use crate::jwks::members::{Extras, Text, once, seconds, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Most claims beyond the known ones.
-const MAX_EXTRAS: usize = 64;
 /// Most audiences.
 const MAX_AUDIENCES: usize = 16;
 
@@ -44,7 +42,7 @@ impl<'de> Deserialize<'de> for Claims<'de> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut claims = Claims::default();
-                let mut extras = Vec::new();
+                let mut extras = Extras::default();
                 while let Some(Text(name)) = map.next_key()? {
                     match name.as_ref() {
                         "iss" => text(&mut claims.iss, &mut map)?,
@@ -56,16 +54,7 @@ impl<'de> Deserialize<'de> for Claims<'de> {
                         "iat" => seconds(&mut claims.iat, &mut map)?,
                         "exp" => seconds(&mut claims.exp, &mut map)?,
                         "nbf" => seconds(&mut claims.nbf, &mut map)?,
-                        _ => {
-                            if extras.contains(&name) {
-                                return Err(M::Error::custom("a claim twice"));
-                            }
-                            if extras.len() == MAX_EXTRAS {
-                                return Err(M::Error::custom("too many claims"));
-                            }
-                            extras.push(name);
-                            map.next_value::<IgnoredAny>()?;
-                        }
+                        _ => extras.pass_over(name, &mut map)?,
                     }
                 }
                 Ok(claims)
@@ -73,19 +62,6 @@ impl<'de> Deserialize<'de> for Claims<'de> {
         }
         from.deserialize_map(Read)
     }
-}
-
-fn text<'de, M: MapAccess<'de>>(
-    slot: &mut Option<Cow<'de, str>>,
-    map: &mut M,
-) -> Result<(), M::Error> {
-    let Text(value) = map.next_value()?;
-    once(slot, value)
-}
-
-fn seconds<'de, M: MapAccess<'de>>(slot: &mut Option<i64>, map: &mut M) -> Result<(), M::Error> {
-    let Seconds(value) = map.next_value()?;
-    once(slot, value)
 }
 
 /// `aud`: one string or a list of them (RFC 7519 §4.1.3).

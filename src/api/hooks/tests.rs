@@ -4,8 +4,10 @@ use super::notice::{About, Event, Model, Notice, read};
 use super::worth::{Worth, weigh};
 use super::*;
 use crate::api::testing::Queue;
+use crate::directory::source::{Page, Remark, Source as Directory, SourceError};
+use crate::directory::sources::Sources;
 use crate::jobs::wish::ToRead;
-use crate::store::Priority;
+use crate::store::{DirectoryGroup, Person, Priority};
 use crate::telemetry::metrics::Metrics;
 use crate::types::{ManualClock, Timestamp};
 use proptest::prelude::*;
@@ -438,4 +440,67 @@ async fn what_takes_access_away_goes_first_in_either_order() {
     assert_eq!(urgent, [Priority::Deny, Priority::Grant, Priority::Deny]);
     assert!(wishes.iter().all(|w| w.key == "read/authentik/person/8"));
     bed.end.cancel();
+}
+
+/// A directory of which only the event log is asked.
+struct Log(SourceId, Timestamp);
+
+#[async_trait::async_trait]
+impl Directory for Log {
+    fn id(&self) -> &SourceId {
+        &self.0
+    }
+    async fn person(&self, _: &str) -> Result<Option<Person>, SourceError> {
+        unreachable!()
+    }
+    async fn person_by_username(&self, _: &str) -> Result<Option<Person>, SourceError> {
+        unreachable!()
+    }
+    async fn people(&self, _: Option<&str>) -> Result<Page<Person>, SourceError> {
+        unreachable!()
+    }
+    async fn group(&self, _: &str) -> Result<Option<DirectoryGroup>, SourceError> {
+        unreachable!()
+    }
+    async fn groups(&self, _: Option<&str>) -> Result<Page<DirectoryGroup>, SourceError> {
+        unreachable!()
+    }
+    async fn members(&self, _: &str) -> Result<Vec<String>, SourceError> {
+        unreachable!()
+    }
+    async fn look(&self) -> Result<Vec<Remark>, SourceError> {
+        unreachable!()
+    }
+    async fn newest_change(&self) -> Result<Option<Timestamp>, SourceError> {
+        Ok(Some(self.1))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_told_from_the_event_log_of_the_directory_as_a_reload_left_it() {
+    let bed = Bed::new();
+    let log = |ago: i64| -> Arc<dyn Directory> {
+        Arc::new(Log(
+            SourceId::new("authentik").unwrap(),
+            Timestamp(NOW.0 - ago),
+        ))
+    };
+    let silent = || {
+        let text = bed.metrics.encode();
+        let line = "auth_manager_hooks_silent{directory=\"authentik\"} ";
+        let line = text.lines().find_map(|l| l.strip_prefix(line)).unwrap();
+        line == "1"
+    };
+    // The last change was heard of.
+    bed.queue.tested.lock().push(Timestamp(NOW.0 - 9_990));
+    let sources = Arc::new(Sources::new([log(10_000)]));
+    let watch = bed.hooks.clone().keep(sources.clone(), bed.end.clone());
+    let watch = tokio::spawn(watch);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!silent());
+    sources.replace([log(2_000)]);
+    tokio::time::sleep(Duration::from_secs(310)).await;
+    assert!(silent(), "what the new reader sees was not heard of");
+    bed.end.cancel();
+    watch.await.unwrap();
 }

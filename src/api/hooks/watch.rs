@@ -5,6 +5,7 @@
 
 use super::sources::{Hooks, Source};
 use crate::directory::source::Source as Directory;
+use crate::directory::sources::Sources;
 use crate::types::{SourceId, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,19 +32,15 @@ struct Known {
 
 impl Hooks {
     /// Writes down what was heard and watches over silence, until the end. `logs`: the directories
-    /// that can be asked when their newest change was.
-    pub async fn keep(
-        self: Arc<Self>,
-        logs: BTreeMap<SourceId, Arc<dyn Directory>>,
-        end: CancellationToken,
-    ) {
+    /// that can be asked when their newest change was, as they stand: a reload replaces them.
+    pub async fn keep(self: Arc<Self>, logs: Arc<Sources>, end: CancellationToken) {
         let began = self.clock.now();
         let mut known: BTreeMap<&SourceId, Known> = BTreeMap::new();
         loop {
             for (id, source) in &self.sources {
                 let known = known.entry(id).or_default();
                 let heard = self.write_down(source, known).await;
-                ask(known, logs.get(id)).await;
+                ask(known, logs.of(id).as_deref()).await;
                 let now = self.clock.now();
                 let silent = match known.change {
                     Some(change) => is_missing(change, heard, now),
@@ -96,7 +93,7 @@ impl Hooks {
     }
 }
 
-async fn ask(known: &mut Known, log: Option<&Arc<dyn Directory>>) {
+async fn ask(known: &mut Known, log: Option<&dyn Directory>) {
     let Some(log) = log else { return };
     if known.asked.is_some_and(|at| at.elapsed() < ASK) {
         return;

@@ -145,10 +145,11 @@ impl Bed {
             epoch: Epoch { user: 3, global: 1 },
         });
         let clock = Arc::new(ManualClock::at(NOW));
+        let store: Arc<dyn crate::store::Store> = Arc::new(store);
         let api = Arc::new(Api {
             strangers: Default::default(),
             clock: clock.clone(),
-            store: Arc::new(store),
+            store: store.clone(),
             ring: Arc::new(ArcSwap::from_pointee(ring)),
             master: Arc::new(ArcSwap::from_pointee(master)),
             road: Arc::new(NoRoad),
@@ -170,6 +171,7 @@ impl Bed {
             jwks_age: Duration::from_secs(300),
             metrics: Metrics::new(Default::default()),
             hooks: testing::no_hooks(),
+            hand: testing::no_hand(store, audit.clone()),
             audit,
         });
         let router = router(api.clone());

@@ -5,7 +5,14 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Response};
 
 /// Resources that are served as JSON with an `ETag`.
-const TAGGED: [&str; 5] = ["users", "accounts", "sessions", "keys", "events"];
+const TAGGED: [&str; 6] = [
+    "users",
+    "accounts",
+    "sessions",
+    "keys",
+    "events",
+    "invitations",
+];
 /// Bodies that may be left out.
 const OPTIONAL: [&str; 2] = ["Why", "Nothing"];
 
@@ -34,7 +41,9 @@ pub(super) fn complete(method: &str, operation: &mut Value, shared: &mut Shared)
     }
     if resource {
         let etag = "Of the resource as it is now.";
-        operation["responses"]["200"]["headers"]["ETag"] = header("string", etag);
+        let made = operation["responses"]["200"].is_null();
+        let status = if made { "201" } else { "200" };
+        operation["responses"][status]["headers"]["ETag"] = header("string", etag);
     }
     for codes in grouped(&codes(operation, resource)) {
         let (status, name) = (status(&codes), name(&codes));

@@ -13,8 +13,8 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, events, explain, hooks, jobs, keys, metadata, oauth, plans,
-    sessions, signing_keys, users, visitors,
+    Routes, accounts, clients, directories, events, explain, hooks, invitations, jobs, keys,
+    metadata, oauth, plans, sessions, signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -64,6 +64,8 @@ pub(super) fn routes() -> Routes {
         (name = "sessions", description = "Who is signed in."),
         (name = "jobs", description = "Work that must happen surely."),
         (name = "plans", description = "What reconciliation found, and waits for a person's word."),
+        (name = "directories", description = "What is ordered of directories by hand or by a CI job."),
+        (name = "invitations", description = "Invitations of a directory."),
         (name = "keys", description = "Our signing keys."),
         (name = "events", description = "The audit trail: who did what."),
         (name = "clients", description = "Who may call."),
@@ -84,7 +86,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 15] {
+fn parts() -> [utoipa::openapi::OpenApi; 17] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -95,6 +97,8 @@ fn parts() -> [utoipa::openapi::OpenApi; 15] {
         events::Documented::openapi(),
         jobs::Documented::openapi(),
         plans::Documented::openapi(),
+        directories::Documented::openapi(),
+        invitations::Documented::openapi(),
         clients::Documented::openapi(),
         visitors::Documented::openapi(),
         hooks::Documented::openapi(),
@@ -173,6 +177,26 @@ impl IntoResponses for AsksTheApp {
                 Code::AccountRefused,
             ]),
             refusal(&[Code::AppTimeout]),
+        ]
+        .into()
+    }
+}
+
+/// Of what asks a directory at once.
+pub(super) struct AsksTheDirectory;
+
+impl IntoResponses for AsksTheDirectory {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        [
+            refusal(&[Code::DirectoryUnavailable]),
+            refusal(&[Code::DirectoryTimeout]),
+            refusal(&[Code::ApiScope, Code::DirectoryNotAllowed]),
+            refusal(&[
+                Code::ApiConflict,
+                Code::DirectoryUnable,
+                Code::ApiIdempotencyUnderWay,
+            ]),
+            refusal(&[Code::ApiNotFound]),
         ]
         .into()
     }

@@ -19,6 +19,8 @@ pub(in crate::api) struct Done {
     status: StatusCode,
     etag: Option<String>,
     body: String,
+    /// What is kept instead of the body.
+    kept: Option<String>,
 }
 
 impl Done {
@@ -29,7 +31,14 @@ impl Done {
             etag: None,
             // Our own shapes: texts, numbers and lists of them.
             body: serde_json::to_string(body).unwrap_or_default(),
+            kept: None,
         }
+    }
+
+    /// What is said once only: whoever repeats the request gets this instead.
+    pub(in crate::api) fn again(mut self, body: &impl Serialize) -> Self {
+        self.kept = serde_json::to_string(body).ok();
+        self
     }
 
     /// With the tag of this very body.
@@ -49,7 +58,7 @@ impl Done {
         KeptAnswer {
             status: self.status.as_u16(),
             etag: self.etag.clone(),
-            body: self.body.clone(),
+            body: self.kept.as_ref().unwrap_or(&self.body).clone(),
         }
     }
 }
@@ -60,6 +69,7 @@ impl From<KeptAnswer> for Done {
             status: StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK),
             etag: kept.etag,
             body: kept.body,
+            kept: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! shifts nothing. It grants nothing: a forged one is only another place to begin.
 
 use crate::api::problem::Problem;
+use crate::directory::writer::InvitationId;
 use crate::error::Code;
 use crate::types::{AccountId, SessionId, Timestamp, UserId};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -109,6 +110,16 @@ impl Place for Uuid {
     }
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Self::from_slice(bytes).ok()
+    }
+}
+
+impl Place for InvitationId {
+    const LIST: u8 = 6;
+    fn bytes(&self) -> Vec<u8> {
+        self.0.as_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Uuid::from_slice(bytes).ok().map(Self)
     }
 }
 

@@ -34,10 +34,11 @@ pub(super) async fn judge(
         Ok(tls) => Arc::new(ArcSwap::from_pointee(tls)),
         Err(error) => return report.error(about, error.to_string(), "Look at its `ca`."),
     };
-    let source = match sources::open(config, tls, clock.clone()) {
+    let source = match sources::open(config, tls.clone(), clock.clone()) {
         Ok(source) => source,
         Err(error) => return report.error(about, error.to_string(), ""),
     };
+    writing(report, config, tls, clock).await;
     let remarks = match source.look().await {
         Ok(remarks) => remarks,
         Err(error) => return unreachable(report, about, config, &error),
@@ -77,6 +78,55 @@ pub(super) async fn judge(
     }
     if let Some(store) = store {
         subjects(report, &about, config, &*source, store).await;
+    }
+}
+
+/// What may be done in it by hand: whether the writer's token can, and can no more.
+async fn writing(
+    report: &mut Report,
+    config: &DirectoryConfig,
+    tls: Arc<ArcSwap<rustls::ClientConfig>>,
+    clock: &Arc<dyn Clock>,
+) {
+    let Some(own) = &config.write else { return };
+    let about = format!("directory {}: by hand", config.id);
+    let looked = match sources::open_writer(config, tls, clock.clone()) {
+        Ok(writer) => writer.look().await,
+        Err(error) => Err(error),
+    };
+    let remarks = match looked {
+        Ok(remarks) => remarks,
+        Err(error) => return unreachable(report, about, config, &error),
+    };
+    let able = !remarks.iter().any(|remark| remark.serious);
+    for remark in remarks {
+        let level = match remark.serious {
+            true => Level::Error,
+            false => Level::Warning,
+        };
+        let about = format!("{about}: {}", remark.about);
+        report.add(level, about, remark.text, remedy_of(remark.about));
+    }
+    if able {
+        let invites = match &own.invitations {
+            Some(own) => format!("people are invited to the flow {:?}", own.flow),
+            None => "nobody is invited".to_owned(),
+        };
+        let groups = count(own.groups.len(), "group");
+        report.ok(about, format!("{groups} can be given, {invites}"));
+    }
+}
+
+fn remedy_of(about: &str) -> &'static str {
+    match about {
+        "token" => {
+            "Make an account and a token of its own for it: README.md, \"By hand and from CI\"."
+        }
+        "permission" | "invitations" => {
+            "Give its role what README.md, \"By hand and from CI\", lists, and no more."
+        }
+        "group" => "Look at `groups` of [directories.write].",
+        _ => "",
     }
 }
 

@@ -37,6 +37,19 @@ impl House {
 }
 
 #[test]
+fn an_id_is_none_that_the_bridge_keeps_for_itself() {
+    let house = House::new();
+    for own in ["auth-manager-terms", "auth-manager-x"] {
+        let text = AUTHENTIK.replace("\"authentik\"\nkind", &format!("\"{own}\"\nkind"));
+        let mistake = house.directory_mistake(&text, &format!("{own}].id"));
+        assert!(
+            mistake.problem.contains("kept for the bridge"),
+            "{mistake:?}"
+        );
+    }
+}
+
+#[test]
 fn a_directory_has_the_documented_defaults() {
     let house = House::new();
     let config = house

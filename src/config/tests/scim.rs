@@ -70,6 +70,13 @@ fn t33_what_changes_hands_says_of_nobody_who_they_are() {
 }
 
 #[test]
+fn an_id_is_none_that_the_bridge_keeps_for_itself() {
+    let house = House::new();
+    let own = "[[scim]]\nid = \"auth-manager-terms\"\nclients = [\"idp\"]\n";
+    assert!(house.scim(own).is_err());
+}
+
+#[test]
 fn a_client_has_one_connection_and_the_scope_for_it() {
     let house = House::new();
     let of = |clients: &str| format!("[[scim]]\nid = \"idp-scim\"\nclients = [{clients}]\n");

@@ -16,7 +16,7 @@ use super::options::Options;
 use super::render;
 use super::scim::{Change, Scim};
 use super::seed::insert_group;
-use super::state::{Role, State, Token};
+use super::state::{Flow, Role, State, Token};
 use super::user_changes::blank;
 
 /// A stand-in for Authentik. Clones are handles of the same one.
@@ -277,6 +277,44 @@ impl StandIn {
         };
         self.told_group("model_updated", &pk);
         self.changed(Change::Group(pk));
+    }
+
+    /// Whether a group's members may do everything, by name or id.
+    pub fn set_superusers(&self, group: &str, superusers: bool) {
+        let pk = self.group_id(group);
+        if let Some(group) = self.state().groups.get_mut(&pk) {
+            group.is_superuser = superusers;
+        }
+        self.told_group("model_updated", &pk);
+    }
+
+    /// Gives a group's members a role, by the group's name or id.
+    pub fn give_role(&self, group: &str, role: &str) {
+        let pk = self.group_id(group);
+        if let Some(group) = self.state().groups.get_mut(&pk) {
+            group.roles.insert(role.to_owned());
+        }
+        self.told_group("model_updated", &pk);
+    }
+
+    // -- invitations -----------------------------------------------------------------------
+
+    /// Makes a flow with this slug, for `enrollment`, `authentication` …; its id.
+    pub fn create_flow(&self, slug: &str, designation: &str) -> String {
+        let flow = Flow {
+            pk: new_uuid(),
+            designation: designation.to_owned(),
+        };
+        let pk = flow.pk.clone();
+        self.state().flows.insert(slug.to_owned(), flow);
+        pk
+    }
+
+    /// Invitations as the API shows them.
+    pub fn invitations(&self) -> Vec<Value> {
+        let state = self.state();
+        let all = state.invitations.values();
+        all.map(|one| render::invitation(&state, one)).collect()
     }
 
     /// Deletes a group, by name or id.

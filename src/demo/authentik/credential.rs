@@ -58,6 +58,15 @@ impl Caller {
         self.superuser || self.global.contains(permission)
     }
 
+    /// Refuses those who have it neither everywhere nor on this object (from its source, as its own
+    /// tests have it).
+    pub(super) fn must_on(&self, permission: &str, id: &str) -> Result<(), Refusal> {
+        match self.sees(permission)?.shows(id) {
+            true => Ok(()),
+            false => Err(Refusal::no_permission()),
+        }
+    }
+
     /// Refuses those who have it not.
     pub(super) fn must(&self, permission: &str) -> Result<(), Refusal> {
         if self.may(permission) {

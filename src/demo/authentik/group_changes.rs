@@ -160,17 +160,20 @@ pub(super) async fn remove(call: Call) -> Answer {
 }
 
 async fn member(mut call: Call, permission: &str, joins: bool) -> Answer {
-    call.caller.must(permission)?;
     let group = uuid_of(call.segment(2)).ok_or_else(Refusal::not_found)?;
+    call.caller.must_on(permission, &group)?;
     let body = call.json().await?;
     let user = body.get("pk").and_then(Value::as_i64).unwrap_or_default();
+    // Who may not view somebody does not find them (from its source).
+    let sees = call.caller.sees("authentik_core.view_user");
+    let shown = sees.is_ok_and(|sees| sees.shows(&user.to_string()));
     let changed = {
         let mut state = call.app.state();
         if !state.groups.contains_key(&group) {
             return Err(Refusal::no_match("Group"));
         }
-        if !state.users.contains_key(&user) {
-            return Err(Refusal::no_match("User"));
+        if !shown || !state.users.contains_key(&user) {
+            return Err(Refusal::not_found());
         }
         match joins {
             true => state.join(user, &group),

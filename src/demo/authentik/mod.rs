@@ -24,6 +24,7 @@ mod credential;
 mod events;
 mod faults;
 mod filter;
+mod flows;
 mod group_changes;
 mod groups;
 mod hooks;

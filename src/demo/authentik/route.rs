@@ -6,8 +6,8 @@ use std::pin::Pin;
 use super::answer::{Answer, Refusal};
 use super::call::Call;
 use super::{
-    events, group_changes, groups, invitations, oauth, system, tokens, transports, user_changes,
-    users,
+    events, flows, group_changes, groups, invitations, oauth, system, tokens, transports,
+    user_changes, users,
 };
 
 /// A handler that runs.
@@ -108,6 +108,7 @@ pub(super) fn api(method: &str, path: &[&str]) -> Option<Route> {
         ["events", "events", _] => (ONE, run!(events::get)),
         ["events", "transports"] => (LIST, run!(transports::list)),
         ["events", "transports", _, "test"] => (POST, run!(transports::test)),
+        ["flows", "instances", _] => (ONE, run!(flows::get)),
         ["stages", "invitation", "invitations"] => (
             LIST,
             match method {

@@ -80,6 +80,14 @@ pub(super) struct Event {
     pub(super) brand: Value,
 }
 
+/// A flow.
+#[derive(Clone, Debug)]
+pub(super) struct Flow {
+    pub(super) pk: String,
+    /// `enrollment`, `authentication` …
+    pub(super) designation: String,
+}
+
 /// An invitation.
 #[derive(Clone, Debug)]
 pub(super) struct Invitation {
@@ -106,6 +114,8 @@ pub(super) struct State {
     pub(super) access_tokens: HashMap<String, (i64, bool)>,
     pub(super) events: Vec<Event>,
     pub(super) invitations: BTreeMap<String, Invitation>,
+    /// By slug.
+    pub(super) flows: BTreeMap<String, Flow>,
     /// Left out of lists, though they exist.
     pub(super) unlisted: BTreeSet<i64>,
     /// Cookies of browsers: left to `demo::door`; only whether somebody has one.

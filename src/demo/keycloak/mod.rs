@@ -82,6 +82,12 @@ impl StandIn {
             .push((group.to_owned(), user.to_owned()));
     }
 
+    /// Takes somebody out of a group.
+    pub fn leave(&self, user: &str, group: &str) {
+        let is_that = |(g, u): &(String, String)| g == group && u == user;
+        self.0.lock().members.retain(|member| !is_that(member));
+    }
+
     /// Whether the service account lacks its roles.
     pub fn blind(&self, blind: bool) {
         self.0.lock().blind = blind;

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::faults::{Fault, Faults};
 use super::ids::now_ms;
-use super::journal::{Journal, Seen};
+use super::journal::{Done, Journal, Seen};
 use super::options::Options;
 use super::passwords::{self, Verdict};
 use super::snapshots::{NewUser, SessionSnapshot, UserSnapshot, session_snapshot, snapshot};
@@ -29,7 +29,8 @@ struct Inner {
     state: Mutex<State>,
     config: Mutex<Value>,
     faults: Faults,
-    journal: Journal,
+    journal: Journal<Seen>,
+    done: Journal<Done>,
     login_gate: tokio::sync::Mutex<()>,
     hub: Hub,
     socket_change: Notify,
@@ -90,6 +91,7 @@ impl StandIn {
             inner: Arc::new(Inner {
                 config: Mutex::new(super::config::initial(&options)),
                 journal: Journal::new(options.journal_capacity),
+                done: Journal::new(options.journal_capacity),
                 options,
                 state: Mutex::default(),
                 faults: Faults::default(),
@@ -404,6 +406,12 @@ impl StandIn {
         self.inner.journal.clear();
     }
 
+    /// What became of every request that was more than a question, and of those that were turned away
+    /// by their rate, in the order in which they were carried out.
+    pub fn done(&self) -> Vec<Done> {
+        self.inner.done.entries()
+    }
+
     /// Every token ever given out: what must be found nowhere downstream.
     pub fn real_tokens(&self) -> Vec<String> {
         self.state().issued.clone()
@@ -462,8 +470,12 @@ impl StandIn {
         &self.inner.faults
     }
 
-    pub(super) fn journal_of_requests(&self) -> &Journal {
+    pub(super) fn journal_of_requests(&self) -> &Journal<Seen> {
         &self.inner.journal
+    }
+
+    pub(super) fn journal_of_done(&self) -> &Journal<Done> {
+        &self.inner.done
     }
 
     pub(super) fn hub(&self) -> &Hub {

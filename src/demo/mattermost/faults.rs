@@ -14,6 +14,8 @@ pub enum Fault {
     Hang,
     /// This status and body (JSON when it begins with `{`, else text), nothing done.
     Status(u16, String),
+    /// 429 with `Retry-After` in seconds.
+    RateLimited(u64),
     /// 502 with an HTML page, as a proxy in between would write it.
     Html,
     /// A head that promises 1,000 bytes, ten of them, then the connection is closed.

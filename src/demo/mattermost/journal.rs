@@ -134,13 +134,42 @@ fn credentials(headers: &HeaderMap, query: &str) -> Vec<SeenCredential> {
     found
 }
 
-/// A bounded list of requests.
-pub(super) struct Journal {
-    capacity: usize,
-    entries: Mutex<VecDeque<Seen>>,
+/// What became of a request that was not a mere question, or was turned away by its rate.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The method.
+    pub method: String,
+    /// The path, undecoded.
+    pub path: String,
+    /// The answer's status, whether or not the answer arrived.
+    pub status: u16,
+    /// When.
+    pub at: std::time::Instant,
 }
 
-impl Journal {
+impl Done {
+    pub(super) fn new(method: &http::Method, path: &str, status: u16) -> Self {
+        Self {
+            method: method.to_string(),
+            path: path.to_owned(),
+            status,
+            at: std::time::Instant::now(),
+        }
+    }
+
+    /// Whether it was carried out.
+    pub fn is_ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// A bounded list of requests.
+pub(super) struct Journal<T> {
+    capacity: usize,
+    entries: Mutex<VecDeque<T>>,
+}
+
+impl<T: Clone> Journal<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
@@ -148,7 +177,7 @@ impl Journal {
         }
     }
 
-    pub(super) fn note(&self, seen: Seen) {
+    pub(super) fn note(&self, seen: T) {
         if self.capacity == 0 {
             return;
         }
@@ -159,7 +188,7 @@ impl Journal {
         entries.push_back(seen);
     }
 
-    pub(super) fn entries(&self) -> Vec<Seen> {
+    pub(super) fn entries(&self) -> Vec<T> {
         self.entries.lock().iter().cloned().collect()
     }
 

@@ -47,6 +47,6 @@ mod websocket;
 
 pub use controls::StandIn;
 pub use faults::Fault;
-pub use journal::{CredentialKind, Seen, SeenCredential};
+pub use journal::{CredentialKind, Done, Seen, SeenCredential};
 pub use options::Options;
 pub use snapshots::{NewUser, SessionSnapshot, UserSnapshot};

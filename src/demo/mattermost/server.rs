@@ -23,7 +23,7 @@ use super::credential::check;
 use super::faults::Fault;
 use super::files::SHORTEST_GZIP;
 use super::gzip;
-use super::journal::Seen;
+use super::journal::{Done, Seen};
 use super::{pages, route};
 
 /// Idle keep-alive connections end after this time (recorded: 60.0 s).
@@ -118,6 +118,14 @@ async fn answer(
             let reply = Reply::new(status, Style::Naked, kind, text);
             return Ok(finish(Ok(reply), false, &app.options().version));
         }
+        Fault::RateLimited(seconds) => {
+            let done = Done::new(&parts.method, parts.uri.path(), 429);
+            app.journal_of_done().note(done);
+            let text = "{\"id\":\"api.context.rate_limit.app_error\",\"message\":\"limit exceeded\",\"status_code\":429}";
+            let reply = Reply::new(429, Style::Naked, "application/json", text)
+                .with("retry-after", &seconds.to_string());
+            return Ok(finish(Ok(reply), false, &app.options().version));
+        }
         Fault::Html => {
             let text = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n";
             let reply = Reply::new(502, Style::Naked, "text/html", text);
@@ -130,7 +138,7 @@ async fn answer(
         Fault::DropAfter | Fault::DropAfterCreate => drop_after = true,
     }
 
-    let method = parts.method.clone();
+    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let squeeze = parts
         .headers
         .get("accept-encoding")
@@ -163,6 +171,14 @@ async fn answer(
         };
         dispatch(call, refuse_login).await
     };
+    if method != Method::GET && method != Method::HEAD {
+        let status = match &result {
+            Ok(reply) => reply.status.as_u16(),
+            Err(refusal) => refusal.status_code,
+        };
+        app.journal_of_done()
+            .note(Done::new(&method, &path, status));
+    }
     if drop_after {
         return Err(Dropped);
     }

@@ -8,7 +8,7 @@ use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use url::Url;
 
 /// What came of a question: Authentik's own word, even when that is "there is none".
 pub(super) enum Said<T> {
@@ -74,19 +74,32 @@ impl Authentik {
         Ok((list, next))
     }
 
-    async fn ask(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, SourceError> {
+    /// Where a path of the API is.
+    pub(super) fn address(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Url, SourceError> {
         let mut segments = vec!["api", "v3"];
         segments.extend(path);
         // Its paths end in a slash; without, it redirects.
         segments.push("");
-        let url = self.http.url(&segments, query)?;
+        self.http.url(&segments, query)
+    }
+
+    /// The line that says who asks.
+    pub(super) fn authorization(&self) -> Result<HeaderValue, SourceError> {
         let token = self.token.get()?;
         let line = format!("Bearer {}", token.expose_secret());
         let mut line = HeaderValue::from_str(&line).map_err(|_| {
             SourceError::Credential("the token holds what no header may".to_owned())
         })?;
         line.set_sensitive(true);
-        drop(Arc::clone(&token));
+        Ok(line)
+    }
+
+    async fn ask(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, SourceError> {
+        let (url, line) = (self.address(path, query)?, self.authorization()?);
         self.http
             .send(|client| {
                 client
@@ -153,7 +166,7 @@ fn read<T: DeserializeOwned>(answer: &Answer, found: bool) -> Result<Said<T>, So
 }
 
 /// A 403 by its text (difference 32).
-fn forbidden(text: &str) -> SourceError {
+pub(super) fn forbidden(text: &str) -> SourceError {
     match text {
         "Token invalid/expired" => SourceError::Credential(
             "it is revoked, expired, of another kind than \"api\", or its owner is disabled".into(),

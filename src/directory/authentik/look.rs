@@ -52,7 +52,7 @@ impl Authentik {
         Ok(found)
     }
 
-    fn judge_owner(&self, me: &MeUser, found: &mut Vec<Remark>) {
+    pub(super) fn judge_owner(&self, me: &MeUser, found: &mut Vec<Remark>) {
         if me.is_superuser {
             found.push(slight(
                 "token",
@@ -88,7 +88,11 @@ impl Authentik {
 
     /// A token whose name is configured, or all API tokens of its owner: whoever holds one may look
     /// at their own.
-    async fn judge_expiry(&self, me: &MeUser, found: &mut Vec<Remark>) -> Result<(), SourceError> {
+    pub(super) async fn judge_expiry(
+        &self,
+        me: &MeUser,
+        found: &mut Vec<Remark>,
+    ) -> Result<(), SourceError> {
         let tokens = match &self.own.token_identifier {
             Some(name) => match self.get::<Token>(&["core", "tokens", name], &[]).await {
                 Ok(Said::Found(token)) => vec![token],
@@ -148,7 +152,7 @@ impl Authentik {
     }
 }
 
-fn serious(about: &'static str, text: String) -> Remark {
+pub(super) fn serious(about: &'static str, text: String) -> Remark {
     Remark {
         serious: true,
         about,
@@ -156,7 +160,7 @@ fn serious(about: &'static str, text: String) -> Remark {
     }
 }
 
-fn slight(about: &'static str, text: impl Into<String>) -> Remark {
+pub(super) fn slight(about: &'static str, text: impl Into<String>) -> Remark {
     Remark {
         serious: false,
         about,

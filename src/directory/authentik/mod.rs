@@ -12,7 +12,8 @@
 //!   as well.
 //!
 //! `api` asks, `shapes` is what is read of an answer, `people`, `groups`, `whole`, `recent` and `look`
-//! are the questions, `source` puts them behind [`super::source::Source`].
+//! are the questions, `source` puts them behind [`super::source::Source`]. [`write`] is what may be
+//! done there by hand, with a token of its own.
 
 mod api;
 mod groups;
@@ -24,6 +25,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod whole;
+pub mod write;
 
 use super::http::Http;
 use super::secret::HotSecret;

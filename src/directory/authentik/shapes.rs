@@ -2,6 +2,7 @@
 //! is read as well.
 
 use serde::Deserialize;
+use uuid::Uuid;
 
 /// A page.
 #[derive(Debug, Deserialize)]
@@ -54,6 +55,41 @@ pub(super) struct Group {
     /// Direct members.
     #[serde(default)]
     pub(super) users: Vec<i64>,
+}
+
+/// A group, as far as it gives power. All required: what is left out is not harmless.
+#[derive(Debug, Deserialize)]
+pub(super) struct PowerGroup {
+    pub(super) pk: String,
+    pub(super) name: String,
+    /// Whether its members may do everything in Authentik.
+    pub(super) is_superuser: bool,
+    pub(super) parents: Vec<String>,
+    /// Its members have these.
+    pub(super) roles: Vec<String>,
+}
+
+/// A flow.
+#[derive(Debug, Deserialize)]
+pub(super) struct Flow {
+    pub(super) pk: String,
+    pub(super) slug: String,
+    /// `enrollment` …
+    pub(super) designation: String,
+}
+
+/// An invitation. Its `pk` is what its link holds, so it does not print.
+#[derive(Deserialize)]
+pub(super) struct Invitation {
+    pub(super) pk: Uuid,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) expires: Option<String>,
+    #[serde(default)]
+    pub(super) fixed_data: Option<serde_json::Map<String, serde_json::Value>>,
+    pub(super) single_use: bool,
+    #[serde(default)]
+    pub(super) flow: Option<String>,
 }
 
 /// Whoever asks.

@@ -16,7 +16,7 @@ mod outcome;
 #[cfg(test)]
 mod tests;
 
-use super::intake::Intake;
+use super::intake::{Intake, Took};
 use super::source::{Source, SourceError};
 use super::sources::Sources;
 use crate::jobs::wish::{self, ToRead};
@@ -33,17 +33,19 @@ use std::time::Duration;
 
 /// Wishes put on record together.
 const BATCH: usize = 500;
+/// When somebody is asked about again whose word came behind a newer one.
+const OVERTAKEN: Duration = Duration::from_secs(5);
 /// How often it is written down that a directory answers.
 const TELL: Duration = Duration::from_secs(30);
 
 /// Where words go: what follows from them is decided there.
 #[async_trait]
 pub trait TakesIn: Send + Sync {
-    /// Takes in a word about a person.
+    /// Takes in a word about a person; `false` when it was dropped, since a newer one is known.
     ///
     /// # Errors
     /// When the store does not answer.
-    async fn person(&self, word: Person, why: &str) -> Result<(), StoreError>;
+    async fn person(&self, word: Person, why: &str) -> Result<bool, StoreError>;
 
     /// Takes in a group; whether it says something else than before.
     ///
@@ -60,8 +62,9 @@ pub trait TakesIn: Send + Sync {
 
 #[async_trait]
 impl TakesIn for Intake {
-    async fn person(&self, word: Person, why: &str) -> Result<(), StoreError> {
-        self.take_in(word, why).await.map(drop)
+    async fn person(&self, word: Person, why: &str) -> Result<bool, StoreError> {
+        let taken = self.take_in(word, why).await?;
+        Ok(taken.took != Took::Older)
     }
 
     async fn group(&self, group: &DirectoryGroup, why: &str) -> Result<bool, StoreError> {
@@ -182,7 +185,12 @@ impl Handler for Reader {
                 self.tell(id, &error.to_string()).await;
                 outcome::of(&error)
             }
-            Err(Failure::Store(error)) => Outcome::failed(format!("the store: {error}")),
+            Err(Failure::Overtaken) => Outcome::Later {
+                after: OVERTAKEN,
+                error: "a newer word was known".to_owned(),
+                counts: false,
+            },
+            Err(Failure::Store(error)) => Outcome::of_store(&error),
         }
     }
 }
@@ -211,7 +219,12 @@ impl Task<'_> {
                 },
             },
         };
-        Ok(self.reader.intake.person(word, self.why).await?)
+        match self.reader.intake.person(word, self.why).await? {
+            true => Ok(()),
+            // What is known was read later, by another clock if not in truth: asked again, so that
+            // nothing is lost to a clock that is a little behind.
+            false => Err(Failure::Overtaken),
+        }
     }
 
     /// What the directory's own log has since we last looked; a sweep where it has not all.

@@ -15,6 +15,8 @@ const UNTIL_MENDED: Duration = Duration::from_secs(60);
 pub(super) enum Failure {
     Source(SourceError),
     Store(StoreError),
+    /// A newer word was known.
+    Overtaken,
 }
 
 /// What becomes of the job.

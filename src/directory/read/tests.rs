@@ -98,8 +98,9 @@ struct Keeps(Arc<SqliteStore>);
 
 #[async_trait]
 impl TakesIn for Keeps {
-    async fn person(&self, word: Person, _: &str) -> Result<(), StoreError> {
-        self.0.put_person(&word, NOW, &by()).await.map(drop)
+    async fn person(&self, word: Person, _: &str) -> Result<bool, StoreError> {
+        let put = self.0.put_person(&word, NOW, &by()).await?;
+        Ok(put != crate::store::Put::Older)
     }
 
     async fn group(&self, group: &DirectoryGroup, _: &str) -> Result<bool, StoreError> {

@@ -165,7 +165,12 @@ async fn bots(
         return Ok(account);
     }
     let owned = ground.context.provisioner.bots_of(remote).await?;
-    for bot in owned.iter().filter(|bot| !ground.is_kept(bot)) {
+    if owned.is_empty() {
+        return Ok(account);
+    }
+    let kept = ground.kept_bots().await?;
+    let is_kept = |bot: &OwnedBot| bot.own || kept.contains(&bot.remote);
+    for bot in owned.iter().filter(|bot| !is_kept(bot)) {
         if let BotsPolicy::HandOver(to) = policy {
             match hand_over(ground, user, bot, to).await {
                 Ok(()) => continue,
@@ -292,7 +297,7 @@ pub(super) async fn deactivate(
     let account = mark(ground, account, Some(meant), "", now).await?;
     let order = DeactivateOrder {
         privileged: ground.policy.deactivate.administrators,
-        keep: ground.kept_bots.clone(),
+        keep: ground.kept_bots().await?,
     };
     match ground.context.provisioner.deactivate(remote, &order).await {
         Ok(Deactivated::Now(at)) => {

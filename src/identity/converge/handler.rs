@@ -47,7 +47,7 @@ impl jobs::Handler for Converge {
                     error: format!("there is no app {app} in the configuration"),
                 };
             }
-            Err(error) => return jobs::Outcome::failed(error.to_string()),
+            Err(error) => return jobs::Outcome::of_store(&error),
         };
         let now = self.clock.now();
         match converge(&ground, user, now).await {

@@ -27,12 +27,13 @@ pub use memberships::wanted_places;
 pub use words::{InGroup, Wanted, WantedAccount, Words};
 
 use super::Context;
-use crate::apps::{AppError, OwnedBot};
+use crate::apps::{AppError, Bots};
 use crate::audit::Kind;
 use crate::config::ProvisionConfig;
 use crate::error::{Code, Refusal};
+use crate::jobs;
 use crate::store::{Account, DeactivatedFor, Deactivation, StoreError, User};
-use crate::types::{RemoteId, Timestamp, UserId};
+use crate::types::{AppToken, RemoteId, Timestamp, UserId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,10 @@ pub struct Ground {
     pub words: Arc<dyn Words>,
     /// Bots that services use, by the app's id: never disabled, never handed over.
     pub kept_bots: Vec<RemoteId>,
+    /// Tokens of such bots whose id only the app knows: the operator manages them.
+    pub kept_tokens: Vec<AppToken>,
+    /// Who says whose a token is.
+    pub bots: Arc<dyn Bots>,
     /// Whether somebody whose first account is made ahead of their visit gets a letter.
     pub letters: bool,
 }
@@ -149,6 +154,10 @@ impl Failure {
         let again = |why: String| Outcome::Again { after: None, why };
         match self {
             // Somebody else changed the record, or works at it: the next time sees it.
+            Self::Store(error) if error.passes() => Outcome::Later {
+                at: now + jobs::STORE_AWAY,
+                why: format!("the store: {error}"),
+            },
             Self::Store(error) => again(error.to_string()),
             Self::App(error) => of_app(error, now),
             Self::Refused(refusal) => of_refusal(&refusal, now),
@@ -232,9 +241,14 @@ impl Ground {
         Ok(self.context.store.save_account(&account, &by).await?)
     }
 
-    /// Whether this bot of a person's may be disabled or handed over.
-    fn is_kept(&self, bot: &OwnedBot) -> bool {
-        bot.own || self.kept_bots.contains(&bot.remote)
+    /// Bots that services use, by the app's id. One whose token the app does not take is used by nobody.
+    async fn kept_bots(&self) -> Result<Vec<RemoteId>, Failure> {
+        let mut kept = self.kept_bots.clone();
+        for token in &self.kept_tokens {
+            let account = self.bots.account_of(token).await?;
+            kept.extend(account.map(|account| account.remote));
+        }
+        Ok(kept)
     }
 
     /// Records what is no change in the store.

@@ -92,6 +92,9 @@ pub enum OrderError {
     /// The person has an account already, another one.
     #[error("the person has another account in {0}")]
     HasAnother(AppId),
+    /// A directory turns the person away: by whom and why.
+    #[error("a directory turns the person away ({0})")]
+    Denied(String),
     /// The person is disabled: nothing is made for them.
     #[error("the person is disabled")]
     Disabled,

@@ -121,7 +121,7 @@ fn a_job_of_two_places_needs_both_and_spends_nothing_when_refused() {
         ..LIMITS
     };
     let (mut gates, now) = (Gates::new(limits), Instant::now());
-    let mut both = job("chat", Priority::Deny);
+    let mut both = job("chat", Priority::Grant);
     both.source = Some(SourceId::new("hr").unwrap());
     let mut source_only = both.clone();
     source_only.app = None;
@@ -134,4 +134,27 @@ fn a_job_of_two_places_needs_both_and_spends_nothing_when_refused() {
     assert!(gates.enter(&source_only, now).is_none());
     let (apps, sources) = gates.shut(false, now);
     assert_eq!((apps.len(), sources.len()), (1, 1));
+}
+
+#[test]
+fn whoever_must_be_turned_away_does_not_wait_for_a_directorys_rate() {
+    let limits = Limits {
+        app_rate: 1,
+        source_rate: 2,
+        urgent: 100,
+        ..LIMITS
+    };
+    let (mut gates, now) = (Gates::new(limits), Instant::now());
+    let mut read = job("", Priority::Deny);
+    read.source = Some(SourceId::new("hr").unwrap());
+    let mut let_through =
+        |job: &Job, now| (0..99).filter(|_| gates.enter(job, now).is_some()).count();
+    assert_eq!(let_through(&read, now), 2 + 20);
+    let grant = Job {
+        priority: Priority::Grant,
+        ..read.clone()
+    };
+    assert_eq!(let_through(&grant, now + Duration::from_secs(10)), 0);
+    // An app's rate is an app's rate.
+    assert_eq!(let_through(&job("chat", Priority::Deny), now), 1);
 }

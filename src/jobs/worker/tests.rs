@@ -329,6 +329,7 @@ async fn who_lost_a_job_stops_and_ends_nothing() {
     let id = bed.grant("hang").await;
     bed.until(id, |_| bed.begun("hang") == 1).await;
     // Another, whose clock is far ahead, believes that we are dead.
+    let _here = bed.store.be_here("other").await.unwrap();
     let claim = JobClaim {
         holder: "other".into(),
         lease: Duration::from_secs(600),
@@ -353,6 +354,43 @@ async fn who_lost_a_job_stops_and_ends_nothing() {
     bed.until(id, |_| bed.metrics.encode().contains(counted))
         .await;
     assert!(!worker.is_finished());
+}
+
+#[tokio::test]
+async fn t36_what_somebody_held_who_is_gone_is_taken_up_at_once() {
+    let bed = Bed::new();
+    let id = bed.grant("well").await;
+    let claim = JobClaim {
+        holder: "killed".into(),
+        lease: Duration::from_secs(600),
+        limit: 1,
+        kinds: JobKind::ALL.to_vec(),
+        least: Priority::Background,
+        without_apps: Vec::new(),
+        without_sources: Vec::new(),
+        busy: Vec::new(),
+    };
+    let here = bed.store.be_here("killed").await.unwrap();
+    assert_eq!(bed.store.claim_jobs(&claim, T0).await.unwrap().len(), 1);
+    let _running = bed.start();
+    // While they live it is theirs.
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(bed.job(id).await.holder.as_deref(), Some("killed"));
+    drop(here);
+    // The clock stands: no lease is over.
+    bed.state(id, JobState::Done).await;
+}
+
+#[tokio::test]
+async fn t36_nobody_takes_a_job_who_is_not_here() {
+    let bed = Bed::new();
+    let taken = bed.store.be_here("worker").await.unwrap();
+    let id = bed.grant("well").await;
+    let _running = bed.start();
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(bed.job(id).await.state, JobState::Pending);
+    drop(taken);
+    bed.state(id, JobState::Done).await;
 }
 
 #[tokio::test]

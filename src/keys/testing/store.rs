@@ -134,6 +134,22 @@ impl JobStore for KeyStore {
         not_ours()
     }
 
+    async fn be_here(&self, _: &str) -> Result<LockGuard> {
+        not_ours()
+    }
+
+    async fn absent_holders(&self) -> Result<Vec<String>> {
+        not_ours()
+    }
+
+    fn absence(&self) -> Duration {
+        not_ours()
+    }
+
+    async fn relieve(&self, _: &str, _: Timestamp) -> Result<u64> {
+        not_ours()
+    }
+
     async fn outranked_jobs(&self, _: &str, _: Timestamp) -> Result<Vec<Uuid>> {
         not_ours()
     }

@@ -4,16 +4,13 @@
 //! (T6). Here any name twice is an error, and so is a claim of another JSON type than Pomerium's
 //! (recordings/pomerium: times are integers, `aud` is one string, extras are strings).
 
-use crate::jwks::compact::{Seconds, Text, once};
+use crate::jwks::members::{Extras, Text, once, seconds, text};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
 /// Most groups taken. Breakage above about 200 is reported for Pomerium itself (facts §1).
 pub(super) const MAX_GROUPS: usize = 2000;
-
-/// Most claims beyond the known ones.
-const MAX_EXTRAS: usize = 64;
 
 /// `aud` as written.
 #[derive(Debug)]
@@ -61,7 +58,7 @@ impl<'de> Deserialize<'de> for Claims<'de> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut claims = Claims::default();
-                let mut extras = Vec::new();
+                let mut extras = Extras::default();
                 while let Some(Text(name)) = map.next_key()? {
                     match name.as_ref() {
                         "iss" => text(&mut claims.iss, &mut map)?,
@@ -79,16 +76,7 @@ impl<'de> Deserialize<'de> for Claims<'de> {
                         "iat" => seconds(&mut claims.iat, &mut map)?,
                         "exp" => seconds(&mut claims.exp, &mut map)?,
                         "nbf" => seconds(&mut claims.nbf, &mut map)?,
-                        _ => {
-                            if extras.contains(&name) {
-                                return Err(M::Error::custom("a claim twice"));
-                            }
-                            if extras.len() == MAX_EXTRAS {
-                                return Err(M::Error::custom("too many claims"));
-                            }
-                            extras.push(name);
-                            map.next_value::<IgnoredAny>()?;
-                        }
+                        _ => extras.pass_over(name, &mut map)?,
                     }
                 }
                 Ok(claims)
@@ -96,19 +84,6 @@ impl<'de> Deserialize<'de> for Claims<'de> {
         }
         from.deserialize_map(Read)
     }
-}
-
-fn text<'de, M: MapAccess<'de>>(
-    slot: &mut Option<Cow<'de, str>>,
-    map: &mut M,
-) -> Result<(), M::Error> {
-    let Text(value) = map.next_value()?;
-    once(slot, value)
-}
-
-fn seconds<'de, M: MapAccess<'de>>(slot: &mut Option<i64>, map: &mut M) -> Result<(), M::Error> {
-    let Seconds(value) = map.next_value()?;
-    once(slot, value)
 }
 
 /// `email_verified`: Pomerium writes the *string* `"true"`; OIDC a boolean. Anything else is no.

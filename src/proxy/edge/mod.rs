@@ -23,6 +23,7 @@ pub mod fuzz;
 mod hop_by_hop;
 mod names;
 mod patience;
+mod place;
 mod query;
 mod strip;
 mod target;
@@ -31,6 +32,7 @@ pub use clean::{CleanParts, CleanRequest};
 pub use cookies::{CookieView, Cookies};
 pub use forwarded::request_id;
 pub use patience::{Patient, Turn};
+pub use place::Place;
 
 use crate::config::Limits;
 use crate::error::{Code, Refusal};

@@ -6,6 +6,7 @@
 //! connection idles, and it costs a timer a request. This one arms a timer only when a head comes
 //! in pieces.
 
+use super::Place;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -55,6 +56,8 @@ pub struct Patient<S> {
     began: Option<Instant>,
     last: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Goes with the stream, into a tunnel too.
+    place: Option<Place>,
 }
 
 impl<S> Patient<S> {
@@ -67,12 +70,20 @@ impl<S> Patient<S> {
             began: Some(Instant::now()),
             last: Instant::now(),
             timer: None,
+            place: None,
         }
     }
 
-    /// The stream itself, for a tunnel.
-    pub fn into_inner(self) -> S {
-        self.stream
+    /// Carries the connection's place among the listener's, until the stream is dropped.
+    #[must_use]
+    pub fn holding(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// The stream itself and its place, for a tunnel, which keeps both to its end.
+    pub fn into_parts(self) -> (S, Option<Place>) {
+        (self.stream, self.place)
     }
 
     /// When to give up, as things stand.

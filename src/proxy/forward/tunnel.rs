@@ -4,7 +4,7 @@
 use super::frames::{Boundary, Judge, Judgement, close_frame};
 use super::tunnels::{Cut, Registration};
 use crate::apps::Rules;
-use crate::proxy::edge::Patient;
+use crate::proxy::edge::{Patient, Place};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -122,23 +122,30 @@ impl Writer {
     }
 }
 
-fn halves(upgraded: Upgraded) -> (Reader, Writer, Bytes) {
-    let tcp = |stream: TcpStream, read| {
+/// Both directions, what was read too much, and the place the connection takes at its listener.
+type Halves = (Reader, Writer, Bytes, Option<Place>);
+
+fn halves(upgraded: Upgraded) -> Halves {
+    let tcp = |stream: TcpStream, read, place| {
         let (r, w) = stream.into_split();
-        (Reader::Tcp(r), Writer::Tcp(w), read)
+        (Reader::Tcp(r), Writer::Tcp(w), read, place)
     };
     // The app's side is a plain stream; the browser's side is one under hygiene's patience, which
     // ends where a tunnel begins.
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => return tcp(parts.io.into_inner(), parts.read_buf),
+        Ok(parts) => return tcp(parts.io.into_inner(), parts.read_buf, None),
         Err(upgraded) => upgraded,
     };
     match upgraded.downcast::<TokioIo<Patient<TcpStream>>>() {
-        Ok(parts) => tcp(parts.io.into_inner().into_inner(), parts.read_buf),
+        Ok(parts) => {
+            let (stream, place) = parts.io.into_inner().into_parts();
+            tcp(stream, parts.read_buf, place)
+        }
+        // Under TLS the place stays inside the stream.
         Err(upgraded) => {
             let stream: Box<dyn Stream> = Box::new(TokioIo::new(upgraded));
             let (r, w) = split(stream);
-            (Reader::Other(r), Writer::Other(w), Bytes::new())
+            (Reader::Other(r), Writer::Other(w), Bytes::new(), None)
         }
     }
 }
@@ -274,8 +281,8 @@ pub(super) async fn carry(
     registration: Registration,
     rules: Arc<dyn Rules>,
 ) -> Option<Cut> {
-    let (mut browser_in, mut browser_out, from_browser) = halves(browser);
-    let (mut app_in, mut app_out, from_app) = halves(app);
+    let (mut browser_in, mut browser_out, from_browser, place) = halves(browser);
+    let (mut app_in, mut app_out, from_app, _) = halves(app);
     let mut way_down = Down::default();
     let followed = way_down.boundary.pass(&from_app).is_ok();
     way_down.pending = from_app.to_vec();
@@ -303,6 +310,6 @@ pub(super) async fn carry(
             app_out.shutdown().await;
         }
     }
-    drop(registration);
+    drop((registration, place));
     cut
 }

@@ -26,12 +26,28 @@ const TTL: i64 = 15;
 const BATCH: u32 = 500;
 
 /// How far the log was read, and when.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LogState {
     number: AtomicI64,
     read_at: AtomicI64,
+    /// The same by the steady clock, in seconds since `born`: a wall clock that is set back must not
+    /// make an old reading look like a new one (T35).
+    read_after: AtomicI64,
+    born: Instant,
     /// When the store last answered or refused: by the steady clock, for the watchdog.
     tried_at: Mutex<Option<Instant>>,
+}
+
+impl Default for LogState {
+    fn default() -> Self {
+        Self {
+            number: AtomicI64::default(),
+            read_at: AtomicI64::default(),
+            read_after: AtomicI64::default(),
+            born: Instant::now(),
+            tried_at: Mutex::default(),
+        }
+    }
 }
 
 impl LogState {
@@ -49,9 +65,21 @@ impl LogState {
         ))
     }
 
-    /// Whether the log was read lately.
+    /// Whether the log was read lately, by the wall clock and by the steady one: the first counts the
+    /// time that a machine sleeps, the second is never set back.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         now.0 - self.read_at.load(Ordering::Relaxed) <= TTL
+            && self.steady() - self.read_after.load(Ordering::Relaxed) <= TTL
+    }
+
+    fn steady(&self) -> i64 {
+        i64::try_from(self.born.elapsed().as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// It was read whole at this time: that of the question, not of the answer.
+    fn was_read(&self, at: Timestamp, steady: i64) {
+        self.read_at.store(at.0, Ordering::Relaxed);
+        self.read_after.store(steady, Ordering::Relaxed);
     }
 
     /// Whether whoever follows the log got an answer of the store, be it an error, within so long.
@@ -98,11 +126,8 @@ async fn begin(bridge: &Bridge) -> Result<(), StoreError> {
     bridge.standings.load(&*bridge.store).await?;
     bridge.reload_bots().await?;
     bridge.sessions.log.number.store(number, Ordering::Relaxed);
-    bridge
-        .sessions
-        .log
-        .read_at
-        .store(bridge.clock.now().0, Ordering::Relaxed);
+    let log = &bridge.sessions.log;
+    log.was_read(bridge.clock.now(), log.steady());
     Ok(())
 }
 
@@ -149,7 +174,7 @@ pub async fn follow(
 async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
     let log = &bridge.sessions.log;
     loop {
-        let read_at = bridge.clock.now();
+        let (read_at, steady) = (bridge.clock.now(), log.steady());
         let asked = Instant::now();
         let entries = bridge.store.revocations_after(log.number(), BATCH).await?;
         bridge.metrics.store_answered(asked.elapsed());
@@ -175,7 +200,7 @@ async fn replay(bridge: &Arc<Bridge>) -> Result<(), StoreError> {
             log.tried();
         }
         if entries.len() < BATCH as usize {
-            log.read_at.store(read_at.0, Ordering::Relaxed);
+            log.was_read(read_at, steady);
             bridge.metrics.revocations_read(read_at);
             return Ok(());
         }
@@ -267,4 +292,24 @@ async fn apply(bridge: &Arc<Bridge>, entry: &Revocation) -> Result<(), StoreErro
     }
     bridge.wake_keeper();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn t35_a_reading_of_the_log_is_no_newer_for_a_clock_that_is_set_back() {
+        let log = LogState::default();
+        let now = Timestamp(1_800_000_000);
+        let back = now - Duration::from_secs(3600);
+        log.was_read(now, log.steady());
+        assert!(log.is_fresh(now) && log.is_fresh(back));
+        tokio::time::advance(Duration::from_secs(16)).await;
+        assert!(!log.is_fresh(now) && !log.is_fresh(back));
+        log.was_read(back, log.steady());
+        assert!(log.is_fresh(back));
+        // A machine that slept: the steady clock stood still.
+        assert!(!log.is_fresh(back + Duration::from_secs(16)));
+    }
 }

@@ -10,10 +10,10 @@ struct Notes(Mutex<Vec<String>>);
 
 #[async_trait]
 impl TakesIn for Notes {
-    async fn person(&self, word: Person, _why: &str) -> Result<(), StoreError> {
+    async fn person(&self, word: Person, _why: &str) -> Result<bool, StoreError> {
         let gone = if word.gone_at.is_some() { " gone" } else { "" };
         self.0.lock().push(format!("person {}{gone}", word.id));
-        Ok(())
+        Ok(true)
     }
 
     async fn group(&self, group: &DirectoryGroup, _why: &str) -> Result<bool, StoreError> {

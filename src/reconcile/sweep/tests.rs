@@ -75,11 +75,11 @@ impl Bed {
 
 #[async_trait]
 impl TakesIn for Bed {
-    async fn person(&self, word: Person, _: &str) -> Result<(), StoreError> {
+    async fn person(&self, word: Person, _: &str) -> Result<bool, StoreError> {
         self.live()?;
         let by: By = Arc::new(Mute);
         self.store.put_person(&word, word.read_at, &by).await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn group(&self, group: &DirectoryGroup, _: &str) -> Result<bool, StoreError> {

@@ -380,8 +380,8 @@ async fn put_group(
     let sql = format!("SELECT {GROUP} FROM directory_groups WHERE source = $1 AND id = $2");
     let before = one(&tx, &sql, &[&said.source.as_str(), &said.id], rows::group).await?;
     let group = said.as_kept(before.as_ref());
-    let nothing_new = before.as_ref().is_some_and(|b| group.adds_nothing(b));
-    let newer = before.as_ref().is_none_or(|b| b.read_at <= group.read_at);
+    let nothing_new = before.as_ref().is_some_and(|b| group.adds_nothing(b, now));
+    let newer = before.as_ref().is_none_or(|b| !group.is_older(b, now));
     if newer {
         run(
             &tx,

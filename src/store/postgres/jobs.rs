@@ -4,13 +4,13 @@
 use super::error::taken;
 use super::row::{Conditions, many, one, run};
 use super::users::gone;
-use super::{PostgresStore, bounded, trail};
-use crate::store::jobs::{CLOCKS_DIFFER, Ending, joined};
+use super::{PostgresStore, bounded, presence, trail};
+use crate::store::jobs::{CLOCKS_DIFFER, Ending, MOMENT, joined, lock_of};
 use crate::store::rows::{self, Columns as _, JOB};
 use crate::store::rules::{PURGE_AT_ONCE, limit, plain};
 use crate::store::{
-    By, Change, Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobState, JobStore, NewJob,
-    Result, StoreError,
+    By, Change, Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobState, JobStore,
+    LockGuard, NewJob, Result, StoreError,
 };
 use crate::types::Timestamp;
 use async_trait::async_trait;
@@ -102,6 +102,26 @@ impl JobStore for PostgresStore {
             Ok(run(&self.client().await?, sql, &[&before.0, &PURGE_AT_ONCE]).await?)
         })
         .await
+    }
+
+    async fn be_here(&self, holder: &str) -> Result<LockGuard> {
+        let lock = lock_of(&plain(holder));
+        self.locks.lock(&self.pool, &lock, MOMENT).await
+    }
+
+    async fn absent_holders(&self) -> Result<Vec<String>> {
+        bounded(presence::absent(&self.pool, self.locks.schema())).await
+    }
+
+    fn absence(&self) -> Duration {
+        presence::ABSENCE
+    }
+
+    async fn relieve(&self, holder: &str, now: Timestamp) -> Result<u64> {
+        let relieved = presence::relieve(&self.pool, self.locks.schema(), holder, now);
+        let relieved = bounded(relieved).await?;
+        self.wished.hint();
+        Ok(relieved)
     }
 
     async fn wait_for_job(&self, at_most: Duration) {

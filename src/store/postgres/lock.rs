@@ -12,6 +12,7 @@ use super::pool::{CONNECT, PATIENCE};
 use crate::store::rows::Columns as _;
 use crate::store::turns::Turns;
 use crate::store::{LockGuard, Result, StoreError};
+use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use std::sync::Arc;
@@ -37,6 +38,11 @@ impl Locks {
             turns: Turns::default(),
             connection: Mutex::new(None),
         }
+    }
+
+    /// The schema that the names of locks are within.
+    pub(super) fn schema(&self) -> &str {
+        &self.schema
     }
 
     pub(super) async fn lock(&self, pool: &Pool, name: &str, wait: Duration) -> Result<LockGuard> {
@@ -95,6 +101,20 @@ impl Held {
             .await
             .map_err(|_| StoreError::Unavailable("no answer in time".into()))??;
         row.flag(0)
+    }
+}
+
+#[async_trait]
+impl crate::store::Held for Held {
+    async fn stands(&self) -> bool {
+        let Some((connection, _)) = &self.connection else {
+            return false;
+        };
+        // The server gives a lock back with its connection, and only then.
+        matches!(
+            timeout(CONNECT, connection.simple_query("")).await,
+            Ok(Ok(_))
+        )
     }
 }
 

@@ -21,6 +21,7 @@ mod migrate;
 mod notify;
 mod plans;
 mod pool;
+mod presence;
 mod provision;
 mod purge;
 mod revocations;

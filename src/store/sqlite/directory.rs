@@ -295,8 +295,8 @@ fn put_group(
     let key = [said.source.as_str(), said.id.as_str()];
     let before = one(db, &sql, key, |row| rows::group(row))?;
     let group = said.as_kept(before.as_ref());
-    let nothing_new = before.as_ref().is_some_and(|b| group.adds_nothing(b));
-    let newer = before.as_ref().is_none_or(|b| b.read_at <= group.read_at);
+    let nothing_new = before.as_ref().is_some_and(|b| group.adds_nothing(b, now));
+    let newer = before.as_ref().is_none_or(|b| !group.is_older(b, now));
     if newer {
         run(
             db,

@@ -3,12 +3,12 @@
 use super::SqliteStore;
 use super::row::{Conditions, many, one, run};
 use super::trail;
-use crate::store::jobs::{CLOCKS_DIFFER, Ending};
+use crate::store::jobs::{CLOCKS_DIFFER, Ending, MOMENT, lock_of};
 use crate::store::rows::{self, JOB};
 use crate::store::rules::{PURGE_AT_ONCE, limit, plain};
 use crate::store::{
-    By, Change, Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobState, JobStore, NewJob,
-    Result, StoreError,
+    By, Change, Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobState, JobStore,
+    LockGuard, NewJob, Result, StoreError,
 };
 use crate::types::Timestamp;
 use async_trait::async_trait;
@@ -90,6 +90,40 @@ impl JobStore for SqliteStore {
 
     async fn forget_jobs(&self, before: Timestamp) -> Result<u64> {
         self.write(move |db| forget(db, before)).await
+    }
+
+    async fn be_here(&self, holder: &str) -> Result<LockGuard> {
+        self.locks.lock(&lock_of(holder), MOMENT).await
+    }
+
+    async fn absent_holders(&self) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT holder FROM jobs WHERE state = 'running' ORDER BY holder";
+        let all = self.read(move |db| many(db, sql, [], |row| rows::Columns::text(row, 0)));
+        let mut absent = Vec::new();
+        for holder in all.await? {
+            match self.locks.lock(&lock_of(&holder), Duration::ZERO).await {
+                Ok(_) => absent.push(holder),
+                Err(StoreError::Busy) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(absent)
+    }
+
+    fn absence(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn relieve(&self, holder: &str, now: Timestamp) -> Result<u64> {
+        // Held until all is given back: nobody comes back under this name meanwhile.
+        let _absent = match self.locks.lock(&lock_of(holder), Duration::ZERO).await {
+            Err(StoreError::Busy) => return Ok(0),
+            other => other?,
+        };
+        let (holder, wished) = (holder.to_owned(), Arc::clone(&self.wished));
+        let relieved = self.write(move |db| relieve(db, &holder, now)).await;
+        wished.hint();
+        relieved
     }
 
     async fn wait_for_job(&self, at_most: Duration) {
@@ -206,6 +240,17 @@ fn extend(
         params![id.to_string(), plain(holder), until.0, now.0],
     )?;
     Ok(extended > 0)
+}
+
+fn relieve(db: &Connection, holder: &str, now: Timestamp) -> Result<u64> {
+    let given_back = run(
+        db,
+        "UPDATE jobs SET state = 'pending', holder = NULL, leased_until = NULL, again = 0,
+             due_at = min(due_at, ?2), updated_at = ?2
+         WHERE state = 'running' AND holder = ?1",
+        params![plain(holder), now.0],
+    )?;
+    Ok(given_back as u64)
 }
 
 fn outranked(db: &Connection, holder: &str, now: Timestamp) -> Result<Vec<Uuid>> {

@@ -6,7 +6,8 @@
 //! past its expiry would go on as if it held it.
 
 use crate::store::turns::Turns;
-use crate::store::{LockGuard, Result, StoreError};
+use crate::store::{Held, LockGuard, Result, StoreError};
+use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -14,6 +15,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep};
 
 /// How often another process's lock is tried again.
@@ -59,8 +61,7 @@ impl Locks {
                 .map_err(|error| StoreError::Unavailable(error.to_string()))?
                 .map_err(|error| StoreError::Unavailable(format!("a lock file: {error}")))?;
             if let Some(file) = held {
-                // Fields drop in order: the file is free before the next waiter here tries it.
-                return Ok(LockGuard::new((file, turn)));
+                return Ok(LockGuard::new(HeldFile { file, _turn: turn }));
             }
             if Instant::now() + AGAIN > until {
                 return Err(StoreError::Busy);
@@ -75,11 +76,24 @@ fn file_name(name: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, name.as_bytes()))
 }
 
+/// A lock that is held. Fields drop in order: the file is free before the next waiter here tries it.
+struct HeldFile {
+    file: LockedFile,
+    _turn: OwnedMutexGuard<()>,
+}
+
+#[async_trait]
+impl Held for HeldFile {
+    async fn stands(&self) -> bool {
+        self.file.is_there()
+    }
+}
+
 /// A file that exists while it is locked.
 struct LockedFile {
     path: PathBuf,
     /// Closing it gives the lock back.
-    _file: File,
+    file: File,
 }
 
 impl LockedFile {
@@ -107,13 +121,24 @@ impl LockedFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error),
         };
-        Ok(still_there.then_some(Self { path, _file: file }))
+        Ok(still_there.then_some(Self { path, file }))
+    }
+
+    /// Whether whoever looks for the lock still finds this file: somebody may have emptied the folder.
+    fn is_there(&self) -> bool {
+        let found = std::fs::metadata(&self.path).and_then(|there| {
+            let ours = self.file.metadata()?;
+            Ok(there.ino() == ours.ino())
+        });
+        found.unwrap_or(false)
     }
 }
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
         // Only its holder removes it, and while it holds it. Left behind, it is merely used again.
-        let _ = std::fs::remove_file(&self.path);
+        if self.is_there() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }

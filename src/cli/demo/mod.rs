@@ -1,6 +1,10 @@
 //! `auth-manager demo`: everything on loopback, in one process. The door is a simulation of
-//! Pomerium, the app a stand-in unless a real server is named; the bridge between them is the real
-//! one, with its real configuration file.
+//! Pomerium, the identity provider one of Authentik (`office`, with a `page` of its own), the app a
+//! stand-in unless a real server is named; the bridge between them is the real one, with its real
+//! configuration file.
+
+mod office;
+mod page;
 
 use super::check::report::Report;
 use super::{operator, smoke};
@@ -13,6 +17,7 @@ use crate::store::{SeenUser, UserState};
 use crate::telemetry::log::{self, Format, LogHandle, LogOptions};
 use crate::types::{Clock as _, IssuerId, Subject, SystemClock};
 use anyhow::Context as _;
+use office::{GROUP_SALES, Office, Provider};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -29,6 +34,9 @@ pub(super) struct Demo {
     /// Port of the door on localhost; 0 picks a free one.
     #[arg(long, default_value_t = 8600)]
     port: u16,
+    /// Port of the identity provider's page on localhost; 0 picks a free one.
+    #[arg(long, default_value_t = 8601)]
+    people_port: u16,
     /// A real Mattermost in the stand-in's place. Its SiteURL must be the address that is printed.
     #[arg(long, value_name = "URL", requires = "bot_token_file")]
     mattermost: Option<url::Url>,
@@ -55,20 +63,23 @@ impl Demo {
     async fn play(self, log: &LogHandle) -> anyhow::Result<u8> {
         let folder = Folder::of(self.dir.clone())?;
         let stop = CancellationToken::new();
-        let front = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))
-            .await
-            .with_context(|| {
-                format!(
-                    "port {} of localhost is taken: choose another by --port",
-                    self.port
-                )
-            })?;
+        let front = listen(self.port, "--port").await?;
         let origin = format!("http://localhost:{}", front.local_addr()?.port());
+        let desk = listen(self.people_port, "--people-port").await?;
+        let people = format!("http://localhost:{}", desk.local_addr()?.port());
 
-        let (upstream, token_file) = match (&self.mattermost, &self.bot_token_file) {
-            (Some(url), Some(file)) => (url.clone(), fs::canonicalize(file)?),
+        let (upstream, token_file, app) = match (&self.mattermost, &self.bot_token_file) {
+            (Some(url), Some(file)) => (url.clone(), fs::canonicalize(file)?, None),
             _ => stand_in(&origin, &folder.path, &stop).await?,
         };
+        let provider = Provider::new();
+        let directory = serve_directory(&provider, &stop).await?;
+        write_secret(&folder.path.join("directory.token"), &provider.token)?;
+        let secret = uuid::Uuid::new_v4().simple().to_string();
+        write_secret(&folder.path.join("hooks.secret"), &secret)?;
+        // Bound here, so that its address is known to whoever sends webhooks.
+        let api = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let hook = format!("http://{}/hooks/authentik", api.local_addr()?);
         let minter = Arc::new(Minter::generate()?);
         fs::write(folder.path.join("jwks.json"), minter.jwks())?;
         let master = folder.path.join("master.key");
@@ -78,17 +89,26 @@ impl Demo {
         let path = folder.path.join("auth-manager.toml");
         fs::write(
             &path,
-            configuration(&folder.path, &origin, &upstream, &token_file),
+            configuration(
+                &folder.path,
+                &origin,
+                &upstream,
+                &token_file,
+                &directory,
+                app.is_some(),
+            ),
         )?;
         let config = Config::load(&path)
             .map_err(|e| anyhow::anyhow!("the demo's own configuration: {e}"))?;
         disable_denis(&config).await?;
+        let office =
+            Office::open(provider.authentik, app, config.clone(), (&hook, &secret)).await?;
 
         let (tell, told) = tokio::sync::oneshot::channel();
         let options = Options {
             path,
             config,
-            sockets: Sockets::default(),
+            sockets: Sockets::with("api", api)?,
             clock: Arc::new(SystemClock),
             stop: stop.clone(),
             ready: Some(tell),
@@ -113,8 +133,12 @@ impl Demo {
                     verdict = walk => verdict,
                 };
             }
-            self.announce(&origin, &folder.path);
-            door.serve(front, stop.clone()).await?;
+            self.announce(&origin, &people, &folder.path);
+            let page = page::serve(Arc::new(office), origin.clone(), desk, stop.clone());
+            tokio::select! {
+                served = door.serve(front, stop.clone()) => served?,
+                served = page => served?,
+            }
             anyhow::Ok(0)
         };
         let code = tokio::select! {
@@ -125,21 +149,37 @@ impl Demo {
         Ok(code)
     }
 
-    fn announce(&self, origin: &str, folder: &Path) {
+    fn announce(&self, origin: &str, people: &str, folder: &Path) {
         let app = match &self.mattermost {
             Some(url) => format!("the Mattermost at {url}"),
             None => "a stand-in Mattermost".into(),
         };
-        println!("auth-manager demo: a simulated Pomerium, the real bridge, {app}.");
+        println!("auth-manager demo: a simulated Pomerium and Authentik, the real bridge, {app}.");
         println!(
             "Nothing here protects anything. State: {}",
             folder.display()
         );
         println!();
         println!("    Open {origin}/ and choose a person.");
+        println!("    Open {people}/ beside it, and disable somebody, or put them into a group.");
         println!();
         println!("Ctrl-C ends it.");
     }
+}
+
+async fn listen(port: u16, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .with_context(|| format!("port {port} of localhost is taken: choose another by {option}"))
+}
+
+/// The identity provider's API; its address.
+async fn serve_directory(provider: &Provider, stop: &CancellationToken) -> anyhow::Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let (authentik, stop) = (provider.authentik.clone(), stop.clone());
+    tokio::spawn(async move { authentik.serve(listener, stop).await });
+    Ok(url)
 }
 
 /// The whole road once, and the exit code.
@@ -187,7 +227,7 @@ async fn stand_in(
     origin: &str,
     folder: &Path,
     stop: &CancellationToken,
-) -> anyhow::Result<(url::Url, PathBuf)> {
+) -> anyhow::Result<(url::Url, PathBuf, Option<StandIn>)> {
     let app = StandIn::new(StandInOptions {
         site_url: origin.to_owned(),
         ..StandInOptions::default()
@@ -196,9 +236,10 @@ async fn stand_in(
     let url = url::Url::parse(&format!("http://{}", listener.local_addr()?))?;
     let file = folder.join("bot.token");
     write_secret(&file, &app.bot_token())?;
-    let stop = stop.clone();
-    tokio::spawn(async move { app.serve(listener, stop).await });
-    Ok((url, file))
+    app.create_team(GROUP_SALES);
+    let (served, stop) = (app.clone(), stop.clone());
+    tokio::spawn(async move { served.serve(listener, stop).await });
+    Ok((url, file, Some(app)))
 }
 
 fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
@@ -214,13 +255,29 @@ fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(folder: &Path, origin: &str, upstream: &url::Url, token: &Path) -> String {
+fn configuration(
+    folder: &Path,
+    origin: &str,
+    upstream: &url::Url,
+    token: &Path,
+    directory: &str,
+    stand_in: bool,
+) -> String {
     let text = |t: &str| toml::Value::String(t.to_owned()).to_string();
     let file = |name: &str| text(&folder.join(name).display().to_string());
+    // In a real server nobody is made ahead of their visit.
+    let provision = match stand_in {
+        true => format!(
+            "[apps.provision]\nwhen = \"on-assignment\"\n\
+             [[apps.provision.groups]]\ngroup = \"{GROUP_SALES}\"\nteam = \"{GROUP_SALES}\"\n"
+        ),
+        false => String::new(),
+    };
     format!(
         "# Written by `auth-manager demo`, anew at each start.\n\
          [listen.proxy]\naddress = \"127.0.0.1:0\"\n\
          [listen.ops]\naddress = \"127.0.0.1:0\"\n\
+         [listen.api]\naddress = \"127.0.0.1:0\"\nissuer = \"https://demo.invalid\"\n\
          [store]\nsqlite = {store}\n\
          [keys]\nmaster_key = {{ file = {master} }}\n\
          [[issuers]]\nid = \"pomerium\"\njwks = {{ file = {jwks} }}\n\
@@ -228,10 +285,18 @@ fn configuration(folder: &Path, origin: &str, upstream: &url::Url, token: &Path)
          host = \"localhost\"\norigin = {origin}\nupstream = {upstream}\n\
          [apps.access]\nvalidated = \"{validated}\"\nany_of = [\"{members}\"]\n\
          [apps.mattermost]\nbot_token = {{ file = {token} }}\nteam = \"demo\"\ncreate_team = true\n\
+         {provision}\
+         [[directories]]\nid = \"authentik\"\nkind = \"authentik\"\nurl = {directory}\n\
+         token = {{ file = {directory_token} }}\n\
+         [directories.hooks]\nsecrets = [{{ file = {hooks} }}]\n\
+         [directories.reconcile]\nevery = \"10s\"\n\
          [portal]\norganisation = \"Demo\"\ncontact = \"help@example.test\"\n",
         store = file("demo.db"),
         master = file("master.key"),
         jwks = file("jwks.json"),
+        directory = text(directory),
+        directory_token = file("directory.token"),
+        hooks = file("hooks.secret"),
         origin = text(origin),
         upstream = text(upstream.as_str().trim_end_matches('/')),
         token = text(&token.display().to_string()),
