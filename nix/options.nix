@@ -187,7 +187,7 @@ in
       };
     };
     reconcile = section "How often it is read whole, and when what follows waits." {
-      every = key duration "How often everything is read and compared.";
+      every = key duration "How often everything is read and compared, and the apps with it.";
       brake_number = key count "Held when more people would lose access, and more than the share.";
       brake_share = key count "In percent of those who are present.";
       brake_most = key count "Held when more people would lose access, whatever the share.";

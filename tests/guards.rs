@@ -1038,6 +1038,42 @@ const GUARDS: &[Guard] = &[
         ],
     ),
     (
+        "the brake of reconciliation",
+        "src/reconcile/brake.rs",
+        "losing > self.number && over_share",
+        &[
+            "many_of_a_small_house_are_held",
+            "when_a_third_vanishes_nobody_is_deactivated_until_an_operator_says_so",
+        ],
+    ),
+    (
+        "a crowd that went keeps its accounts",
+        "src/reconcile/drift/heal.rs",
+        "one.user, Care::Held",
+        &["a_crowd_that_went_keeps_its_accounts_until_somebody_says_so"],
+    ),
+    (
+        "a held plan is heard of once",
+        "src/reconcile/handler.rs",
+        "if !anew",
+        &["when_a_third_vanishes_nobody_is_deactivated_until_an_operator_says_so"],
+    ),
+    (
+        "what was shown is what is done",
+        "src/reconcile/decide.rs",
+        "Err(moved) => return Ok(Err(moved))",
+        &[
+            "a_plan_that_was_shown_is_carried_out_as_shown_or_not_at_all",
+            "a_plan_whose_people_are_others_by_now_is_not_carried_out",
+        ],
+    ),
+    (
+        "what somebody closed in the app stays closed",
+        "src/reconcile/drift/compare.rs",
+        "Drifted::DeactivatedByHand, Whose::App, Care::Left",
+        &["what_somebody_changed_in_the_app_is_put_right_by_the_next_sweep_and_no_more_than_that"],
+    ),
+    (
         "an erased person's tokens are not lost",
         "src/store/archive/person.rs",
         "return Err(StoreError::Changed)",

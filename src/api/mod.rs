@@ -59,6 +59,7 @@ mod keys;
 mod metadata;
 mod oauth;
 pub mod openapi;
+mod plans;
 pub mod problem;
 mod rate;
 pub mod registry;
@@ -108,6 +109,7 @@ fn resources() -> Routes {
         .merge(signing_keys::routes())
         .merge(events::routes())
         .merge(jobs::routes())
+        .merge(plans::routes())
         .merge(directories::routes())
         .merge(invitations::routes())
         .merge(clients::routes())

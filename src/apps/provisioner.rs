@@ -114,6 +114,21 @@ pub trait Provisioner: Send + Sync {
     /// As above.
     async fn holders(&self, page: u32) -> Result<HolderPage, AppError>;
 
+    /// A page of all accounts, deactivated ones, bots' and strangers' included; pages count from 0. A
+    /// list that changes while it is read may name somebody twice, or not: whoever misses somebody in
+    /// it asks for them before anything follows.
+    ///
+    /// # Errors
+    /// As above.
+    async fn accounts(&self, page: u32) -> Result<Part<RemoteAccount>, AppError>;
+
+    /// A page of those who have a membership of a team or channel, likewise. Roles in the whole app
+    /// are told with the accounts: of one there is an empty page.
+    ///
+    /// # Errors
+    /// As above; `AppError::Gone` when there is no such team or channel (any more).
+    async fn members(&self, target: &Target, page: u32) -> Result<Part<RemoteId>, AppError>;
+
     /// The account of this user name, for what an operator configures.
     ///
     /// # Errors
@@ -232,6 +247,15 @@ pub struct Seats {
     pub used: u64,
     /// How many there are; `None`: the app sets no limit.
     pub limit: Option<u64>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part<T> {
+    /// Its entries.
+    pub items: Vec<T>,
+    /// Whether it is the last.
+    pub last: bool,
 }
 
 /// Who takes a seat.

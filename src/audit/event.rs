@@ -124,6 +124,10 @@ kinds! {
     KeyRevoked = "key.revoked",
     /// A key was sealed under another master key.
     KeyRewrapped = "key.rewrapped",
+    /// A plan of reconciliation waits for a person's word: it would take access from too many.
+    PlanHeld = "plan.held",
+    /// A service said yes to a held plan: a job carries it out.
+    PlanApproved = "plan.approved",
     /// A plan of reconciliation was carried out at an operator's or service's word.
     PlanApplied = "plan.applied",
     /// A held plan was dismissed.

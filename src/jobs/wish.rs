@@ -4,6 +4,7 @@
 use crate::store::{JobKind, NewJob, Priority};
 use crate::types::{AppId, SourceId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// What a `read` job reads again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +92,55 @@ pub fn sweep(source: &SourceId, due_at: Timestamp, why: &str) -> NewJob {
         due_at,
         payload: "{}".to_owned(),
         why: why.to_owned(),
+    }
+}
+
+/// Read all that an app has, and compare.
+#[must_use]
+pub fn look(app: &AppId, due_at: Timestamp, why: &str) -> NewJob {
+    NewJob {
+        kind: JobKind::Sweep,
+        key: format!("sweep/app/{app}"),
+        lane: format!("sweep/app/{app}"),
+        app: Some(app.clone()),
+        source: None,
+        user: None,
+        priority: Priority::Background,
+        due_at,
+        payload: "{}".to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+/// What a `sweep` job does instead of reading everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToCarryOut {
+    /// Carry out this held plan.
+    pub plan: Option<Uuid>,
+    /// Who said so.
+    pub by: String,
+}
+
+/// Carry out a held plan, of a directory or SCIM client.
+#[must_use]
+pub fn carry_out(source: &SourceId, plan: Uuid, by: &str, due_at: Timestamp) -> NewJob {
+    let what = ToCarryOut {
+        plan: Some(plan),
+        by: by.to_owned(),
+    };
+    NewJob {
+        kind: JobKind::Sweep,
+        key: format!("sweep/plan/{plan}"),
+        // Never beside a sweep of the same directory.
+        lane: format!("sweep/{source}"),
+        app: None,
+        source: Some(source.clone()),
+        user: None,
+        priority: Priority::Deny,
+        due_at,
+        payload: serde_json::to_string(&what).unwrap_or_default(),
+        why: format!("{by} approved a plan"),
     }
 }
 

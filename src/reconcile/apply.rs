@@ -64,6 +64,8 @@ pub struct Moved {
 pub struct Words {
     groups: Vec<DirectoryGroup>,
     people: Vec<Person>,
+    /// Whose words stand, and are to be followed in apps.
+    again: Vec<Person>,
 }
 
 /// Looks whether a plan can be carried out as it was shown: asks the directory again about every
@@ -107,7 +109,41 @@ pub async fn check(
         tell(Progress::Missing(asked, of));
     }
     Ok(match moved.is_empty() {
-        true => Ok(Words { groups, people }),
+        true => Ok(Words {
+            groups,
+            people,
+            again: Vec::new(),
+        }),
+        false => Err(moved),
+    })
+}
+
+/// The same of a plan of one app: the directory has said what it said, so only the records are asked.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn check_app(
+    plan: &Plan,
+    store: &dyn DirectoryStore,
+) -> Result<Result<Words, Vec<Moved>>, SweepError> {
+    let (mut again, mut moved) = (Vec::new(), Vec::new());
+    for step in &plan.people {
+        let known = store.person(&plan.source, &step.id).await?;
+        match known.filter(|known| Some(digest_of(known)) == step.before) {
+            Some(known) => again.push(known),
+            None => moved.push(Moved {
+                what: "person",
+                id: step.id.clone(),
+                why: RECORD,
+            }),
+        }
+    }
+    Ok(match moved.is_empty() {
+        true => Ok(Words {
+            groups: Vec::new(),
+            people: Vec::new(),
+            again,
+        }),
         false => Err(moved),
     })
 }
@@ -116,7 +152,7 @@ impl Words {
     /// How many steps they are.
     #[must_use]
     pub fn steps(&self) -> usize {
-        self.groups.len() + self.people.len()
+        self.groups.len() + self.people.len() + self.again.len()
     }
 
     /// Carries out the plan that they were asked for.
@@ -130,7 +166,11 @@ impl Words {
         tell: Teller<'_>,
     ) -> Result<Applied, StoreError> {
         let why = format!("by the plan {}", plan.id);
-        let done = take_in(self.groups, self.people, &why, to, tell).await?;
+        let mut done = take_in(self.groups, self.people, &why, to, tell).await?;
+        for person in &self.again {
+            to.again(person, &why).await?;
+            done += 1;
+        }
         Ok(Applied { done, held: 0 })
     }
 }

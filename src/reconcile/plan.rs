@@ -98,6 +98,10 @@ pub struct Plan {
     pub id: Uuid,
     /// Of which directory.
     pub source: SourceId,
+    /// In which app alone: what its directory has said already, and what was not done there. Its
+    /// steps change no record (`before` and `after` are the same), and no directory is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppId>,
     /// When the directory had been read.
     pub made_at: Timestamp,
     /// People on record who may sign in, before.
@@ -177,6 +181,7 @@ impl Plan {
             version: VERSION,
             id: Uuid::now_v7(),
             source: source.clone(),
+            app: None,
             made_at: now,
             present: u64::try_from(present).unwrap_or(u64::MAX),
             groups,
@@ -206,6 +211,16 @@ impl Plan {
             }
         }
         sum
+    }
+
+    /// What waits while the plan is held: all that takes away, and the groups by which it would. What
+    /// is on record of a held plan is this, so that carrying out the rest does not make it another.
+    #[must_use]
+    pub fn waiting(&self) -> Self {
+        let mut waits = self.clone();
+        waits.groups.retain(|step| step.what != What::New);
+        waits.people.retain(PersonStep::takes_away);
+        waits
     }
 
     /// Whether nothing differs.

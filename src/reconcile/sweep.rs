@@ -8,7 +8,7 @@ use crate::config::Brake;
 use crate::directory::read::TakesIn;
 use crate::directory::source::Source;
 use crate::store::{DirectoryStore, PlanState, PlanStore, SourceState, StoreError, StoredPlan};
-use crate::types::{Clock, Timestamp};
+use crate::types::{Clock, SourceId, Timestamp};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt::Write as _;
 use uuid::Uuid;
@@ -40,6 +40,10 @@ pub struct Swept {
     pub applied: Applied,
     /// The plan that waits, when it is held.
     pub held: Option<StoredPlan>,
+    /// Whether it waits since now: nobody was told of it yet.
+    pub anew: bool,
+    /// People whom the directory has, and groups.
+    pub read: (u64, u64),
 }
 
 impl Sweep<'_> {
@@ -76,22 +80,16 @@ impl Sweep<'_> {
         let (plan, world) = self.look(tell).await?;
         let held = match &plan.held {
             Some(why) => {
-                let stored = self.plans.hold_plan(&on_record(&plan, why)?).await?;
-                tracing::error!(
-                    source = %plan.source,
-                    plan = %stored.id,
-                    state = %stored.state,
-                    why = why.as_str(),
-                    "reconciliation is held: nobody loses anything until somebody says so"
-                );
-                Some(stored)
+                let waits = on_record(&plan.waiting(), why)?;
+                Some(self.plans.hold_plan(&waits).await?)
             }
             None => {
                 let now = self.clock.now();
-                self.plans.supersede_plans(&plan.source, now).await?;
+                self.plans.supersede_plans(&plan.source, None, now).await?;
                 None
             }
         };
+        let anew = held.as_ref().is_some_and(|held| held.id == plan.id);
         let applied = apply::now(&plan, &world, self.to, tell).await?;
         let summary = plan.summary();
         tracing::info!(
@@ -106,10 +104,14 @@ impl Sweep<'_> {
             held = applied.held,
             "a directory was read whole"
         );
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let there = world.people.values().filter(|p| p.gone_at.is_none());
         Ok(Swept {
+            read: (count(there.count()), count(world.groups.len())),
             plan,
             applied,
             held,
+            anew,
         })
     }
 
@@ -139,7 +141,7 @@ impl Sweep<'_> {
 }
 
 /// A held plan as it is kept.
-fn on_record(plan: &Plan, why: &str) -> Result<StoredPlan, StoreError> {
+pub(super) fn on_record(plan: &Plan, why: &str) -> Result<StoredPlan, StoreError> {
     let odd = |error: serde_json::Error| StoreError::Inconsistent(error.to_string());
     let steps = serde_json::to_vec(&(&plan.groups, &plan.people)).map_err(odd)?;
     let mut hex = String::with_capacity(64);
@@ -149,6 +151,7 @@ fn on_record(plan: &Plan, why: &str) -> Result<StoredPlan, StoreError> {
     Ok(StoredPlan {
         id: plan.id,
         source: plan.source.clone(),
+        app: plan.app.clone(),
         state: PlanState::Held,
         digest: hex,
         why: why.to_owned(),
@@ -168,6 +171,12 @@ pub enum PlanError {
     /// It does not wait any more.
     #[error("the plan {0} is {1}: only a held one can be decided about")]
     Ended(Uuid, PlanState),
+    /// Its directory is not configured (any more).
+    #[error("there is no directory {0}: it is not configured (any more)")]
+    NoDirectory(SourceId),
+    /// Somebody else decided about it in the same moment.
+    #[error("somebody else decided about the plan meanwhile")]
+    Raced,
     /// It is of another version, or no plan.
     #[error("this is no plan that this version can read: {0}")]
     Unreadable(String),

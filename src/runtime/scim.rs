@@ -7,6 +7,7 @@ use crate::config::ScimConfig;
 use crate::directory::Intake;
 use crate::jobs::wish::{self, ToRead};
 use crate::proxy::Bridge;
+use crate::proxy::route::Site;
 use crate::store::{By, DirectoryGroup, Person, Priority, ScimKind, ScimResource, StoreError};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(20);
 /// A directory is asked again so long after a change, so that a burst is one question.
 const REREAD: Duration = Duration::from_secs(2);
+
+/// Why apps are looked at then.
+const HELD: &str = "more people went by SCIM at once than its brake allows";
 
 /// Hears what SCIM says.
 pub(super) struct Heard {
@@ -35,7 +39,16 @@ impl Hearing for Heard {
     async fn person(&self, person: &Person, held: bool, by: &By) -> Result<(), StoreError> {
         let why = format!("{} said so by SCIM", person.source);
         match held {
-            true => self.intake.take_in_held(person.clone(), &why).await?,
+            true => {
+                let taken = self.intake.take_in_held(person.clone(), &why).await?;
+                // Soon a plan says whose accounts wait for an operator.
+                let now = self.bridge.clock.now();
+                let sites = self.bridge.sites.load_full();
+                let look = |site: &Arc<Site>| wish::look(&site.config.id, now + LOOK, HELD);
+                let wishes: Vec<_> = sites.iter().map(look).collect();
+                self.bridge.store.enqueue(&wishes, now).await?;
+                taken
+            }
             false => self.intake.take_in(person.clone(), &why).await?,
         };
         let Some(subject) = person.subject.as_ref().filter(|_| !person.denies()) else {

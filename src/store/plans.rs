@@ -3,7 +3,7 @@
 //! body is a text.
 
 use super::Result;
-use crate::types::{SourceId, Timestamp};
+use crate::types::{AppId, SourceId, Timestamp};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -29,6 +29,10 @@ pub struct StoredPlan {
     pub id: Uuid,
     /// Of which directory.
     pub source: SourceId,
+    /// In which app alone: what the directory has said already, and what was not done there; `None`:
+    /// what the directory says now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppId>,
     /// Where it is.
     pub state: PlanState,
     /// SHA-256 of its steps, in hex: two plans with the same are the same.
@@ -62,13 +66,20 @@ pub struct PlanFilter {
 /// Plans.
 #[async_trait]
 pub trait PlanStore: Send + Sync {
-    /// Keeps a plan that is held; other held ones of its directory are superseded. Gives the one that
-    /// stands: an equal one that is held, or was dismissed as the last word about its directory,
-    /// stays, so that nobody approves of a plan that is made anew every quarter of an hour.
+    /// Keeps a plan that is held; other held ones of its directory and app are superseded. Gives the
+    /// one that stands: an equal one that is held, or was dismissed as the last word about these, stays, so that nobody approves of a plan that is made anew every quarter of an hour.
     async fn hold_plan(&self, plan: &StoredPlan) -> Result<StoredPlan>;
 
-    /// The held plan of a directory is superseded: nothing of it is left to do.
-    async fn supersede_plans(&self, source: &SourceId, now: Timestamp) -> Result<()>;
+    /// The held plan of a directory (and app) is superseded: nothing of it is left to do.
+    async fn supersede_plans(
+        &self,
+        source: &SourceId,
+        app: Option<&AppId>,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// How many plans are held, by directory; those that have none are left out.
+    async fn held_plans(&self) -> Result<Vec<(SourceId, i64)>>;
 
     /// One plan.
     async fn plan(&self, id: Uuid) -> Result<Option<StoredPlan>>;

@@ -114,6 +114,15 @@ pub trait ProvisionStore: Send + Sync {
     /// The memberships that are the bridge's doing, of a person in an app, by kind and target.
     async fn memberships(&self, app: &AppId, user: UserId) -> Result<Vec<Membership>>;
 
+    /// A page of those of everybody in an app, by person, kind and target, after the last one of the
+    /// page before; at most so many.
+    async fn memberships_of(
+        &self,
+        app: &AppId,
+        after: Option<&Membership>,
+        limit: u32,
+    ) -> Result<Vec<Membership>>;
+
     /// Puts a membership on record as an intent; one that is on record stays as it is.
     async fn intend_membership(&self, membership: &Membership) -> Result<()>;
 

@@ -265,20 +265,29 @@ pub(super) fn admission(row: &impl Columns, at: usize) -> Result<Admission> {
 }
 
 pub(super) const PLAN: &str =
-    "id, source, state, digest, why, body, made_at, state_since, ended_by";
+    "id, source, app, state, digest, why, body, made_at, state_since, ended_by";
 
 pub(super) fn plan(row: &impl Columns) -> Result<StoredPlan> {
     Ok(StoredPlan {
         id: row.uuid(0)?,
         source: id(row.text(1)?, SourceId::new)?,
-        state: word("plan state", &row.text(2)?, PlanState::from_word)?,
-        digest: row.text(3)?,
-        why: row.text(4)?,
-        body: row.text(5)?,
-        made_at: Timestamp(row.int(6)?),
-        state_since: Timestamp(row.int(7)?),
-        by: row.text(8)?,
+        app: match row.text(2)? {
+            none if none.is_empty() => None,
+            app => Some(id(app, AppId::new)?),
+        },
+        state: word("plan state", &row.text(3)?, PlanState::from_word)?,
+        digest: row.text(4)?,
+        why: row.text(5)?,
+        body: row.text(6)?,
+        made_at: Timestamp(row.int(7)?),
+        state_since: Timestamp(row.int(8)?),
+        by: row.text(9)?,
     })
+}
+
+/// A directory and a number.
+pub(super) fn counted(row: &impl Columns) -> Result<(SourceId, i64)> {
+    Ok((id(row.text(0)?, SourceId::new)?, row.int(1)?))
 }
 
 pub(super) const TOMBSTONE: &str = "reason, set_at, stands_until";

@@ -16,6 +16,7 @@ mod explain;
 mod hooks;
 mod jobs;
 mod limits;
+mod plans;
 mod replicas;
 mod resources;
 mod schemathesis;

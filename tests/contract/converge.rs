@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_manager::apps::{
-    AppError, DeactivateOrder, Deactivated, HolderPage, OwnedBot, Place, Provisioner,
+    AppError, DeactivateOrder, Deactivated, HolderPage, OwnedBot, Part, Place, Provisioner,
     RemoteAccount, Seats, Target,
 };
 use auth_manager::audit::{Actor, Audit, Settings};
@@ -836,6 +836,12 @@ impl Provisioner for Bomb {
     }
     async fn holders(&self, page: u32) -> Result<HolderPage, AppError> {
         self.inner.holders(page).await
+    }
+    async fn accounts(&self, page: u32) -> Result<Part<RemoteAccount>, AppError> {
+        self.inner.accounts(page).await
+    }
+    async fn members(&self, target: &Target, page: u32) -> Result<Part<RemoteId>, AppError> {
+        self.inner.members(target, page).await
     }
     async fn find(&self, username: &str) -> Result<Option<RemoteAccount>, AppError> {
         self.inner.find(username).await

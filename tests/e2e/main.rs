@@ -41,6 +41,7 @@ mod crash;
 mod directory;
 mod keys;
 mod orphans;
+mod reconcile;
 mod reload;
 mod replicas;
 mod revoke;

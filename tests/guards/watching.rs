@@ -3,8 +3,9 @@
 
 use auth_manager::error::Code;
 use auth_manager::telemetry::metrics::{
-    AccountOutcome, AuditTrouble, ConnectionTrouble, DirectoryTrouble, FetchOutcome, HookOutcome,
-    JobWord, JobsCounted, LoginOutcome, Metrics, ReplayKind, SessionEvent, StoreTrouble,
+    AccountOutcome, AppLooked, AuditTrouble, ConnectionTrouble, DirectoryTrouble, FetchOutcome,
+    HookOutcome, JobWord, JobsCounted, LoginOutcome, Metrics, Reconciled, ReplayKind, SessionEvent,
+    StoreTrouble,
 };
 use auth_manager::types::{AppId, IssuerId, SourceId, Timestamp};
 use http::StatusCode;
@@ -60,6 +61,25 @@ fn shown() -> BTreeSet<String> {
     metrics.jobs_counted(&[waits], now);
     let source = SourceId::new("authentik").expect("a word");
     metrics.directory_answered(&source, now);
+    metrics.sweep_due(&source, Some(now), took);
+    metrics.plans_held([&source].into_iter(), &[]);
+    metrics.reconciled(
+        &source,
+        &Reconciled {
+            duration: took,
+            people: 1,
+            groups: 1,
+            differences: [("losing", 0); 5],
+        },
+    );
+    metrics.app_looked(&AppLooked {
+        app: &AppId::new("chat").expect("a word"),
+        at: now,
+        duration: took,
+        accounts: 1,
+        strangers: 0,
+        differences: vec![("lacks", 1)],
+    });
     metrics.directory_failed(&source, DirectoryTrouble::Timeout);
     metrics.connection_refused("proxy", ConnectionTrouble::Tls);
     let directory = SourceId::new("authentik").expect("a word");

@@ -132,13 +132,15 @@ suite! {
         one_plan_waits_for_a_directory
         an_equal_plan_keeps_its_id_and_its_no
         a_plan_is_ended_once
-        an_ended_plan_is_forgotten_and_a_held_one_is_not;
+        an_ended_plan_is_forgotten_and_a_held_one_is_not
+        a_plan_of_one_app_stands_beside_its_directorys;
     bots:
         a_bot_is_put_on_record_once
         a_token_is_written_to_what_was_read_and_told
         one_of_many_new_tokens_stands
         a_bots_token_is_resealed_like_everything_else;
     provision:
+        an_apps_memberships_are_read_page_by_page
         a_membership_is_an_intent_first_and_on_record_when_given
         what_came_to_nothing_or_went_by_itself_is_not_withdrawn
         memberships_are_of_one_person_one_app_and_one_account

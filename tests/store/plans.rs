@@ -2,13 +2,14 @@
 
 use crate::bed::{Bed, at};
 use auth_manager::store::{PlanFilter, PlanState, StoredPlan};
-use auth_manager::types::SourceId;
+use auth_manager::types::{AppId, SourceId};
 use std::time::Duration;
 use uuid::Uuid;
 
 fn plan(source: &str, digest: &str, made_at: i64) -> StoredPlan {
     StoredPlan {
         id: Uuid::now_v7(),
+        app: None,
         source: SourceId::new(source).unwrap(),
         state: PlanState::Held,
         digest: digest.into(),
@@ -38,7 +39,10 @@ pub(crate) async fn one_plan_waits_for_a_directory(bed: Bed) {
     let former = bed.a.plan(first.id).await.unwrap().unwrap();
     assert_eq!(former.state, PlanState::Superseded);
     assert_eq!(former.state_since, at(2));
-    bed.a.supersede_plans(&second.source, at(3)).await.unwrap();
+    bed.a
+        .supersede_plans(&second.source, None, at(3))
+        .await
+        .unwrap();
     assert!(bed.b.plans(&held("home")).await.unwrap().is_empty());
     assert_eq!(bed.b.plans(&PlanFilter::default()).await.unwrap().len(), 3);
 }
@@ -83,4 +87,24 @@ pub(crate) async fn an_ended_plan_is_forgotten_and_a_held_one_is_not(bed: Bed) {
     assert_eq!(gone.unwrap(), 1);
     assert!(bed.b.plan(former.id).await.unwrap().is_none());
     assert!(bed.b.plan(held.id).await.unwrap().is_some());
+}
+
+pub(crate) async fn a_plan_of_one_app_stands_beside_its_directorys(bed: Bed) {
+    let of_app = |digest, made_at| StoredPlan {
+        app: Some(AppId::new("chat").unwrap()),
+        ..plan("home", digest, made_at)
+    };
+    let whole = bed.a.hold_plan(&plan("home", "a", 1)).await.unwrap();
+    let chat = bed.b.hold_plan(&of_app("a", 2)).await.unwrap();
+    assert_ne!(whole.id, chat.id, "an equal one of something else");
+    let home = whole.source.clone();
+    assert_eq!(bed.a.held_plans().await.unwrap(), [(home.clone(), 2)]);
+    assert_eq!(bed.a.hold_plan(&of_app("a", 9)).await.unwrap(), chat);
+    // Neither supersedes the other.
+    bed.a.supersede_plans(&home, None, at(3)).await.unwrap();
+    assert_eq!(bed.b.held_plans().await.unwrap(), [(home.clone(), 1)]);
+    assert_eq!(bed.b.plan(chat.id).await.unwrap(), Some(chat.clone()));
+    let app = chat.app.as_ref();
+    bed.b.supersede_plans(&home, app, at(4)).await.unwrap();
+    assert!(bed.a.held_plans().await.unwrap().is_empty());
 }

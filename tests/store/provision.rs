@@ -210,3 +210,34 @@ pub(crate) async fn a_days_seats_are_counted_once(bed: Bed) {
         [count(10, 1, None)]
     );
 }
+
+pub(crate) async fn an_apps_memberships_are_read_page_by_page(bed: Bed) {
+    let (alice, _) = bed.member("alice").await;
+    let (bob, _) = bed.member("bob").await;
+    let mut all = Vec::new();
+    for user in [alice.id, bob.id] {
+        for target in ["t2", "T1", "t1"] {
+            let of = membership(user, MembershipKind::Team, target);
+            bed.a.intend_membership(&of).await.unwrap();
+            all.push(of);
+        }
+        let channel = membership(user, MembershipKind::Channel, "c1");
+        bed.a.intend_membership(&channel).await.unwrap();
+        all.push(channel);
+    }
+    let mut read: Vec<Membership> = Vec::new();
+    loop {
+        let page = bed.b.memberships_of(&app(), read.last(), 3).await.unwrap();
+        assert!(page.len() <= 3);
+        if page.is_empty() {
+            break;
+        }
+        read.extend(page);
+    }
+    let key = |of: &Membership| (of.user, of.kind.as_str(), of.target.clone());
+    all.sort_by_key(key);
+    assert_eq!(read, all, "each once, in one order on both engines");
+    let elsewhere = AppId::new("wiki").unwrap();
+    let none = bed.b.memberships_of(&elsewhere, None, 3).await.unwrap();
+    assert!(none.is_empty());
+}

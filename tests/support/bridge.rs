@@ -270,7 +270,9 @@ fn serve(folder: &Path, log: &str, unit: Option<&Unit>, environment: &[(&str, St
     let (mut command, input) = match unit {
         Some(unit) => unit.command(BINARY, &arguments),
         None => {
-            let mut command = Command::new(BINARY);
+            // A measurement names another build of it.
+            let binary = std::env::var_os("AUTH_MANAGER_TEST_BINARY");
+            let mut command = Command::new(binary.unwrap_or_else(|| BINARY.into()));
             command.args(arguments);
             (command, Stdio::null())
         }

@@ -14,7 +14,7 @@ use super::problem::Document;
 use super::state::Api;
 use super::{
     Routes, accounts, clients, directories, events, explain, hooks, invitations, jobs, keys,
-    metadata, oauth, sessions, signing_keys, users, visitors,
+    metadata, oauth, plans, sessions, signing_keys, users, visitors,
 };
 use crate::error::Code;
 use axum::Router;
@@ -63,6 +63,7 @@ pub(super) fn routes() -> Routes {
         (name = "accounts", description = "Whose account in an app is whose."),
         (name = "sessions", description = "Who is signed in."),
         (name = "jobs", description = "Work that must happen surely."),
+        (name = "plans", description = "What reconciliation found, and waits for a person's word."),
         (name = "directories", description = "What is ordered of directories by hand or by a CI job."),
         (name = "invitations", description = "Invitations of a directory."),
         (name = "keys", description = "Our signing keys."),
@@ -85,7 +86,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 16] {
+fn parts() -> [utoipa::openapi::OpenApi; 17] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -95,6 +96,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 16] {
         signing_keys::Documented::openapi(),
         events::Documented::openapi(),
         jobs::Documented::openapi(),
+        plans::Documented::openapi(),
         directories::Documented::openapi(),
         invitations::Documented::openapi(),
         clients::Documented::openapi(),

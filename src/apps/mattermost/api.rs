@@ -7,7 +7,7 @@
 mod provision;
 mod shapes;
 
-pub(super) use provision::{Of, PAGE};
+pub(super) use provision::{Membership, Of, PAGE};
 pub(super) use shapes::{
     AccessToken, Bot, License, Login, Member, NewUser, Patch, ServerLimits, Session, Team,
     TeamStats, User,

@@ -3,10 +3,11 @@
 //! the server's id, since names change and are used again.
 
 use super::Mattermost;
-use super::api::{Of, User};
+use super::api::{Membership, Of, PAGE, User};
 use super::errors::ApiError;
 use super::kind::foreign;
-use crate::apps::{AppError, Place, Target};
+use super::provisioner::remote_id;
+use crate::apps::{AppError, Part, Place, Target};
 use crate::types::{MembershipKind, RemoteId};
 
 const USER: &str = "system_user";
@@ -71,6 +72,33 @@ impl Mattermost {
         };
         super::connector::check_same(remote.as_str(), &member.user_id)?;
         Ok(member.delete_at == 0 && (!is_admin(target.kind) || member.scheme_admin))
+    }
+
+    pub(super) async fn read_members(
+        &self,
+        target: &Target,
+        page: u32,
+    ) -> Result<Part<RemoteId>, AppError> {
+        let Some(of) = of(target) else {
+            return Ok(Part {
+                items: Vec::new(),
+                last: true,
+            });
+        };
+        let members = match self.api.members(of, page).await {
+            Err(error) if is_gone(&error) => return Err(AppError::Gone),
+            other => other?,
+        };
+        let last = members.len() < PAGE;
+        let there = |member: &Membership| {
+            member.delete_at == 0 && (!is_admin(target.kind) || member.scheme_admin)
+        };
+        let there = members.into_iter().filter(there);
+        let items = there.map(|member| remote_id(member.user_id));
+        Ok(Part {
+            items: items.collect::<Result<_, _>>()?,
+            last,
+        })
     }
 
     pub(super) async fn grant_membership(

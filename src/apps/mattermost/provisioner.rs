@@ -10,7 +10,7 @@ use super::kind::foreign;
 use super::settings::Settings;
 use super::{Mattermost, memberships};
 use crate::apps::{
-    AppError, DeactivateOrder, Deactivated, HolderPage, OwnedBot, Place, Provisioner,
+    AppError, DeactivateOrder, Deactivated, HolderPage, OwnedBot, Part, Place, Provisioner,
     RemoteAccount, RemoteKind, Seats, Target,
 };
 use crate::types::RemoteId;
@@ -173,6 +173,18 @@ impl Provisioner for Mattermost {
 
     async fn holders(&self, page: u32) -> Result<HolderPage, AppError> {
         self.read_holders(page).await
+    }
+
+    async fn accounts(&self, page: u32) -> Result<Part<RemoteAccount>, AppError> {
+        let users = self.api.all_users(page).await?;
+        Ok(Part {
+            last: users.len() < PAGE,
+            items: users.iter().map(remote_account).collect::<Result<_, _>>()?,
+        })
+    }
+
+    async fn members(&self, target: &Target, page: u32) -> Result<Part<RemoteId>, AppError> {
+        self.read_members(target, page).await
     }
 }
 

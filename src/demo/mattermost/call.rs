@@ -93,6 +93,16 @@ impl Call {
             .map(|(_, value)| value.as_str())
     }
 
+    /// How many entries a list leaves out, and how many it shows.
+    pub(super) fn page(&self) -> (usize, usize) {
+        let number = |name: &str, default: usize| {
+            let given = self.param(name).and_then(|text| text.parse().ok());
+            given.unwrap_or(default)
+        };
+        let size = number("per_page", 60).clamp(1, 200);
+        (number("page", 0).saturating_mul(size), size)
+    }
+
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)

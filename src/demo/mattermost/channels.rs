@@ -169,7 +169,8 @@ pub(super) async fn members(call: Call) -> Answer {
         .channel_members
         .iter()
         .filter(|member| member.channel_id == channel.id);
-    let shown: Vec<_> = inside.map(member_json).collect();
+    let (skip, take) = call.page();
+    let shown: Vec<_> = inside.skip(skip).take(take).map(member_json).collect();
     Ok(Reply::json(200, &shown))
 }
 

@@ -333,7 +333,9 @@ pub(super) async fn members(call: Call) -> Answer {
     may_add(&call, &team)?;
     let state = call.app.state();
     let live = |member: &&TeamMember| member.team_id == team && member.delete_at == 0;
-    let shown: Vec<_> = state.team_members.iter().filter(live).collect();
+    let (skip, take) = call.page();
+    let members = state.team_members.iter().filter(live);
+    let shown: Vec<_> = members.skip(skip).take(take).collect();
     Ok(Reply::json(200, &shown))
 }
 

@@ -52,6 +52,12 @@ pub trait TakesIn: Send + Sync {
     /// # Errors
     /// As above.
     async fn group(&self, group: &DirectoryGroup, why: &str) -> Result<bool, StoreError>;
+
+    /// Does again what follows from a word that is on record.
+    ///
+    /// # Errors
+    /// As above.
+    async fn again(&self, word: &Person, why: &str) -> Result<(), StoreError>;
 }
 
 #[async_trait]
@@ -63,6 +69,14 @@ impl TakesIn for Intake {
 
     async fn group(&self, group: &DirectoryGroup, why: &str) -> Result<bool, StoreError> {
         Ok(self.take_in_group(group, why).await?.changed)
+    }
+
+    async fn again(&self, word: &Person, why: &str) -> Result<(), StoreError> {
+        match &word.subject {
+            Some(subject) => self.recheck(&word.issuer, subject, why).await,
+            // About nobody: nothing follows.
+            None => Ok(()),
+        }
     }
 }
 

@@ -106,6 +106,10 @@ impl TakesIn for Keeps {
     async fn group(&self, group: &DirectoryGroup, _: &str) -> Result<bool, StoreError> {
         Ok(self.0.put_group(group, NOW).await?.is_some())
     }
+
+    async fn again(&self, _: &Person, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 struct Bed {

@@ -3,6 +3,7 @@
 
 use super::{Failure, Ground, InGroup};
 use crate::apps::{AppError, Place, Target};
+use crate::config::ProvisionConfig;
 use crate::store::{Membership, MembershipEnd, MembershipState, User};
 use crate::types::{MembershipKind, RemoteId, Timestamp};
 use std::collections::BTreeSet;
@@ -24,7 +25,7 @@ pub(super) async fn follow(
 ) -> Result<Vec<AppError>, Failure> {
     let mut problems = Vec::new();
     let mut wishes = Vec::new();
-    for place in wanted(ground, groups) {
+    for place in wanted_places(&ground.policy, groups) {
         let target = match ground.context.provisioner.resolve(&place).await {
             Ok(target) => Some(target),
             Err(error) if error.is_transient() => return Err(error.into()),
@@ -65,9 +66,10 @@ pub(super) async fn follow(
 }
 
 /// What the groups give, with what it rests on; that first.
-fn wanted(ground: &Ground, groups: &[InGroup]) -> BTreeSet<Place> {
+#[must_use]
+pub fn wanted_places(policy: &ProvisionConfig, groups: &[InGroup]) -> BTreeSet<Place> {
     let mut places = BTreeSet::new();
-    for mapping in &ground.policy.groups {
+    for mapping in &policy.groups {
         let of = |group: &&InGroup| mapping.group.is(&group.id, &group.name);
         let mine: Vec<&InGroup> = groups.iter().filter(of).collect();
         for (kind, name) in mapping.gives.iter().filter(|_| !mine.is_empty()) {

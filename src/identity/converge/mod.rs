@@ -23,6 +23,7 @@ mod present;
 mod words;
 
 pub use handler::{Converge, Grounds};
+pub use memberships::wanted_places;
 pub use words::{InGroup, Wanted, WantedAccount, Words};
 
 use super::Context;

@@ -193,7 +193,11 @@ impl PlanStore for KeyStore {
         not_ours()
     }
 
-    async fn supersede_plans(&self, _: &SourceId, _: Timestamp) -> Result<()> {
+    async fn supersede_plans(&self, _: &SourceId, _: Option<&AppId>, _: Timestamp) -> Result<()> {
+        not_ours()
+    }
+
+    async fn held_plans(&self) -> Result<Vec<(SourceId, i64)>> {
         not_ours()
     }
 
@@ -549,6 +553,15 @@ impl Store for KeyStore {
 #[async_trait]
 impl ProvisionStore for KeyStore {
     async fn memberships(&self, _: &AppId, _: UserId) -> Result<Vec<Membership>> {
+        not_ours()
+    }
+
+    async fn memberships_of(
+        &self,
+        _: &AppId,
+        _: Option<&Membership>,
+        _: u32,
+    ) -> Result<Vec<Membership>> {
         not_ours()
     }
 

@@ -22,6 +22,10 @@ impl TakesIn for Notes {
             .push(format!("group {} {}", group.id, group.name));
         Ok(true)
     }
+
+    async fn again(&self, _: &Person, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 fn silent(_: Progress) {}

@@ -69,6 +69,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0012_scim",
         sql: include_str!("migrations/0012_scim.sql"),
     },
+    Migration {
+        version: 13,
+        name: "0013_plan_apps",
+        sql: include_str!("migrations/0013_plan_apps.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

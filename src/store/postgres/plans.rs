@@ -7,7 +7,7 @@ use crate::store::Result;
 use crate::store::plans::{self, PlanFilter, PlanState, PlanStore, StoredPlan};
 use crate::store::rows::{self, PLAN};
 use crate::store::rules::limit;
-use crate::types::{SourceId, Timestamp};
+use crate::types::{AppId, SourceId, Timestamp};
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Pool};
 use uuid::Uuid;
@@ -18,8 +18,22 @@ impl PlanStore for PostgresStore {
         bounded(hold(&self.pool, plan)).await
     }
 
-    async fn supersede_plans(&self, source: &SourceId, now: Timestamp) -> Result<()> {
-        bounded(async { supersede(&self.client().await?, source, now).await }).await
+    async fn supersede_plans(
+        &self,
+        source: &SourceId,
+        app: Option<&AppId>,
+        now: Timestamp,
+    ) -> Result<()> {
+        bounded(async { supersede(&self.client().await?, source, app, now).await }).await
+    }
+
+    async fn held_plans(&self) -> Result<Vec<(SourceId, i64)>> {
+        bounded(async {
+            let sql = "SELECT source, count(*) FROM plans WHERE state = 'held'
+                       GROUP BY source ORDER BY source COLLATE \"C\"";
+            many(&self.client().await?, sql, &[], rows::counted).await
+        })
+        .await
     }
 
     async fn plan(&self, id: Uuid) -> Result<Option<StoredPlan>> {
@@ -45,7 +59,7 @@ async fn hold(pool: &Pool, plan: &StoredPlan) -> Result<StoredPlan> {
     let mut client = pool.get().await?;
     let tx = client.transaction().await?;
     // Two replicas that swept at once take turns.
-    let turn = format!("plans/{}", plan.source);
+    let turn = format!("plans/{}/{}", plan.source, named(plan.app.as_ref()));
     run(
         &tx,
         "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
@@ -53,21 +67,27 @@ async fn hold(pool: &Pool, plan: &StoredPlan) -> Result<StoredPlan> {
     )
     .await?;
     let sql = format!(
-        "SELECT {PLAN} FROM plans WHERE source = $1 AND state IN ('held', 'dismissed')
+        "SELECT {PLAN} FROM plans WHERE source = $1 AND app = $2 AND state IN ('held', 'dismissed')
          ORDER BY id DESC LIMIT 1"
     );
-    let last = one(&tx, &sql, &[&plan.source.as_str()], rows::plan).await?;
+    let values = &[
+        &plan.source.as_str() as super::row::Value<'_>,
+        &named(plan.app.as_ref()),
+    ];
+    let last = one(&tx, &sql, values, rows::plan).await?;
     if let Some(last) = last.and_then(|last| plans::stands(last, plan)) {
         return Ok(last);
     }
-    supersede(&tx, &plan.source, plan.made_at).await?;
-    let sql = format!("INSERT INTO plans ({PLAN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+    supersede(&tx, &plan.source, plan.app.as_ref(), plan.made_at).await?;
+    let sql =
+        format!("INSERT INTO plans ({PLAN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
     run(
         &tx,
         &sql,
         &[
             &plan.id,
             &plan.source.as_str(),
+            &named(plan.app.as_ref()),
             &plan.state.as_str(),
             &plan.digest,
             &plan.why,
@@ -83,10 +103,20 @@ async fn hold(pool: &Pool, plan: &StoredPlan) -> Result<StoredPlan> {
     Ok(stored)
 }
 
-async fn supersede(db: &impl GenericClient, source: &SourceId, now: Timestamp) -> Result<()> {
-    let sql = "UPDATE plans SET state = 'superseded', state_since = $2
-               WHERE source = $1 AND state = 'held'";
-    run(db, sql, &[&source.as_str(), &now.0]).await?;
+/// As the column has it.
+fn named(app: Option<&AppId>) -> &str {
+    app.map_or("", AppId::as_str)
+}
+
+async fn supersede(
+    db: &impl GenericClient,
+    source: &SourceId,
+    app: Option<&AppId>,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "UPDATE plans SET state = 'superseded', state_since = $3
+               WHERE source = $1 AND app = $2 AND state = 'held'";
+    run(db, sql, &[&source.as_str(), &named(app), &now.0]).await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::row::{many, one, run};
 use super::{PostgresStore, bounded, trail};
 use crate::store::rows::{self, MEMBERSHIP};
-use crate::store::rules::plain;
+use crate::store::rules::{limit, plain};
 use crate::store::{
     By, Change, Membership, MembershipEnd, MembershipState, ProvisionStore, Result, SeatCount,
 };
@@ -15,6 +15,15 @@ use deadpool_postgres::Pool;
 impl ProvisionStore for PostgresStore {
     async fn memberships(&self, app: &AppId, user: UserId) -> Result<Vec<Membership>> {
         bounded(of_user(&self.pool, app, user)).await
+    }
+
+    async fn memberships_of(
+        &self,
+        app: &AppId,
+        after: Option<&Membership>,
+        most: u32,
+    ) -> Result<Vec<Membership>> {
+        bounded(of_app(&self.pool, app, after, most)).await
     }
 
     async fn intend_membership(&self, membership: &Membership) -> Result<()> {
@@ -55,6 +64,28 @@ async fn of_user(pool: &Pool, app: &AppId, user: UserId) -> Result<Vec<Membershi
     );
     let client = pool.get().await?;
     many(&client, &sql, &[&app.as_str(), &user.0], rows::membership).await
+}
+
+async fn of_app(
+    pool: &Pool,
+    app: &AppId,
+    after: Option<&Membership>,
+    most: u32,
+) -> Result<Vec<Membership>> {
+    let sql = format!(
+        "SELECT {MEMBERSHIP} FROM memberships
+         WHERE app = $1 AND ($2::uuid IS NULL
+           OR (user_id, kind COLLATE \"C\", target COLLATE \"C\") > ($2, $3::text, $4::text))
+         ORDER BY user_id, kind COLLATE \"C\", target COLLATE \"C\" LIMIT $5"
+    );
+    let values = &[
+        &app.as_str() as super::row::Value<'_>,
+        &after.map(|of| of.user.0),
+        &after.map(|of| of.kind.as_str()),
+        &after.map(|of| of.target.as_str()),
+        &limit(most),
+    ];
+    many(&pool.get().await?, &sql, values, rows::membership).await
 }
 
 async fn intend(pool: &Pool, of: &Membership) -> Result<()> {

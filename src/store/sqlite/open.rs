@@ -76,6 +76,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0012_scim",
         sql: include_str!("migrations/0012_scim.sql"),
     },
+    Migration {
+        version: 13,
+        name: "0013_plan_apps",
+        sql: include_str!("migrations/0013_plan_apps.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

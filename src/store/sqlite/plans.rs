@@ -6,7 +6,7 @@ use crate::store::plans::{self, PlanFilter, PlanState, PlanStore, StoredPlan};
 use crate::store::rows::{self, PLAN};
 use crate::store::rules::limit;
 use crate::store::{Result, StoreError};
-use crate::types::{SourceId, Timestamp};
+use crate::types::{AppId, SourceId, Timestamp};
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -18,9 +18,22 @@ impl PlanStore for SqliteStore {
         self.write(move |db| hold(db, &plan)).await
     }
 
-    async fn supersede_plans(&self, source: &SourceId, now: Timestamp) -> Result<()> {
-        let source = source.clone();
-        self.write(move |db| supersede(db, &source, now)).await
+    async fn supersede_plans(
+        &self,
+        source: &SourceId,
+        app: Option<&AppId>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (source, app) = (source.clone(), app.cloned());
+        self.write(move |db| supersede(db, &source, app.as_ref(), now))
+            .await
+    }
+
+    async fn held_plans(&self) -> Result<Vec<(SourceId, i64)>> {
+        let sql = "SELECT source, count(*) FROM plans WHERE state = 'held'
+                   GROUP BY source ORDER BY source";
+        self.read(move |db| many(db, sql, [], |row| rows::counted(row)))
+            .await
     }
 
     async fn plan(&self, id: Uuid) -> Result<Option<StoredPlan>> {
@@ -40,18 +53,21 @@ impl PlanStore for SqliteStore {
 
 fn hold(db: &Connection, plan: &StoredPlan) -> Result<StoredPlan> {
     let sql = format!(
-        "SELECT {PLAN} FROM plans WHERE source = ?1 AND state IN ('held', 'dismissed')
+        "SELECT {PLAN} FROM plans WHERE source = ?1 AND app = ?2 AND state IN ('held', 'dismissed')
          ORDER BY id DESC LIMIT 1"
     );
-    let last = one(db, &sql, [plan.source.as_str()], |row| rows::plan(row))?;
+    let values = [plan.source.as_str(), named(plan.app.as_ref())];
+    let last = one(db, &sql, values, |row| rows::plan(row))?;
     if let Some(last) = last.and_then(|last| plans::stands(last, plan)) {
         return Ok(last);
     }
-    supersede(db, &plan.source, plan.made_at)?;
-    let sql = format!("INSERT INTO plans ({PLAN}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+    supersede(db, &plan.source, plan.app.as_ref(), plan.made_at)?;
+    let sql =
+        format!("INSERT INTO plans ({PLAN}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
     let values = params![
         plan.id.to_string(),
         plan.source.as_str(),
+        named(plan.app.as_ref()),
         plan.state.as_str(),
         plan.digest,
         plan.why,
@@ -64,10 +80,20 @@ fn hold(db: &Connection, plan: &StoredPlan) -> Result<StoredPlan> {
     get(db, plan.id)?.ok_or_else(|| StoreError::Inconsistent("a plan is gone".into()))
 }
 
-fn supersede(db: &Connection, source: &SourceId, now: Timestamp) -> Result<()> {
-    let sql = "UPDATE plans SET state = 'superseded', state_since = ?2
-               WHERE source = ?1 AND state = 'held'";
-    run(db, sql, params![source.as_str(), now.0])?;
+/// As the column has it.
+fn named(app: Option<&AppId>) -> &str {
+    app.map_or("", AppId::as_str)
+}
+
+fn supersede(
+    db: &Connection,
+    source: &SourceId,
+    app: Option<&AppId>,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "UPDATE plans SET state = 'superseded', state_since = ?3
+               WHERE source = ?1 AND app = ?2 AND state = 'held'";
+    run(db, sql, params![source.as_str(), named(app), now.0])?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::row::{many, one, run};
 use super::{SqliteStore, trail};
 use crate::store::rows::{self, MEMBERSHIP};
-use crate::store::rules::plain;
+use crate::store::rules::{limit, plain};
 use crate::store::{
     By, Change, Membership, MembershipEnd, MembershipState, ProvisionStore, Result, SeatCount,
 };
@@ -23,6 +23,31 @@ impl ProvisionStore for SqliteStore {
             many(db, &sql, params![app.as_str(), user.to_string()], |row| {
                 rows::membership(row)
             })
+        })
+        .await
+    }
+
+    async fn memberships_of(
+        &self,
+        app: &AppId,
+        after: Option<&Membership>,
+        most: u32,
+    ) -> Result<Vec<Membership>> {
+        let (app, after) = (app.clone(), after.cloned());
+        self.read(move |db| {
+            let sql = format!(
+                "SELECT {MEMBERSHIP} FROM memberships
+                 WHERE app = ?1 AND (?2 IS NULL OR (user_id, kind, target) > (?2, ?3, ?4))
+                 ORDER BY user_id, kind, target LIMIT ?5"
+            );
+            let values = params![
+                app.as_str(),
+                after.as_ref().map(|of| of.user.to_string()),
+                after.as_ref().map(|of| of.kind.as_str()),
+                after.as_ref().map(|of| of.target.as_str()),
+                limit(most),
+            ];
+            many(db, &sql, values, |row| rows::membership(row))
         })
         .await
     }

@@ -9,6 +9,7 @@ mod directories;
 mod hooks;
 mod jobs;
 mod labels;
+mod reconcile;
 
 pub use app::{AppMetrics, Counted};
 pub use jobs::JobsCounted;
@@ -16,6 +17,7 @@ pub use labels::{
     AccountOutcome, AuditTrouble, By, ConnectionTrouble, DirectoryTrouble, FetchOutcome,
     HookOutcome, JobWord, LoginOutcome, ReplayKind, SessionEvent, StoreTrouble,
 };
+pub use reconcile::{AppLooked, Reconciled};
 
 use crate::error::Code;
 use crate::types::{AppId, IssuerId, Timestamp};
@@ -91,6 +93,7 @@ struct Families {
     directories: directories::Directories,
     jobs: jobs::JobFamilies,
     hooks: hooks::HookFamilies,
+    reconcile: reconcile::ReconcileFamilies,
 }
 
 impl Metrics {
@@ -487,6 +490,7 @@ impl Families {
                 "When this replica last read the revocation log to its end, in seconds since 1970",
             ),
             directories: directories::Directories::register(to),
+            reconcile: reconcile::ReconcileFamilies::register(to),
             jobs: jobs::JobFamilies::register(to),
             hooks: hooks::HookFamilies::register(to),
         }

@@ -184,5 +184,25 @@ async fn t31_when_too_many_go_they_are_out_but_their_accounts_wait() {
     assert_eq!(wishes(&bed, &alice().sub), 0);
     let output = world.bridge.output();
     assert!(output.contains("too many people went at once"), "an alarm");
+
+    // A look at the app finds whose account waits, and waits for a word itself.
+    let ran = world.bridge.command(&["reconcile", "run"]).await;
+    assert_eq!(ran.status.code(), Some(3), "held");
+    let plans = world.run(&["reconcile", "plans", "--json"]).await;
+    let plans: Value = serde_json::from_str(&plans).expect("JSON");
+    let plan = plans[0]["id"].as_str().expect("a plan");
+    assert_eq!(plans[0]["app"], "chat", "{plans}");
+    assert!(
+        world
+            .mattermost
+            .user("alice")
+            .is_some_and(|user| user.is_active())
+    );
+    world.run(&["reconcile", "apply", plan]).await;
+    crate::support::eventually("the end of the account", async || {
+        let account = world.mattermost.user("alice")?;
+        (!account.is_active()).then_some(())
+    })
+    .await;
     bed.finish().await;
 }

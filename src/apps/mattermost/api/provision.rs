@@ -91,6 +91,24 @@ impl Api {
         .await
     }
 
+    /// `GET /users`: everybody, by user name.
+    pub(in super::super) async fn all_users(&self, page: u32) -> Result<Vec<User>, ApiError> {
+        self.get_page(&["users"], &format!("page={page}&per_page={PAGE}"))
+            .await
+    }
+
+    /// `GET …/members`.
+    pub(in super::super) async fn members(
+        &self,
+        of: Of<'_>,
+        page: u32,
+    ) -> Result<Vec<Membership>, ApiError> {
+        let (kind, id) = of.parts();
+        let path = [kind, checked(id)?, "members"];
+        self.get_page(&path, &format!("page={page}&per_page={PAGE}"))
+            .await
+    }
+
     /// `POST /users/status/ids`.
     pub(in super::super) async fn statuses(&self, ids: &[&str]) -> Result<Vec<Status>, ApiError> {
         if ids.is_empty() {
@@ -226,11 +244,15 @@ impl Api {
 }
 
 impl<'a> Of<'a> {
-    fn member(self, user: &'a str) -> Result<[&'a str; 4], ApiError> {
-        let (kind, id) = match self {
+    const fn parts(self) -> (&'static str, &'a str) {
+        match self {
             Self::Team(id) => ("teams", id),
             Self::Channel(id) => ("channels", id),
-        };
+        }
+    }
+
+    fn member(self, user: &'a str) -> Result<[&'a str; 4], ApiError> {
+        let (kind, id) = self.parts();
         Ok([kind, checked(id)?, "members", checked(user)?])
     }
 }

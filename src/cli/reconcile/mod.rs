@@ -1,19 +1,22 @@
 //! `auth-manager reconcile`: reads directories whole, now, beside a running bridge or without one.
 //! What is carried out here is what a running bridge's own sweeps do; accounts follow by its jobs.
 
+mod drift;
+
 use super::ConfigFile;
 use super::out::{Table, clean, json, print};
 use super::stage::{Stage, on_store};
-use crate::audit::Kind;
 use crate::directory::source::Source;
-use crate::reconcile::apply::{self, Applied, Moved};
+use crate::reconcile::apply::{Applied, Moved};
+use crate::reconcile::decide::Desk;
+use crate::reconcile::drift::{self as apps, AppSide};
 use crate::reconcile::handler::Sweeper;
 use crate::reconcile::plan::{PersonStep, Plan, What};
 use crate::reconcile::sweep::{read_plan, waiting};
 use crate::reconcile::world::{Progress, World};
 use crate::runtime;
 use crate::store::{PlanFilter, PlanState, StoredPlan};
-use crate::types::{SourceId, SystemClock, Timestamp};
+use crate::types::{AppId, SourceId, SystemClock, Timestamp};
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use std::collections::HashMap;
@@ -31,9 +34,10 @@ const SHOWN: usize = 50;
 /// Directories read whole, and what follows.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Reconcile {
-    /// Read everything now, and do what follows; exits with 3 when that is held.
+    /// Read everything now, directories and then apps, and do what follows; exits with 3 when that is
+    /// held.
     Run {
-        /// Only this directory.
+        /// Only this directory, and no app.
         #[arg(long)]
         source: Option<SourceId>,
         /// Only say what would be done.
@@ -43,6 +47,15 @@ pub(super) enum Reconcile {
         #[arg(long, value_name = "FILE", requires = "dry_run")]
         out: Option<PathBuf>,
         /// As JSON: the plans.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read the apps now, and say who differs in what there, and whose doing that is. Changes nothing.
+    Report {
+        /// Only this app.
+        #[arg(long)]
+        app: Option<AppId>,
+        /// As JSON: all of it; times are seconds since 1970.
         #[arg(long)]
         json: bool,
     },
@@ -104,6 +117,7 @@ impl Reconcile {
                     let held = run(stage, source.as_ref(), dry_run, out.as_deref(), json).await?;
                     code = if held { HELD } else { 0 };
                 }
+                Self::Report { app, json } => report(stage, app.as_ref(), json).await?,
                 Self::Apply {
                     plan,
                     dry_run,
@@ -134,6 +148,10 @@ impl Teller {
         }
     }
 
+    fn tell_accounts(&self, n: u64) {
+        self.write(&format!("{n} accounts read"), n, false);
+    }
+
     fn tell(&self, progress: Progress) {
         let (text, done, all) = match progress {
             Progress::Groups(n) => (format!("{n} groups read"), n, false),
@@ -144,6 +162,10 @@ impl Teller {
             }
             Progress::Steps(n, of) => (format!("{n} of {of} steps done"), n, n >= of),
         };
+        self.write(&text, done, all);
+    }
+
+    fn write(&self, text: &str, done: u64, all: bool) {
         // A log gets a line every thousand, a terminal one that is written over.
         if self.terminal {
             let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
@@ -164,7 +186,11 @@ async fn run(
     as_json: bool,
 ) -> anyhow::Result<bool> {
     let (sweeper, sources) = sweeper(stage)?;
-    let sources = chosen(sources, only)?;
+    // SCIM clients are not asked, but apps may differ from what they said.
+    let sources = match sources.is_empty() && only.is_none() && !stage.config.scim.is_empty() {
+        true => sources,
+        false => chosen(sources, only)?,
+    };
     if out.is_some() && sources.len() != 1 {
         bail!("a plan is of one directory: say --source");
     }
@@ -188,7 +214,7 @@ async fn run(
             continue;
         }
         stage.as_owner()?;
-        let swept = sweep.run(&tell).await?;
+        let swept = sweeper.sweep(&**source, &tell).await?;
         if !as_json {
             tell_plan(&swept.plan, &names(stage, &swept.plan, None).await?)?;
             tell_applied(&swept.applied, swept.held.as_ref())?;
@@ -199,7 +225,52 @@ async fn run(
     if as_json {
         json(&all)?;
     }
+    if only.is_none() && !dry_run {
+        for side in sweeper.apps.all() {
+            held |= look(stage, &sweeper, &side, as_json).await?;
+        }
+    }
     Ok(held)
+}
+
+/// Compares an app, and has done what follows; whether some of that waits.
+async fn look(
+    stage: &Stage,
+    sweeper: &Sweeper,
+    side: &AppSide,
+    as_json: bool,
+) -> anyhow::Result<bool> {
+    let teller = Teller::new();
+    let (report, healed) = sweeper.look(side, &|n| teller.tell_accounts(n)).await?;
+    if !as_json {
+        drift::tell(stage, &report).await?;
+        drift::tell_healed(&healed)?;
+    }
+    Ok((healed.held.iter()).any(|(plan, _)| plan.state == PlanState::Held))
+}
+
+async fn report(stage: &Stage, only: Option<&AppId>, as_json: bool) -> anyhow::Result<()> {
+    let (sweeper, _) = sweeper(stage)?;
+    if let Some(id) = only {
+        stage.app(id)?;
+    }
+    let mut all = Vec::new();
+    for side in sweeper.apps.all() {
+        if only.is_some_and(|only| side.terms.id != *only) {
+            continue;
+        }
+        let teller = Teller::new();
+        let tell = |n| teller.tell_accounts(n);
+        let report = apps::look(&side, &*stage.store, stage.now, &tell).await?;
+        if !as_json {
+            drift::tell(stage, &report).await?;
+        }
+        all.push(report);
+    }
+    match as_json {
+        true => json(&all),
+        false => print("Nothing was changed."),
+    }
 }
 
 async fn apply(stage: &Stage, which: &str, dry_run: bool, as_json: bool) -> anyhow::Result<()> {
@@ -211,21 +282,17 @@ async fn apply(stage: &Stage, which: &str, dry_run: bool, as_json: bool) -> anyh
             (read_plan(&text)?, None)
         }
     };
-    let (sweeper, sources) = sweeper(stage)?;
-    let sources = chosen(sources, Some(&plan.source))?;
-    let source = sources.first().context("a directory")?;
+    let (sweeper, _) = sweeper(stage)?;
     let teller = Teller::new();
     let tell = |progress| teller.tell(progress);
     if !dry_run {
         stage.as_owner()?;
     }
-    let checked = apply::check(&plan, &**source, &*stage.store, &SystemClock, &tell).await?;
-    let words = match checked {
-        Ok(words) => words,
-        Err(moved) => return refuse(&moved, as_json),
-    };
     if dry_run {
-        let steps = words.steps();
+        let steps = match sweeper.check(&plan, &tell).await? {
+            Ok(words) => words.steps(),
+            Err(moved) => return refuse(&moved, as_json),
+        };
         return match as_json {
             true => json(&json!({ "applicable": true, "steps": steps })),
             false => print(format!(
@@ -233,19 +300,12 @@ async fn apply(stage: &Stage, which: &str, dry_run: bool, as_json: bool) -> anyh
             )),
         };
     }
-    let event = (stage.witness().event(Kind::PlanApplied))
-        .detail("plan", plan.id.to_string())
-        .detail("directory", plan.source.as_str())
-        .detail("losing", plan.summary().losing);
-    stage.record(event).await?;
-    let applied = words.take_in(&plan, &*sweeper.to, &tell).await?;
-    if let Some(id) = id {
-        let by = super::operator::name();
-        stage
-            .store
-            .end_plan(id, PlanState::Applied, &by, stage.now)
-            .await?;
-    }
+    let (witness, who) = (stage.witness(), super::operator::name());
+    let by = (&witness, who.as_str());
+    let applied = match sweeper.carry_out(&plan, id, by, &tell).await? {
+        Ok(applied) => applied,
+        Err(moved) => return refuse(&moved, as_json),
+    };
     match as_json {
         true => json(&json!({ "applied": applied.done })),
         false => tell_applied(&applied, None),
@@ -283,11 +343,12 @@ async fn plans(stage: &Stage, all: bool, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return json(&plans);
     }
-    let mut table = Table::new(&["PLAN", "DIRECTORY", "STATE", "SINCE", "BY", "WHY"]);
+    let mut table = Table::new(&["PLAN", "DIRECTORY", "APP", "STATE", "SINCE", "BY", "WHY"]);
     for plan in plans {
         table.row([
             plan.id.to_string(),
             plan.source.to_string(),
+            plan.app.map(|app| app.to_string()).unwrap_or_default(),
             plan.state.to_string(),
             plan.state_since.to_string(),
             plan.by,
@@ -318,17 +379,15 @@ async fn dismiss(stage: &Stage, id: Uuid, dry_run: bool) -> anyhow::Result<()> {
         ));
     }
     stage.as_owner()?;
-    let event = (stage.witness().event(Kind::PlanDismissed))
-        .detail("plan", id.to_string())
-        .detail("directory", plan.source.as_str());
-    stage.record(event).await?;
-    let by = super::operator::name();
-    let ended = stage
-        .store
-        .end_plan(id, PlanState::Dismissed, &by, stage.now);
-    if !ended.await? {
-        bail!("somebody else decided about the plan meanwhile");
-    }
+    let (witness, who) = (stage.witness(), super::operator::name());
+    let desk = Desk {
+        store: &*stage.store,
+        audit: &stage.audit(),
+        now: stage.now,
+        by: &witness,
+        who: &who,
+    };
+    desk.dismiss(id).await?;
     print("Dismissed.")
 }
 
@@ -411,9 +470,13 @@ async fn names(
 
 fn tell_plan(plan: &Plan, names: &HashMap<String, String>) -> anyhow::Result<()> {
     let sum = plan.summary();
+    let of = match &plan.app {
+        Some(app) => format!("{} in {app}", plan.source),
+        None => plan.source.to_string(),
+    };
     print(format!(
-        "{}: of {} people {} would lose something, {} gain an app, {} are new, {} change otherwise; {} groups change.",
-        plan.source, plan.present, sum.losing, sum.gaining, sum.new, sum.other, sum.groups
+        "{of}: of {} people {} would lose something, {} gain an app, {} are new, {} change otherwise; {} groups change.",
+        plan.present, sum.losing, sum.gaining, sum.new, sum.other, sum.groups
     ))?;
     if let Some(why) = &plan.held {
         print(format!("HELD: {why}"))?;
@@ -442,7 +505,7 @@ fn tell_plan(plan: &Plan, names: &HashMap<String, String>) -> anyhow::Result<()>
 }
 
 fn row(step: &PersonStep, names: &HashMap<String, String>) -> [String; 5] {
-    let apps = |all: &[crate::types::AppId]| {
+    let apps = |all: &[AppId]| {
         let all: Vec<_> = all.iter().map(|app| app.as_str()).collect();
         all.join(" ")
     };
