@@ -295,11 +295,6 @@ impl House {
             if gaps.is_empty() {
                 return;
             }
-            if std::env::var_os("FAULTS_TELL").is_some()
-                && started.elapsed().as_millis() % 3000 < 120
-            {
-                eprintln!("{:?} {:#?}", started.elapsed(), &gaps[..gaps.len().min(4)]);
-            }
             assert!(
                 started.elapsed() < Duration::from_secs(100),
                 "it does not settle:\n{}\n{}",
