@@ -99,8 +99,11 @@ async fn settled(
         named && own.provision.when == crate::config::ProvisionWhen::OnAssignment
     });
     let Some(user) = user else {
-        // Whoever has no account ahead has no record before they come.
-        return Ok(!ahead);
+        // They were read, and nothing came of it: no account is theirs ahead of a visit.
+        if let Some(app) = app.filter(|_| ahead) {
+            bail!("{app} is not theirs, by what the directory says of them");
+        }
+        return Ok(true);
     };
     let mut all = true;
     for stand in stands {
