@@ -55,7 +55,8 @@ fn what_would_let_too_much_be_done_by_hand_refuses_to_start() {
         "{AUTHENTIK}[[apps]]\nid = \"other\"\nkind = \"mattermost\"\nhost = \"other.example.com\"\n\
          upstream = \"http://127.0.0.1:8065\"\n[apps.access]\neveryone = true\n\
          [apps.mattermost]\nbot_token = {{ file = \"/etc/auth-manager/bot.token\" }}\n\
-         [[apps.provision.groups]]\ngroup = \"validated\"\nsystem_role = \"system_admin\"\n"
+         [[apps.provision.groups]]\n\
+         group_id = \"4e41e286-12c1-4bbe-8a39-98dbd1aeae02\"\nsystem_role = \"system_admin\"\n"
     );
     for (text, key, says) in [
         (
