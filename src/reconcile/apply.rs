@@ -20,16 +20,18 @@ pub struct Applied {
     pub held: u64,
 }
 
-/// Carries out a plan that was just made of `world`; of a held one only what takes nothing away.
+/// Carries out a plan that was just made of `world`; of a held one only what takes nothing away. Whoever
+/// was asked about meanwhile is asked about once more.
 ///
 /// # Errors
-/// When a word could not be put on record: those before it were.
+/// When a word could not be put on record, or somebody not asked about: what came before was done.
 pub async fn now(
     plan: &Plan,
     world: &World,
+    source: &dyn Source,
     to: &dyn TakesIn,
     tell: Teller<'_>,
-) -> Result<Applied, StoreError> {
+) -> Result<Applied, SweepError> {
     let held = plan.held.is_some();
     let groups = (plan.groups.iter()).filter(|step| !held || step.what == What::New);
     let people = (plan.people.iter()).filter(|step| !held || !step.takes_away());
@@ -42,7 +44,14 @@ pub async fn now(
         .cloned()
         .collect();
     let all = plan.groups.len() + plan.people.len();
-    let done = take_in(groups, people, "a sweep found it", to, tell).await?;
+    const WHY: &str = "a sweep found it";
+    let (done, overtaken) = take_in(groups, people, WHY, to, tell).await?;
+    for id in overtaken {
+        // Whoever is not there any more is the next sweep's to confirm.
+        if let Some(word) = source.person(&id).await? {
+            to.person(word, WHY).await?;
+        }
+    }
     Ok(Applied {
         done,
         held: u64::try_from(all).unwrap_or(u64::MAX) - done,
@@ -166,7 +175,7 @@ impl Words {
         tell: Teller<'_>,
     ) -> Result<Applied, StoreError> {
         let why = format!("by the plan {}", plan.id);
-        let mut done = take_in(self.groups, self.people, &why, to, tell).await?;
+        let (mut done, _) = take_in(self.groups, self.people, &why, to, tell).await?;
         for person in &self.again {
             to.again(person, &why).await?;
             done += 1;
@@ -230,27 +239,31 @@ async fn group_again(
         .ok_or(DIRECTORY))
 }
 
-/// Groups before people, and people in the plan's order: who loses something first.
+/// Groups before people, and people in the plan's order: who loses something first. Gives how many that
+/// were, and of whom something newer was known.
 async fn take_in(
     groups: Vec<DirectoryGroup>,
     people: Vec<Person>,
     why: &str,
     to: &dyn TakesIn,
     tell: Teller<'_>,
-) -> Result<u64, StoreError> {
+) -> Result<(u64, Vec<String>), StoreError> {
     let of = u64::try_from(groups.len() + people.len()).unwrap_or(u64::MAX);
-    let mut done = 0;
+    let (mut done, mut overtaken) = (0, Vec::new());
     for group in groups {
         to.group(&group, why).await?;
         done += 1;
         tell(Progress::Steps(done, of));
     }
     for person in people {
-        to.person(person, why).await?;
+        let id = person.id.clone();
+        if !to.person(person, why).await? {
+            overtaken.push(id);
+        }
         done += 1;
         tell(Progress::Steps(done, of));
     }
-    Ok(done)
+    Ok((done, overtaken))
 }
 
 #[cfg(test)]

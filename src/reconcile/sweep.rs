@@ -90,7 +90,7 @@ impl Sweep<'_> {
             }
         };
         let anew = held.as_ref().is_some_and(|held| held.id == plan.id);
-        let applied = apply::now(&plan, &world, self.to, tell).await?;
+        let applied = apply::now(&plan, &world, self.source, self.to, tell).await?;
         let summary = plan.summary();
         tracing::info!(
             source = %plan.source,

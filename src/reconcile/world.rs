@@ -91,7 +91,8 @@ impl World {
         let mut from: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let page = source.groups(from.as_deref()).await?;
-            for group in page.items {
+            for mut group in page.items {
+                group.read_at = listed_at(group.read_at);
                 world.groups.insert(group.id.clone(), group);
             }
             tell(Progress::Groups(count(world.groups.len())));
@@ -103,7 +104,11 @@ impl World {
         ended(&from, "groups")?;
         for _ in 0..MOST_PAGES {
             let page = source.people(from.as_deref()).await?;
-            world.people.extend(page.items.into_iter().map(by_id));
+            let listed = page.items.into_iter().map(|person| Person {
+                read_at: listed_at(person.read_at),
+                ..person
+            });
+            world.people.extend(listed.map(by_id));
             tell(Progress::People(count(world.people.len()), page.total));
             from = page.next;
             if from.is_none() {
@@ -201,6 +206,13 @@ fn ended(next: &Option<String>, what: &str) -> Result<(), SourceError> {
             "its list of {what} has no end after {MOST_PAGES} pages"
         ))),
     }
+}
+
+/// When a list is taken to have been read. Times are whole seconds, and a list is carried out long after
+/// it was asked for: what was asked about one by one in the same second is newer, so that nobody is let
+/// in by a page that was printed just before they were turned away.
+fn listed_at(asked_at: Timestamp) -> Timestamp {
+    Timestamp(asked_at.0.saturating_sub(1))
 }
 
 fn by_id(person: Person) -> (String, Person) {

@@ -14,7 +14,7 @@ const CLIENTS: &str = "[[clients]]\nid = \"helpdesk\"\n\
     [[clients]]\nid = \"watcher\"\nscopes = [\"sessions\"]\n\
     certificate_names = [\"watcher.internal\"]\n\
     [[clients]]\nid = \"everything\"\n\
-    scopes = [\"users:read\", \"users:write\", \"sessions\", \"admin\", \"introspect\", \"exchange\", \"jobs\", \"hooks\", \
+    scopes = [\"users:read\", \"users:write\", \"sessions\", \"admin\", \"introspect\", \"exchange\", \"jobs\", \"validate\", \"invitations\", \"hooks\", \
      \"bridge\"]\nhosts = [\"chat.example.test\"]\n\
     certificate_names = [\"everything.internal\"]\n";
 

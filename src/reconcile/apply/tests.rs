@@ -1,4 +1,5 @@
 use super::super::plan::tests::{person, plan, world};
+use super::super::world::tests::Paged;
 use super::*;
 use crate::types::Timestamp;
 use async_trait::async_trait;
@@ -38,7 +39,9 @@ async fn what_takes_away_goes_before_a_thousand_new_ones() {
     now.people.insert(leaver.id.clone(), leaver);
     let plan = plan(&known, &now);
     let notes = Notes::default();
-    let applied = super::now(&plan, &now, &notes, &silent).await.unwrap();
+    let applied = super::now(&plan, &now, &Paged::of(vec![]), &notes, &silent)
+        .await
+        .unwrap();
     assert_eq!(
         applied,
         Applied {
@@ -64,7 +67,9 @@ async fn of_a_held_plan_only_what_takes_nothing_away_is_done() {
     let plan = plan(&known, &now);
     assert!(plan.held.is_some());
     let notes = Notes::default();
-    let applied = super::now(&plan, &now, &notes, &silent).await.unwrap();
+    let applied = super::now(&plan, &now, &Paged::of(vec![]), &notes, &silent)
+        .await
+        .unwrap();
     assert_eq!(applied, Applied { done: 1, held: 26 });
     assert_eq!(*notes.0.lock(), ["person 99"]);
 }

@@ -3,7 +3,9 @@ use super::super::plan::tests::{ByName, person, plan, world};
 use super::super::world::gone;
 use super::super::world::tests::Paged;
 use super::*;
-use crate::store::{By, Change, DirectoryGroup, Draft, Person, PlanFilter, Scribe, SqliteStore};
+use crate::store::{
+    By, Change, DirectoryGroup, Draft, Person, PlanFilter, Put, Scribe, SqliteStore,
+};
 use crate::types::ManualClock;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -78,8 +80,8 @@ impl TakesIn for Bed {
     async fn person(&self, word: Person, _: &str) -> Result<bool, StoreError> {
         self.live()?;
         let by: By = Arc::new(Mute);
-        self.store.put_person(&word, word.read_at, &by).await?;
-        Ok(true)
+        let put = self.store.put_person(&word, word.read_at, &by).await?;
+        Ok(!matches!(put, Put::Older))
     }
 
     async fn group(&self, group: &DirectoryGroup, _: &str) -> Result<bool, StoreError> {
@@ -114,6 +116,38 @@ async fn a_sweep_alone_converges_and_the_next_one_writes_nothing() {
     let source = &again.plan.source;
     let state = bed.store.source_state(source).await.unwrap();
     assert_eq!(state.swept_at, Some(Timestamp(2_000)));
+}
+
+#[tokio::test]
+async fn t10_a_list_undoes_nothing_that_was_asked_about_in_the_same_second() {
+    let bed = Bed::new();
+    bed.run(&house(1..=3)).await.unwrap();
+    // The page was printed while they were there under another name; then they were disabled, and the
+    // webhook's read was quicker than the sweep.
+    let mut source = house(1..=3);
+    for word in &mut source.listed {
+        word.read_at = Timestamp(2_000);
+    }
+    let disabled = Person {
+        active: false,
+        ..source.listed[1].clone()
+    };
+    source.unlisted.push(disabled.clone());
+    source.listed[1].username = "renamed".into();
+    let known = bed.known().await;
+    let world = World::read(&source, &known, &bed.clock, &|_| ())
+        .await
+        .unwrap();
+    let plan = plan(&known, &world);
+    assert_eq!(plan.people.len(), 1);
+    bed.person(disabled.clone(), "a webhook").await.unwrap();
+    // Asked again, the directory says what it says now.
+    let now = Paged::of(vec![disabled.clone()]);
+    apply::now(&plan, &world, &now, &bed, &|_| ())
+        .await
+        .unwrap();
+    let kept = bed.known().await.people.remove(&disabled.id).unwrap();
+    assert!(kept.denies(), "{kept:?}");
 }
 
 #[tokio::test]
