@@ -1326,6 +1326,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "jobs",
             "jwks",
             "keys",
+            "reconcile",
             "store",
             "telemetry",
             "tls",

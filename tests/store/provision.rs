@@ -215,7 +215,11 @@ pub(crate) async fn an_apps_memberships_are_read_page_by_page(bed: Bed) {
     let (alice, _) = bed.member("alice").await;
     let (bob, _) = bed.member("bob").await;
     let mut all = Vec::new();
-    for user in [alice.id, bob.id] {
+    for (user, whose) in [(alice.id, "remote-alice"), (bob.id, "remote-bob")] {
+        let membership = |user, kind, target| Membership {
+            remote: remote(whose),
+            ..membership(user, kind, target)
+        };
         for target in ["t2", "T1", "t1"] {
             let of = membership(user, MembershipKind::Team, target);
             bed.a.intend_membership(&of).await.unwrap();

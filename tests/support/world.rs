@@ -187,6 +187,18 @@ impl World {
     /// Ends the bridge and asserts that no token of the app got out anywhere, and no credential of
     /// a visitor into logs, metrics or the audit trail.
     pub async fn finish(mut self) {
+        self.end().await;
+        self.taint.assert_clean(&self.mattermost.real_tokens());
+    }
+
+    /// The same where nobody visited: only operators could see anything.
+    pub async fn finish_unvisited(mut self) {
+        self.end().await;
+        self.taint.assert_unseen(&self.mattermost.real_tokens());
+    }
+
+    /// Stops the bridge and gathers what operators can read of it.
+    async fn end(&mut self) {
         let metrics = self.bridge.ops("/metrics").await;
         assert_eq!(metrics.status, 200);
         self.taint.operator("metrics", &metrics.text());
@@ -194,6 +206,5 @@ impl World {
         self.taint.operator("the log", &self.bridge.output());
         let trail = self.trail().await;
         self.taint.operator("the audit trail", &trail.join("\n"));
-        self.taint.assert_clean(&self.mattermost.real_tokens());
     }
 }
