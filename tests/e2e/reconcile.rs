@@ -85,6 +85,7 @@ impl House {
             Options {
                 // All of them are in one.
                 max_users_per_team: 20_000,
+                user_hard_limit: 20_000,
                 ..Options::default()
             },
         )
