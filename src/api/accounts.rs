@@ -140,10 +140,7 @@ async fn list(
 ) -> Result<Response, Problem> {
     let limit = which.limit.get()?;
     let filter = format!("{:?} {:?} {:?}", which.app, which.user, which.state);
-    let after = match &which.cursor {
-        Some(cursor) => Some(cursor::place::<AccountId>(cursor, &filter)?),
-        None => None,
-    };
+    let after = cursor::after::<AccountId>(which.cursor.as_deref(), &filter)?;
     let page = AccountFilter {
         app: which.app,
         user: which.user,

@@ -202,10 +202,7 @@ async fn list(
         "{:?} {:?} {:?} {:?} {:?} {:?}",
         which.kind, which.user, which.app, which.code, which.from, which.to
     );
-    let before = match &which.cursor {
-        Some(cursor) => cursor::place(cursor, &filter)?,
-        None => i64::MAX,
-    };
+    let before = cursor::after(which.cursor.as_deref(), &filter)?.unwrap_or(i64::MAX);
     let page = TrailFilter {
         user: which.user,
         app: which.app,

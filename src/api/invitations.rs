@@ -127,10 +127,7 @@ async fn list(
 ) -> Result<Response, Problem> {
     let limit = which.limit.get()?;
     let filter = format!("{:?}", which.directory);
-    let after: Option<InvitationId> = match &which.cursor {
-        Some(cursor) => Some(cursor::place(cursor, &filter)?),
-        None => None,
-    };
+    let after: Option<InvitationId> = cursor::after(which.cursor.as_deref(), &filter)?;
     let (directory, mut all) = api.hand.invitations(which.directory.as_ref()).await?;
     all.retain(|one| after.is_none_or(|after| one.id > after));
     all.truncate(limit + 1);

@@ -183,10 +183,7 @@ async fn list(
         "{:?} {:?} {:?} {:?} {:?}",
         which.state, which.kind, which.app, which.source, which.user
     );
-    let after = match &which.cursor {
-        Some(cursor) => Some(cursor::place(cursor, &filter)?),
-        None => None,
-    };
+    let after = cursor::after(which.cursor.as_deref(), &filter)?;
     let page = JobFilter {
         states: which.state.into_iter().collect(),
         kind: which.kind,

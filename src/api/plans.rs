@@ -9,7 +9,7 @@ use super::rest::{Nothing, Page, answer, shown};
 use super::state::Api;
 use crate::error::Code;
 use crate::reconcile::decide::Desk;
-use crate::reconcile::plan::{GroupStep, PersonStep, Plan, Summary};
+use crate::reconcile::plan::{GroupStep, PersonStep, Summary};
 use crate::reconcile::sweep::{PlanError, read_plan};
 use crate::reconcile::world::SweepError;
 use crate::store::{PlanFilter, PlanState, StoredPlan};
@@ -143,10 +143,7 @@ async fn list(
 ) -> Result<Response, Problem> {
     let limit = which.limit.get()?;
     let filter = format!("{:?} {:?}", which.state, which.source);
-    let after = match &which.cursor {
-        Some(cursor) => Some(cursor::place(cursor, &filter)?),
-        None => None,
-    };
+    let after = cursor::after(which.cursor.as_deref(), &filter)?;
     let page = PlanFilter {
         source: which.source,
         state: which.state,
@@ -163,24 +160,15 @@ async fn known(api: &Api, plan: &str) -> Result<(Uuid, Whole), Problem> {
     let plan: Uuid = id(plan)?;
     let stored = api.store.plan(plan).await?;
     let stored = stored.ok_or_else(|| Problem::from(Code::ApiNotFound))?;
-    let Plan {
-        present,
-        people,
-        groups,
-        ..
-    } = said(&stored)?;
+    let said = read_plan(&stored.body).map_err(refused)?;
     let whole = Whole {
-        summary: said(&stored)?.summary(),
+        summary: said.summary(),
         plan: Shown::from(stored),
-        present,
-        people,
-        groups,
+        present: said.present,
+        people: said.people,
+        groups: said.groups,
     };
     Ok((plan, whole))
-}
-
-fn said(stored: &StoredPlan) -> Result<Plan, Problem> {
-    read_plan(&stored.body).map_err(refused)
 }
 
 fn refused(error: PlanError) -> Problem {

@@ -166,10 +166,7 @@ async fn list(
         "{:?} {:?} {:?} {:?}",
         which.user, which.app, which.sid, which.ended
     );
-    let after = match &which.cursor {
-        Some(cursor) => Some(cursor::place(cursor, &filter)?),
-        None => None,
-    };
+    let after = cursor::after(which.cursor.as_deref(), &filter)?;
     let page = SessionFilter {
         user: which.user,
         app: which.app,

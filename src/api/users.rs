@@ -162,10 +162,7 @@ async fn list(
         "{:?} {:?} {:?} {:?}",
         which.state, which.search, which.issuer, which.sub
     );
-    let after = match &which.cursor {
-        Some(cursor) => Some(cursor::place::<UserId>(cursor, &filter)?),
-        None => None,
-    };
+    let after = cursor::after::<UserId>(which.cursor.as_deref(), &filter)?;
     let found = match (which.issuer, which.sub) {
         (Some(issuer), Some(sub)) => {
             let found = api.store.user_by_subject(&issuer, &sub).await?;

@@ -33,11 +33,19 @@ pub(in crate::api) fn behind<P: Place>(place: &P, filter: &str) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The place that a cursor names.
+/// The place behind which a list goes on; `None` without a cursor: it begins.
 ///
 /// # Errors
-/// When it is none, or of another list or filter.
-pub(in crate::api) fn place<P: Place>(cursor: &str, filter: &str) -> Result<P, Problem> {
+/// When the cursor is none, or of another list or filter.
+pub(in crate::api) fn after<P: Place>(
+    cursor: Option<&str>,
+    filter: &str,
+) -> Result<Option<P>, Problem> {
+    cursor.map(|cursor| place(cursor, filter)).transpose()
+}
+
+/// The place that a cursor names.
+fn place<P: Place>(cursor: &str, filter: &str) -> Result<P, Problem> {
     let read = || {
         let bytes = URL_SAFE_NO_PAD
             .decode(cursor.get(..LONGEST).unwrap_or(cursor))
