@@ -1074,6 +1074,21 @@ const GUARDS: &[Guard] = &[
         &["what_somebody_changed_in_the_app_is_put_right_by_the_next_sweep_and_no_more_than_that"],
     ),
     (
+        "what an app made of a name is not written again and again",
+        "src/identity/called.rs",
+        "made.says(*part) != seen.says(*part)",
+        &[
+            "what_an_app_made_of_what_it_was_told_is_as_it_should_be",
+            "an_address_that_is_not_to_be_had_is_not_asked_for_again_and_again",
+        ],
+    ),
+    (
+        "what was renamed by hand is put right",
+        "src/identity/ensure.rs",
+        "seen.is_some_and(strays)",
+        &["what_somebody_was_renamed_to_by_hand_is_put_right_and_what_is_their_own_is_not"],
+    ),
+    (
         "an erased person's tokens are not lost",
         "src/store/archive/person.rs",
         "return Err(StoreError::Changed)",

@@ -38,7 +38,7 @@ pub trait Connector: Send + Sync {
     async fn update_account(
         &self,
         remote: &RemoteId,
-        wanted: &WantedAccount,
+        wanted: &WantedProfile,
     ) -> Result<Ensured, AppError>;
 
     /// Makes sure that the account has a place to land: Mattermost's default team.

@@ -20,6 +20,59 @@ pub struct Profile {
     pub locale: String,
 }
 
+/// A part of a profile that the bridge keeps up to date. The language, the nickname, the position and
+/// whatever else an app has are a person's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attribute {
+    /// The user name: only ever put back to the one that the account was given.
+    Username,
+    /// The e-mail address.
+    Email,
+    /// The given name.
+    FirstName,
+    /// The family name.
+    LastName,
+}
+
+impl Attribute {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Username => "username",
+            Self::Email => "email",
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+        }
+    }
+}
+
+impl Profile {
+    /// What it says of this.
+    #[must_use]
+    pub fn says(&self, attribute: Attribute) -> &str {
+        match attribute {
+            Attribute::Username => &self.username,
+            Attribute::Email => &self.email,
+            Attribute::FirstName => &self.first_name,
+            Attribute::LastName => &self.last_name,
+        }
+    }
+}
+
+/// What an account that exists is to be called: all of it that is brought up to date.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WantedProfile {
+    /// The user name we last wrote or found: restored when the app's has become another one. `None`
+    /// when not known.
+    pub username: Option<String>,
+    /// Display name as asserted; empty leaves the app's.
+    pub name: String,
+    /// E-mail as asserted; empty leaves the app's.
+    pub email: String,
+}
+
 /// The account that should exist.
 pub struct WantedAccount {
     /// The app's id when it is known already.
@@ -44,9 +97,6 @@ pub struct WantedAccount {
     pub password: SecretText,
     /// Set by an operator's `accounts link`: this very account may be adopted.
     pub adopt: Option<RemoteId>,
-    /// The user name we last wrote or found: restored when the app's has become another one. `None`
-    /// when not known.
-    pub known_username: Option<String>,
 }
 
 /// How ensuring an account ended.

@@ -5,7 +5,7 @@
 //! Each call says what should be, looks first, and may be repeated: a crash or a time-out between two
 //! of them heals by calling again.
 
-use super::AppError;
+use super::{AppError, Attribute, Profile, WantedProfile};
 use crate::types::{MembershipKind, RemoteId, Timestamp};
 use async_trait::async_trait;
 use serde::Serialize;
@@ -18,6 +18,10 @@ pub trait Provisioner: Send + Sync {
     /// # Errors
     /// Whatever the app answers that is not an outcome.
     async fn look(&self, remote: &RemoteId) -> Result<Option<RemoteAccount>, AppError>;
+
+    /// What [`Connector::update_account`](super::Connector::update_account) would write to an account
+    /// that looks so, to have it called so; nothing when it leaves it as it is. Asks nobody.
+    fn would_write(&self, account: &RemoteAccount, wanted: &WantedProfile) -> Vec<Attribute>;
 
     /// Deactivates an account: who has it can't sign in, what it wrote stays. Gives the account as it
     /// was before and the time that the app wrote down, which tells this deactivation from somebody
@@ -141,8 +145,8 @@ pub trait Provisioner: Send + Sync {
 pub struct RemoteAccount {
     /// The app's id.
     pub remote: RemoteId,
-    /// Its user name.
-    pub username: String,
+    /// What the app calls them.
+    pub profile: Profile,
     /// When it was deactivated, in the app's own count (milliseconds); `None` while it is active.
     pub deactivated_at: Option<i64>,
     /// Its system roles beyond everybody's.

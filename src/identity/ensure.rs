@@ -2,8 +2,8 @@
 
 use super::memo::Asserted;
 use super::seats::{self, Desk, SeatError};
-use super::{Context, Memo, Ready, refusal};
-use crate::apps::{AppError, AppSession, Ensured, Profile, SignIn, WantedAccount};
+use super::{Called, Context, Memo, Ready, refusal};
+use crate::apps::{AppError, AppSession, Ensured, Profile, RemoteAccount, SignIn, WantedAccount};
 use crate::error::{Code, Refusal};
 use crate::jobs::wish;
 use crate::store::{
@@ -25,7 +25,30 @@ fn store_refusal(error: StoreError) -> Refusal {
 /// A conflict, a missing seat, a full team, an app that does not answer: each its own refusal, and
 /// each recorded in the account for the operator.
 pub async fn ensure(context: &Context, user: &User, now: Timestamp) -> Result<Ready, Refusal> {
-    match attempt(context, user, now).await {
+    ensured(context, user, None, now).await
+}
+
+/// The same, of an account that was just looked at: what somebody changed of it in the app is put
+/// right as well.
+///
+/// # Errors
+/// As [`ensure`].
+pub async fn ensure_seen(
+    context: &Context,
+    user: &User,
+    seen: &RemoteAccount,
+    now: Timestamp,
+) -> Result<Ready, Refusal> {
+    ensured(context, user, Some(seen), now).await
+}
+
+async fn ensured(
+    context: &Context,
+    user: &User,
+    seen: Option<&RemoteAccount>,
+    now: Timestamp,
+) -> Result<Ready, Refusal> {
+    match attempt(context, user, seen, now).await {
         // The account we knew was deleted in the app: forget its id and make a new one, once.
         Err(Failure::Gone(account)) => {
             tracing::warn!(app = %context.app, user = %user.id, "the account is gone from the app: making a new one");
@@ -40,7 +63,9 @@ pub async fn ensure(context: &Context, user: &User, now: Timestamp) -> Result<Re
                 .save_account(&forgotten, &context.witness.clone().by())
                 .await
                 .map_err(store_refusal)?;
-            attempt(context, user, now).await.map_err(|f| f.refusal())
+            attempt(context, user, None, now)
+                .await
+                .map_err(|f| f.refusal())
         }
         other => other.map_err(|f| f.refusal()),
     }
@@ -66,7 +91,12 @@ impl From<Refusal> for Failure {
     }
 }
 
-async fn attempt(context: &Context, user: &User, now: Timestamp) -> Result<Ready, Failure> {
+async fn attempt(
+    context: &Context,
+    user: &User,
+    seen: Option<&RemoteAccount>,
+    now: Timestamp,
+) -> Result<Ready, Failure> {
     let before = context
         .store
         .account(&context.app, user.id)
@@ -94,14 +124,20 @@ async fn attempt(context: &Context, user: &User, now: Timestamp) -> Result<Ready
         &user.subject,
         u32::try_from(account.password_version).unwrap_or(u32::MAX),
     );
-    let memo = Memo::of(&account);
-    let asserted = Asserted::of(user);
+    let called = Called::of(user, &account);
     let known = account.state == AccountState::Linked && account.remote.is_some();
-    if !known || memo.asserted != asserted {
-        let wanted = wanted(context, user, &account, &password, earlier_try);
+    let strays = |seen| !called.strays(&*context.provisioner, seen).is_empty();
+    if !known || !called.is_told() || seen.is_some_and(strays) {
+        let asserted = Asserted::of(user);
         let ensured = match (&account.remote, known) {
-            (Some(remote), true) => context.connector.update_account(remote, &wanted).await,
-            _ => context.connector.ensure_account(&wanted).await,
+            (Some(remote), true) => {
+                let wanted = called.wanted();
+                context.connector.update_account(remote, wanted).await
+            }
+            _ => {
+                let wanted = wanted(context, user, &account, &password, earlier_try);
+                context.connector.ensure_account(&wanted).await
+            }
         };
         account = match ensured {
             Ok(ensured) => record(context, account, ensured, asserted, known).await?,
@@ -292,7 +328,6 @@ fn wanted(
             .clone()
             .filter(|_| account.state == AccountState::Linked),
         earlier_try,
-        known_username: account.username.clone(),
         preferred_username: user.username.clone(),
         name: user.name.clone(),
         email: user.email.clone(),

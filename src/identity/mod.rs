@@ -3,6 +3,7 @@
 //! visitor, and what operators and services order (`orders`). What does not: the app's API
 //! (`apps/`), the session (`proxy/session`).
 
+mod called;
 pub mod converge;
 mod ensure;
 mod memo;
@@ -10,7 +11,8 @@ pub mod orders;
 pub mod seats;
 mod visitors;
 
-pub use ensure::{ensure, open_session, update};
+pub use called::Called;
+pub use ensure::{ensure, ensure_seen, open_session, update};
 pub use memo::{Asserted, Memo};
 pub use visitors::{Claimed, Visitor, Visitors};
 

@@ -1,7 +1,7 @@
 //! Carries out `sweep` jobs (a directory, an app, a plan that was approved), and wishes for them on
 //! schedule.
 
-use super::drift::{self, Apps, Brakes, LookError};
+use super::drift::{self, Apps, Brakes, LookError, Looked};
 use super::plan::Judge;
 use super::sweep::{PlanError, Sweep, Swept, waiting};
 use super::world::{Progress, SweepError, Teller};
@@ -118,19 +118,32 @@ impl Sweeper {
         Ok(swept)
     }
 
-    /// Looks at an app, and wishes for what differs; says once what waits.
+    /// Looks at an app, and says what would be done about what differs; changes nothing.
     ///
     /// # Errors
     /// When app or store gave no clear answer.
+    pub async fn see(
+        &self,
+        side: &drift::AppSide,
+        tell: drift::Read<'_>,
+    ) -> Result<Looked, LookError> {
+        drift::look(side, &*self.store, self, self.clock.now(), tell).await
+    }
+
+    /// Looks at an app, and wishes for what differs; says once what waits.
+    ///
+    /// # Errors
+    /// As [`Self::see`].
     pub async fn look(
         &self,
         side: &drift::AppSide,
         tell: drift::Read<'_>,
     ) -> Result<(drift::Report, drift::Healed), LookError> {
-        let now = self.clock.now();
         let began = tokio::time::Instant::now();
-        let mut report = drift::look(side, &*self.store, now, tell).await?;
-        let healed = drift::heal(&mut report, &*self.store, self, now).await?;
+        let looked = self.see(side, tell).await?;
+        let now = looked.report.looked_at;
+        let healed = drift::heal(&looked, &*self.store, now).await?;
+        let report = looked.report;
         for (held, anew) in &healed.held {
             if let Ok(plan) = super::sweep::read_plan(&held.body) {
                 self.tell_held(held, &plan, *anew).await;

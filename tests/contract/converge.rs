@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_manager::apps::{
-    AppError, DeactivateOrder, Deactivated, HolderPage, OwnedBot, Part, Place, Provisioner,
-    RemoteAccount, Seats, Target,
+    AppError, Attribute, DeactivateOrder, Deactivated, HolderPage, OwnedBot, Part, Place,
+    Provisioner, RemoteAccount, Seats, Target, WantedProfile,
 };
 use auth_manager::audit::{Actor, Audit, Settings};
 use auth_manager::config::{BotsPolicy, GroupMapping, MappedGroup, ProvisionConfig, ProvisionWhen};
@@ -313,6 +313,60 @@ async fn what_was_taken_away_by_hand_comes_back_and_a_renamed_team_is_the_same()
     bed.says(present(&[]));
     bed.done().await;
     assert!(bed.alice().teams.is_empty());
+}
+
+#[tokio::test]
+async fn what_somebody_was_renamed_to_by_hand_is_put_right_and_what_is_their_own_is_not() {
+    let bed = Bed::new(|_, _| ()).await;
+    bed.done().await;
+    let before = bed.alice();
+    let theirs = [("nickname", "Al"), ("position", "Head"), ("locale", "fr")];
+    bed.app().set_fields("alice", &theirs);
+    bed.app().clear_journal();
+    bed.done().await;
+    assert!(bed.writes().is_empty(), "{:?}", bed.writes());
+
+    let ours = [
+        ("email", "eve@example.test"),
+        ("first_name", "Eve"),
+        ("username", "eve"),
+    ];
+    bed.app().set_fields("alice", &ours);
+    bed.done().await;
+    let after = bed.alice();
+    assert_eq!(
+        (after.email, after.first_name, after.username),
+        (before.email, before.first_name, before.username)
+    );
+    assert_eq!((&*after.nickname, &*after.position), ("Al", "Head"));
+    assert_eq!(after.locale, "fr");
+    assert_eq!(bed.writes().len(), 1, "{:?}", bed.writes());
+    bed.app().clear_journal();
+    bed.done().await;
+    assert!(bed.writes().is_empty(), "{:?}", bed.writes());
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_to_be_had_is_not_asked_for_again_and_again() {
+    let bed = Bed::new(|_, _| ()).await;
+    bed.done().await;
+    bed.app().create_user(NewUser {
+        username: "bob".into(),
+        email: "doe@example.test".into(),
+        ..NewUser::default()
+    });
+    let renamed = SeenUser {
+        email: "doe@example.test".into(),
+        ..alice()
+    };
+    let store = &bed.ground.context.store;
+    store.saw_user(&renamed).await.expect("a person");
+    bed.done().await;
+    assert_eq!(bed.alice().email, "alice@example.test");
+    assert!(!bed.account().await.detail.is_empty());
+    bed.app().clear_journal();
+    bed.done().await;
+    assert!(bed.writes().is_empty(), "{:?}", bed.writes());
 }
 
 #[tokio::test]
@@ -790,6 +844,9 @@ impl Bomb {
 impl Provisioner for Bomb {
     async fn look(&self, remote: &RemoteId) -> Result<Option<RemoteAccount>, AppError> {
         self.inner.look(remote).await
+    }
+    fn would_write(&self, account: &RemoteAccount, wanted: &WantedProfile) -> Vec<Attribute> {
+        self.inner.would_write(account, wanted)
     }
     async fn deactivate(
         &self,

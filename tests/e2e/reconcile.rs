@@ -368,6 +368,18 @@ async fn what_somebody_changed_in_the_app_is_put_right_by_the_next_sweep_and_no_
     assert_eq!(left[0]["whose"], "app");
     assert_eq!(left[0]["care"], "left");
 
+    // Somebody is called otherwise there: name and address are the directory's, the nickname is theirs.
+    let called = |user: &UserSnapshot| (user.email.clone(), user.last_name.clone());
+    let before = called(&house.account("eve", |_| true).await);
+    let fields = [
+        ("email", "eve@elsewhere.test"),
+        ("last_name", "Other"),
+        ("nickname", "Evie"),
+    ];
+    house.world.mattermost.set_fields("eve", &fields);
+    let eve = house.account("eve", |user| called(user) == before).await;
+    assert_eq!(eve.nickname, "Evie");
+
     // What is as it should be is only looked at.
     house.looked_again().await;
     house.world.mattermost.clear_journal();
@@ -377,6 +389,67 @@ async fn what_somebody_changed_in_the_app_is_put_right_by_the_next_sweep_and_no_
     assert!(writes.is_empty(), "{writes:?}");
     let looked = house.world.mattermost.journal();
     assert!(looked.iter().any(|seen| seen.path == "/api/v4/users"));
+    house.world.finish_unvisited().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_only_tried_shows_what_differs_in_the_app_and_changes_nothing() {
+    let house = House::start(
+        Terms {
+            every: "24h",
+            ..USUAL
+        },
+        |authentik| {
+            hire(authentik, "ann", &["members", "sales"]);
+            hire(authentik, "ben", &["members"]);
+        },
+    )
+    .await;
+    house.account("ann", |user| user.teams.len() == 2).await;
+    house.account("ben", |user| user.teams.len() == 1).await;
+    eventually("no job is open", || async {
+        (house.open_jobs().await == 0.0).then_some(())
+    })
+    .await;
+    let app = &house.world.mattermost;
+    app.set_fields("ann", &[("email", "ann@elsewhere.test"), ("locale", "fr")]);
+    assert!(app.remove_from_team("sales", "ann"));
+    assert!(app.deactivate("ben"));
+    app.clear_journal();
+    let shown = |of: &Value| -> Vec<(String, String)> {
+        let all = of["apps"][0]["differences"].as_array().expect("a list");
+        let text = |one: &Value, name: &str| one[name].as_str().unwrap_or_default().to_owned();
+        all.iter()
+            .map(|one| (text(one, "what"), text(one, "care")))
+            .collect()
+    };
+    let of = |what: &str, care: &str| (what.to_owned(), care.to_owned());
+    let closed = of("deactivated_by_hand", "left");
+    let differ = [closed.clone(), of("lacks", "mend"), of("profile", "mend")];
+    let tried = house
+        .json(&["reconcile", "run", "--dry-run", "--json"])
+        .await;
+    assert_eq!(shown(&tried), differ, "{tried}");
+    let profile = &tried["apps"][0]["differences"][2];
+    assert_eq!(profile["attributes"], serde_json::json!(["email"]));
+    assert_eq!(profile["whose"], "app");
+    assert_eq!(tried["plans"][0]["source"], "authentik");
+    let said = house.world.run(&["reconcile", "run", "--dry-run"]).await;
+    assert!(said.contains("is called otherwise: email"), "{said}");
+    assert!(!said.contains("elsewhere.test"), "{said}");
+    assert!(said.contains("this was a dry run"), "{said}");
+    assert!(house.writes().is_empty(), "{:?}", house.writes());
+    assert_eq!(house.open_jobs().await, 0.0);
+
+    let done = house.json(&["reconcile", "run", "--json"]).await;
+    assert_eq!(shown(&done), differ, "{done}");
+    house
+        .account("ann", |user| {
+            user.teams.len() == 2 && !user.email.contains("elsewhere")
+        })
+        .await;
+    let after = house.json(&["reconcile", "run", "--json"]).await;
+    assert_eq!(shown(&after), [closed], "{after}");
     house.world.finish_unvisited().await;
 }
 

@@ -10,7 +10,7 @@ use super::api::{NewUser, Patch, User};
 use super::errors::ApiError;
 use super::kind::{foreign, special};
 use super::{Mattermost, names};
-use crate::apps::{AppError, Connector, Ensured, Facts, Profile, WantedAccount};
+use crate::apps::{AppError, Connector, Ensured, Facts, Profile, WantedAccount, WantedProfile};
 use crate::config::LinkPolicy;
 use crate::keys::phc;
 use crate::types::{RemoteId, SecretText};
@@ -54,7 +54,7 @@ impl Connector for Mattermost {
     async fn update_account(
         &self,
         remote: &RemoteId,
-        wanted: &WantedAccount,
+        wanted: &WantedProfile,
     ) -> Result<Ensured, AppError> {
         let user = self.api.user(remote.as_str()).await?;
         check_same(remote.as_str(), &user.id)?;
@@ -65,7 +65,7 @@ impl Connector for Mattermost {
         if special(&user).is_some() {
             return theirs(&user, false);
         }
-        let mut patch = differences(&user, wanted);
+        let mut patch = differences(&profile_of(&user), wanted);
         if patch == Patch::default() {
             return theirs(&user, false);
         }
@@ -394,35 +394,34 @@ impl Mattermost {
 }
 
 /// What a patch must change. The locale is a person's own choice after creation: not touched.
-fn differences(user: &User, wanted: &WantedAccount) -> Patch {
-    let plan = Plan::of(wanted);
-    let differs = |now: &str, then: &str| (now != then).then(|| then.to_owned());
-    let named = !plan.first_name.is_empty();
+pub(super) fn differences(now: &Profile, wanted: &WantedProfile) -> Patch {
+    let (first_name, last_name) = names::first_and_last(&wanted.name);
+    let differs = |now: &str, then: String| (now != then).then_some(then);
+    let named = !first_name.is_empty();
+    let username = wanted.username.clone().filter(|name| !name.is_empty());
     Patch {
-        username: wanted
-            .known_username
-            .as_deref()
-            .filter(|name| !name.is_empty())
-            .and_then(|name| differs(&user.username, name)),
+        username: username.and_then(|name| differs(&now.username, name)),
         // Without an asserted address the account keeps what it has.
-        email: plan
-            .own_email
-            .and_then(|email| differs(&user.email, &email)),
-        first_name: differs(&user.first_name, &plan.first_name).filter(|_| named),
-        last_name: differs(&user.last_name, &plan.last_name).filter(|_| named),
+        email: names::email(&wanted.email).and_then(|email| differs(&now.email, email)),
+        first_name: differs(&now.first_name, first_name).filter(|_| named),
+        last_name: differs(&now.last_name, last_name).filter(|_| named),
+    }
+}
+
+pub(super) fn profile_of(user: &User) -> Profile {
+    Profile {
+        username: user.username.clone(),
+        email: user.email.clone(),
+        first_name: user.first_name.clone(),
+        last_name: user.last_name.clone(),
+        locale: user.locale.clone(),
     }
 }
 
 fn theirs(user: &User, created: bool) -> Result<Ensured, AppError> {
     Ok(Ensured::Theirs {
         remote: remote_id(user)?,
-        profile: Profile {
-            username: user.username.clone(),
-            email: user.email.clone(),
-            first_name: user.first_name.clone(),
-            last_name: user.last_name.clone(),
-            locale: user.locale.clone(),
-        },
+        profile: profile_of(user),
         created,
     })
 }

@@ -3,7 +3,7 @@
 //! they matter. The stateful stand-in is another thing (`demo`).
 
 use super::Mattermost;
-use crate::apps::WantedAccount;
+use crate::apps::{WantedAccount, WantedProfile};
 use crate::config::{
     AccessRule, AppConfig, AppKind, ExternalRevoke, LinkPolicy, MattermostConfig, ProvisionConfig,
     SecretSource, SessionConfig, SignOut,
@@ -311,6 +311,14 @@ pub(super) fn wanted() -> WantedAccount {
         fallback_email: "u1@chat.example.test.invalid".into(),
         password: "derived-password-1".to_owned().into(),
         adopt: None,
-        known_username: None,
+    }
+}
+
+/// What she is to be called.
+pub(super) fn called() -> WantedProfile {
+    WantedProfile {
+        username: None,
+        name: wanted().name,
+        email: wanted().email,
     }
 }

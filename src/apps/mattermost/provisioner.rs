@@ -5,13 +5,13 @@
 //! explicit order; a bot's, another server's or another sign-in method's never (T33).
 
 use super::api::{PAGE, User};
-use super::connector::check_same;
+use super::connector::{check_same, differences, profile_of};
 use super::kind::foreign;
 use super::settings::Settings;
 use super::{Mattermost, memberships};
 use crate::apps::{
-    AppError, DeactivateOrder, Deactivated, HolderPage, OwnedBot, Part, Place, Provisioner,
-    RemoteAccount, RemoteKind, Seats, Target,
+    AppError, Attribute, DeactivateOrder, Deactivated, HolderPage, OwnedBot, Part, Place,
+    Provisioner, RemoteAccount, RemoteKind, Seats, Target, WantedProfile,
 };
 use crate::types::RemoteId;
 use async_trait::async_trait;
@@ -27,6 +27,14 @@ impl Provisioner for Mattermost {
             Err(AppError::Gone) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn would_write(&self, account: &RemoteAccount, wanted: &WantedProfile) -> Vec<Attribute> {
+        // As `update_account`, which leaves what is special as it is.
+        if account.deactivated_at.is_some() || account.kind != RemoteKind::Person {
+            return Vec::new();
+        }
+        differences(&account.profile, wanted).attributes()
     }
 
     async fn find(&self, username: &str) -> Result<Option<RemoteAccount>, AppError> {
@@ -254,7 +262,7 @@ fn remote_account(user: &User) -> Result<RemoteAccount, AppError> {
     };
     Ok(RemoteAccount {
         remote: remote_id(user.id.clone())?,
-        username: user.username.clone(),
+        profile: profile_of(user),
         deactivated_at: (user.delete_at != 0).then_some(user.delete_at),
         roles,
         kind,

@@ -5,6 +5,7 @@ use crate::cli::out::{Table, count, print};
 use crate::cli::person;
 use crate::cli::stage::Stage;
 use crate::reconcile::drift::{Care, Difference, Drifted, Healed, Report, Whose};
+use crate::reconcile::plan::Plan;
 use crate::store::PlanState;
 
 /// Says what a look at an app found.
@@ -56,6 +57,15 @@ pub(super) async fn tell(stage: &Stage, report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says what would wait.
+pub(super) fn tell_waiting(plans: &[Plan]) -> anyhow::Result<()> {
+    for plan in plans {
+        let why = plan.held.as_deref().unwrap_or_default();
+        print(format!("HELD: {why}, by what {} says.", plan.source))?;
+    }
+    Ok(())
+}
+
 /// Says what was done about it.
 pub(super) fn tell_healed(healed: &Healed) -> anyhow::Result<()> {
     print(format!(
@@ -78,6 +88,8 @@ fn what(difference: &Difference) -> String {
         Some(place) => format!(" {place}"),
         None => String::new(),
     };
+    let of = difference.attributes.iter();
+    let of: Vec<_> = of.map(|attribute| attribute.as_str()).collect();
     let text = match difference.what {
         Drifted::Active => "may not use it, and the account is active",
         Drifted::Keeps => "is still in",
@@ -86,9 +98,13 @@ fn what(difference: &Difference) -> String {
         Drifted::ActivatedByHand => "was activated by hand",
         Drifted::DeactivatedByHand => "was deactivated by hand",
         Drifted::Lacks => "is not in",
+        Drifted::Profile => "is called otherwise:",
         Drifted::Conflict => "another account is in the way",
     };
-    format!("{text}{place}")
+    match of.is_empty() {
+        true => format!("{text}{place}"),
+        false => format!("{text} {}", of.join(", ")),
+    }
 }
 
 const fn whose(whose: Whose) -> &'static str {

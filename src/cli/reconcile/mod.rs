@@ -2,6 +2,8 @@
 //! What is carried out here is what a running bridge's own sweeps do; accounts follow by its jobs.
 
 mod drift;
+mod run;
+mod teller;
 
 use super::ConfigFile;
 use super::out::{Table, clean, json, print};
@@ -9,21 +11,18 @@ use super::stage::{Stage, on_store};
 use crate::directory::source::Source;
 use crate::reconcile::apply::{Applied, Moved};
 use crate::reconcile::decide::Desk;
-use crate::reconcile::drift::{self as apps, AppSide};
 use crate::reconcile::handler::Sweeper;
 use crate::reconcile::plan::{PersonStep, Plan, What};
 use crate::reconcile::sweep::{read_plan, waiting};
-use crate::reconcile::world::{Progress, World};
+use crate::reconcile::world::World;
 use crate::runtime;
 use crate::store::{PlanFilter, PlanState, StoredPlan};
 use crate::types::{AppId, SourceId, SystemClock, Timestamp};
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use std::collections::HashMap;
-use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 /// What a command exits with when a plan waits for somebody's word.
@@ -43,10 +42,10 @@ pub(super) enum Reconcile {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
-        /// Write the plan to this file, for `apply`; only with --dry-run and one directory.
+        /// Write the directory's plan to this file, for `apply`; only with --dry-run and one directory.
         #[arg(long, value_name = "FILE", requires = "dry_run")]
         out: Option<PathBuf>,
-        /// As JSON: the plans.
+        /// As JSON: the plans of directories, and what differs in apps.
         #[arg(long)]
         json: bool,
     },
@@ -114,10 +113,11 @@ impl Reconcile {
                     out,
                     json,
                 } => {
-                    let held = run(stage, source.as_ref(), dry_run, out.as_deref(), json).await?;
+                    let held =
+                        run::run(stage, source.as_ref(), dry_run, out.as_deref(), json).await?;
                     code = if held { HELD } else { 0 };
                 }
-                Self::Report { app, json } => report(stage, app.as_ref(), json).await?,
+                Self::Report { app, json } => run::report(stage, app.as_ref(), json).await?,
                 Self::Apply {
                     plan,
                     dry_run,
@@ -134,145 +134,6 @@ impl Reconcile {
     }
 }
 
-/// Shows how far a sweep is, on standard error.
-struct Teller {
-    terminal: bool,
-    last: AtomicU64,
-}
-
-impl Teller {
-    fn new() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-            last: AtomicU64::new(0),
-        }
-    }
-
-    fn tell_accounts(&self, n: u64) {
-        self.write(&format!("{n} accounts read"), n, false);
-    }
-
-    fn tell(&self, progress: Progress) {
-        let (text, done, all) = match progress {
-            Progress::Groups(n) => (format!("{n} groups read"), n, false),
-            Progress::People(n, None) => (format!("{n} people read"), n, false),
-            Progress::People(n, Some(of)) => (format!("{n} of {of} people read"), n, n >= of),
-            Progress::Missing(n, of) => {
-                (format!("{n} of {of} asked for by themselves"), n, n >= of)
-            }
-            Progress::Steps(n, of) => (format!("{n} of {of} steps done"), n, n >= of),
-        };
-        self.write(&text, done, all);
-    }
-
-    fn write(&self, text: &str, done: u64, all: bool) {
-        // A log gets a line every thousand, a terminal one that is written over.
-        if self.terminal {
-            let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
-            if all {
-                let _ = writeln!(std::io::stderr());
-            }
-        } else if all || done / 1000 != self.last.swap(done, Ordering::Relaxed) / 1000 {
-            eprintln!("{text}");
-        }
-    }
-}
-
-async fn run(
-    stage: &Stage,
-    only: Option<&SourceId>,
-    dry_run: bool,
-    out: Option<&Path>,
-    as_json: bool,
-) -> anyhow::Result<bool> {
-    let (sweeper, sources) = sweeper(stage)?;
-    // SCIM clients are not asked, but apps may differ from what they said.
-    let sources = match sources.is_empty() && only.is_none() && !stage.config.scim.is_empty() {
-        true => sources,
-        false => chosen(sources, only)?,
-    };
-    if out.is_some() && sources.len() != 1 {
-        bail!("a plan is of one directory: say --source");
-    }
-    let teller = Teller::new();
-    let tell = |progress| teller.tell(progress);
-    let mut held = false;
-    let mut all = Vec::new();
-    for source in &sources {
-        let sweep = sweeper.of(&**source);
-        if dry_run {
-            let (plan, world) = sweep.look(&tell).await?;
-            held |= plan.held.is_some();
-            if let Some(path) = out {
-                write(path, &plan)?;
-            }
-            if !as_json {
-                tell_plan(&plan, &names(stage, &plan, Some(&world)).await?)?;
-                print("Nothing was changed: this was a dry run.")?;
-            }
-            all.push(plan);
-            continue;
-        }
-        stage.as_owner()?;
-        let swept = sweeper.sweep(&**source, &tell).await?;
-        if !as_json {
-            tell_plan(&swept.plan, &names(stage, &swept.plan, None).await?)?;
-            tell_applied(&swept.applied, swept.held.as_ref())?;
-        }
-        held |= swept.held.is_some();
-        all.push(swept.plan);
-    }
-    if as_json {
-        json(&all)?;
-    }
-    if only.is_none() && !dry_run {
-        for side in sweeper.apps.all() {
-            held |= look(stage, &sweeper, &side, as_json).await?;
-        }
-    }
-    Ok(held)
-}
-
-/// Compares an app, and has done what follows; whether some of that waits.
-async fn look(
-    stage: &Stage,
-    sweeper: &Sweeper,
-    side: &AppSide,
-    as_json: bool,
-) -> anyhow::Result<bool> {
-    let teller = Teller::new();
-    let (report, healed) = sweeper.look(side, &|n| teller.tell_accounts(n)).await?;
-    if !as_json {
-        drift::tell(stage, &report).await?;
-        drift::tell_healed(&healed)?;
-    }
-    Ok((healed.held.iter()).any(|(plan, _)| plan.state == PlanState::Held))
-}
-
-async fn report(stage: &Stage, only: Option<&AppId>, as_json: bool) -> anyhow::Result<()> {
-    let (sweeper, _) = sweeper(stage)?;
-    if let Some(id) = only {
-        stage.app(id)?;
-    }
-    let mut all = Vec::new();
-    for side in sweeper.apps.all() {
-        if only.is_some_and(|only| side.terms.id != *only) {
-            continue;
-        }
-        let teller = Teller::new();
-        let tell = |n| teller.tell_accounts(n);
-        let report = apps::look(&side, &*stage.store, stage.now, &tell).await?;
-        if !as_json {
-            drift::tell(stage, &report).await?;
-        }
-        all.push(report);
-    }
-    match as_json {
-        true => json(&all),
-        false => print("Nothing was changed."),
-    }
-}
-
 async fn apply(stage: &Stage, which: &str, dry_run: bool, as_json: bool) -> anyhow::Result<()> {
     let (plan, id) = match Uuid::parse_str(which) {
         Ok(id) => (waiting(&*stage.store, id).await?, Some(id)),
@@ -283,7 +144,7 @@ async fn apply(stage: &Stage, which: &str, dry_run: bool, as_json: bool) -> anyh
         }
     };
     let (sweeper, _) = sweeper(stage)?;
-    let teller = Teller::new();
+    let teller = teller::Teller::new();
     let tell = |progress| teller.tell(progress);
     if !dry_run {
         stage.as_owner()?;
@@ -430,23 +291,6 @@ fn sweeper(stage: &Stage) -> anyhow::Result<(Sweeper, Vec<Arc<dyn Source>>)> {
     Ok(runtime::sweeper_of(&stage.config, store, audit, clock)?)
 }
 
-fn chosen(
-    all: Vec<Arc<dyn Source>>,
-    only: Option<&SourceId>,
-) -> anyhow::Result<Vec<Arc<dyn Source>>> {
-    let Some(id) = only else {
-        if all.is_empty() {
-            bail!("no directory is configured: add [[directories]]");
-        }
-        return Ok(all);
-    };
-    let ids: Vec<_> = all.iter().map(|source| source.id().to_string()).collect();
-    let found = all.into_iter().find(|source| source.id() == id);
-    let found = found
-        .with_context(|| format!("there is no directory {id}; configured: {}", ids.join(", ")))?;
-    Ok(vec![found])
-}
-
 /// What people of a plan are called, as far as it is known.
 async fn names(
     stage: &Stage,
@@ -543,10 +387,4 @@ fn tell_applied(applied: &Applied, held: Option<&StoredPlan>) -> anyhow::Result<
         )),
         None => Ok(()),
     }
-}
-
-fn write(path: &Path, plan: &Plan) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(plan)?;
-    std::fs::write(path, text + "\n")
-        .with_context(|| format!("{} can't be written", path.display()))
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(
         return match no_seat_ahead(ground, now).await? {
             Some(outcome) => Ok(outcome),
             None => {
-                let outcome = settle(ground, user, groups, now).await?;
+                let outcome = settle(ground, user, None, groups, now).await?;
                 welcome(ground, user, now).await?;
                 Ok(outcome)
             }
@@ -52,11 +52,18 @@ pub(super) async fn run(
                 "the account was deleted in the app: another is made at their next sign-in".into(),
             ));
         }
-        return settle(ground, user, groups, now).await;
+        return settle(ground, user, None, groups, now).await;
     };
     match stand(ground, user, account, &seen, now).await? {
         Some(outcome) => Ok(outcome),
-        None => settle(ground, user, groups, now).await,
+        None => {
+            // It is active by now, whatever it was.
+            let seen = RemoteAccount {
+                deactivated_at: None,
+                ..seen
+            };
+            settle(ground, user, Some(&seen), groups, now).await
+        }
     }
 }
 
@@ -97,14 +104,19 @@ pub(super) async fn restore(
     Ok(stood.unwrap_or_else(|| Outcome::Done("they were let in again".into())))
 }
 
-/// The account by the code of a sign-in, then the memberships.
+/// The account by the code of a sign-in, with what somebody changed of it in the app, then the
+/// memberships.
 async fn settle(
     ground: &Ground,
     user: &User,
+    seen: Option<&RemoteAccount>,
     groups: &[InGroup],
     now: Timestamp,
 ) -> Result<Outcome, Failure> {
-    let ready = identity::ensure(&ground.context, user, now).await?;
+    let ready = match seen {
+        Some(seen) => identity::ensure_seen(&ground.context, user, seen, now).await?,
+        None => identity::ensure(&ground.context, user, now).await?,
+    };
     let problems = memberships::follow(ground, user, &ready.remote, groups, now).await?;
     if let Some(problem) = problems.into_iter().next() {
         let account = ground.context.store.account(&ground.context.app, user.id);

@@ -3,7 +3,7 @@
 
 use super::expected::{Expectations, Expected, Given, Want};
 use super::{AppSide, Care, Difference, Drifted, LookError, NAMED, Read, Report, Whose};
-use crate::apps::{AppError, Place, RemoteKind, Target};
+use crate::apps::{AppError, Attribute, Place, RemoteKind, Target};
 use crate::store::{AccountState, DeactivatedFor, DeactivationStage};
 use crate::types::MembershipKind;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,6 +24,8 @@ struct Accounts {
     seen: Vec<Seen>,
     /// Of those few who have any.
     roles: HashMap<usize, Vec<String>>,
+    /// What of them is not called as it should be, of those few.
+    strays: BTreeMap<usize, Vec<Attribute>>,
 }
 
 pub(super) async fn compare(
@@ -38,6 +40,17 @@ pub(super) async fn compare(
             report
                 .differences
                 .push(difference(person, what, None, whose, care));
+        }
+    }
+    for (number, attributes) in &accounts.strays {
+        if let Some(person) = all.people.get(*number) {
+            let told = person.called.as_ref().is_some_and(|own| own.is_told());
+            let whose = if told { Whose::App } else { Whose::Bridge };
+            let strays = difference(person, Drifted::Profile, None, whose, Care::Mend);
+            report.differences.push(Difference {
+                attributes: attributes.clone(),
+                ..strays
+            });
         }
     }
     let Expectations {
@@ -154,6 +167,7 @@ async fn accounts(
     let mut found = Accounts {
         seen: vec![Seen::Not; all.people.len()],
         roles: HashMap::new(),
+        strays: BTreeMap::new(),
     };
     for page in 0..MOST_PAGES {
         let part = side.provisioner.accounts(page).await?;
@@ -164,7 +178,7 @@ async fn accounts(
                 if !foreign && account.deactivated_at.is_none() {
                     report.strangers += 1;
                     if report.some_strangers.len() < NAMED {
-                        report.some_strangers.push(account.username);
+                        report.some_strangers.push(account.profile.username);
                     }
                 }
                 continue;
@@ -180,6 +194,13 @@ async fn accounts(
             if first && *seen == Seen::Active {
                 report.present += 1;
             }
+            let called = all.people.get(number).and_then(|own| own.called.as_ref());
+            let strays = called.map(|called| called.strays(&*side.provisioner, &account));
+            // Somebody who is named twice was changed while the list was read: what was said last.
+            match strays.filter(|strays| !strays.is_empty()) {
+                Some(strays) => found.strays.insert(number, strays),
+                None => found.strays.remove(&number),
+            };
             if !account.roles.is_empty() {
                 found.roles.insert(number, account.roles);
             }
@@ -278,6 +299,7 @@ fn difference(
         remote: person.own.as_ref().and_then(|own| own.remote.clone()),
         what,
         place,
+        attributes: Vec::new(),
         whose,
         care,
     }

@@ -4,9 +4,11 @@
 use super::AppSide;
 use crate::apps::{Place, Target};
 use crate::directory::{Standings, WantedState, wanted};
+use crate::identity::Called;
 use crate::identity::converge::{InGroup, wanted_places};
 use crate::store::{
-    AccountFilter, AccountState, Deactivation, MembershipState, Store, StoreError, User, UserFilter,
+    Account, AccountFilter, AccountState, Deactivation, MembershipState, Store, StoreError, User,
+    UserFilter,
 };
 use crate::types::{AppId, RemoteId, Timestamp, UserId};
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +38,8 @@ pub(super) struct Expected {
     pub(super) user: UserId,
     pub(super) own: Option<Own>,
     pub(super) want: Want,
+    /// What an account that is theirs, and wanted, is to be called.
+    pub(super) called: Option<Box<Called>>,
 }
 
 /// Everybody who should have something in the app, or has.
@@ -77,7 +81,8 @@ pub(super) async fn read(
         let Some(last) = page.last() else { break };
         filter.after = Some(last.id);
         for user in page.iter().filter(|u| u.issuer == side.terms.issuer) {
-            let own = accounts.remove(&user.id);
+            let account = accounts.remove(&user.id);
+            let own = account.as_ref().map(Own::of);
             let (want, groups) = want(side, &standings, user, now);
             // Nothing to compare: they have nothing, and nothing is made before they come.
             if own.is_none() && !(want == Want::Present && side.terms.ahead) {
@@ -91,10 +96,14 @@ pub(super) async fn read(
             for place in wanted_places(&side.policy, &groups) {
                 all.places.entry(place).or_default().push(number);
             }
+            let called = account
+                .filter(|own| want == Want::Present && own.state == AccountState::Linked)
+                .map(|own| Box::new(Called::of(user, &own)));
             all.people.push(Expected {
                 user: user.id,
                 own,
                 want,
+                called,
             });
         }
     }
@@ -102,7 +111,18 @@ pub(super) async fn read(
     Ok(all)
 }
 
-async fn accounts(store: &dyn Store, app: &AppId) -> Result<HashMap<UserId, Own>, StoreError> {
+impl Own {
+    fn of(account: &Account) -> Self {
+        let linked = account.state == AccountState::Linked;
+        Self {
+            state: account.state,
+            remote: account.remote.clone().filter(|_| linked),
+            deactivated: account.deactivated,
+        }
+    }
+}
+
+async fn accounts(store: &dyn Store, app: &AppId) -> Result<HashMap<UserId, Account>, StoreError> {
     let mut all = HashMap::new();
     let mut filter = AccountFilter {
         app: Some(app.clone()),
@@ -113,15 +133,7 @@ async fn accounts(store: &dyn Store, app: &AppId) -> Result<HashMap<UserId, Own>
         let page = store.accounts(&filter).await?;
         let Some(last) = page.last() else { break };
         filter.after = Some(last.id);
-        for account in page {
-            let linked = account.state == AccountState::Linked;
-            let own = Own {
-                state: account.state,
-                remote: account.remote.filter(|_| linked),
-                deactivated: account.deactivated,
-            };
-            all.insert(account.user, own);
-        }
+        all.extend(page.into_iter().map(|account| (account.user, account)));
     }
     Ok(all)
 }

@@ -2,22 +2,27 @@
 //! is read whole and paged, compared with what directories and records say, and a `converge` job is
 //! wished for exactly those who differ. When nobody does, the app is only read.
 //!
-//! [`expected`] who should have what, by the records · [`compare`] what the app has · [`heal`] what is
-//! done about the difference, and when it waits for a person's word. What does not live here: making
-//! it so (`identity::converge`), which looks again at each person before it writes: a list that moved
-//! while it was read costs a look, never a write.
+//! [`expected`] who should have what, by the records · [`compare`] what the app has · [`crowd`] whose
+//! accounts wait for a person's word · [`heal`] what is done about the rest. What does not live here:
+//! making it so (`identity::converge`), which looks again at each person before it writes: a list that
+//! moved while it was read costs a look, never a write; what an account is to be called
+//! (`identity::Called`).
 //!
-//! What somebody gave by hand is never drift: only what the bridge gave, or should have given, is.
+//! What somebody gave by hand is never drift: only what the bridge gave, or should have given, is. Nor
+//! is what people say of themselves (nickname, position, language).
 
 mod compare;
+mod crowd;
 mod expected;
 mod heal;
 #[cfg(test)]
 mod tests;
 
-pub use heal::{Brakes, Healed, heal};
+pub use crowd::Brakes;
+pub use heal::{Healed, heal};
 
-use crate::apps::{AppError, Place, Provisioner};
+use super::plan::Plan;
+use crate::apps::{AppError, Attribute, Place, Provisioner};
 use crate::config::{DirectoryRules, ProvisionConfig};
 use crate::directory::AppTerms;
 use crate::store::{Store, StoreError};
@@ -70,6 +75,8 @@ pub enum Drifted {
     DeactivatedByHand,
     /// A membership that should be theirs is not there.
     Lacks,
+    /// The app calls them otherwise than the bridge would: name or e-mail address.
+    Profile,
     /// An account is in the way of theirs, until an operator says whose it is.
     Conflict,
 }
@@ -86,12 +93,13 @@ impl Drifted {
             Self::ActivatedByHand => "activated_by_hand",
             Self::DeactivatedByHand => "deactivated_by_hand",
             Self::Lacks => "lacks",
+            Self::Profile => "profile",
             Self::Conflict => "conflict",
         }
     }
 
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Active,
         Self::Keeps,
         Self::Missing,
@@ -99,6 +107,7 @@ impl Drifted {
         Self::ActivatedByHand,
         Self::DeactivatedByHand,
         Self::Lacks,
+        Self::Profile,
         Self::Conflict,
     ];
 }
@@ -142,6 +151,9 @@ pub struct Difference {
     /// Which membership.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// What of their profile; never what it says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
     /// Whose doing.
     pub whose: Whose,
     /// What becomes of it.
@@ -189,19 +201,29 @@ pub enum LookError {
     Store(#[from] StoreError),
 }
 
+/// What a look found.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    /// All that differs, and what becomes of it.
+    pub report: Report,
+    /// What of it waits for a person's word, a plan for each source.
+    pub plans: Vec<Plan>,
+}
+
 /// Told how many of its accounts were read.
 pub type Read<'a> = &'a (dyn Fn(u64) + Sync);
 
-/// Reads an app and compares; changes nothing.
+/// Reads an app and compares, and says what would be done about it; changes nothing.
 ///
 /// # Errors
 /// When app or store gave no clear answer: half a picture is none.
 pub async fn look(
     side: &AppSide,
     store: &dyn Store,
+    brakes: &dyn Brakes,
     now: Timestamp,
     tell: Read<'_>,
-) -> Result<Report, LookError> {
+) -> Result<Looked, LookError> {
     let expected = expected::read(side, store, now).await?;
     let mut report = Report {
         app: side.terms.id.clone(),
@@ -215,6 +237,7 @@ pub async fn look(
     };
     compare::compare(side, expected, &mut report, tell).await?;
     heal::judge(&mut report, store).await?;
+    let plans = crowd::hold(&mut report, store, brakes, now).await?;
     report.differences.sort_by_key(|d| (d.what, d.user));
-    Ok(report)
+    Ok(Looked { report, plans })
 }

@@ -87,6 +87,7 @@ fn report(differences: impl IntoIterator<Item = (UserId, Drifted)>) -> Report {
         remote: None,
         what,
         place: None,
+        attributes: Vec::new(),
         whose: Whose::App,
         care: Care::Mend,
     };
@@ -112,7 +113,13 @@ async fn jobs(store: &SqliteStore) -> usize {
 
 async fn healed(store: &SqliteStore, report: &mut Report, most: u64) -> Healed {
     let later = Timestamp(NOW.0 + 60);
-    heal(report, store, &MoreThan(most), later).await.unwrap()
+    let brakes = MoreThan(most);
+    let held = crowd::hold(report, store, &brakes, later).await.unwrap();
+    let looked = Looked {
+        report: report.clone(),
+        plans: held,
+    };
+    heal(&looked, store, later).await.unwrap()
 }
 
 #[tokio::test]

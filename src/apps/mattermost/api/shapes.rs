@@ -1,6 +1,7 @@
 //! The server's answers and bodies, as far as the bridge reads and writes them (recordings 01, 02,
 //! 11, 13).
 
+use crate::apps::Attribute;
 use crate::types::{AppToken, SecretText};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,20 @@ pub(in super::super) struct Patch {
     pub(in super::super) first_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) last_name: Option<String>,
+}
+
+impl Patch {
+    /// What it changes.
+    pub(in super::super) fn attributes(&self) -> Vec<Attribute> {
+        let parts = [
+            (Attribute::Username, &self.username),
+            (Attribute::Email, &self.email),
+            (Attribute::FirstName, &self.first_name),
+            (Attribute::LastName, &self.last_name),
+        ];
+        let changed = parts.into_iter().filter(|(_, to)| to.is_some());
+        changed.map(|(attribute, _)| attribute).collect()
+    }
 }
 
 /// A session as listed: the token is blanked (recordings 11).

@@ -1,7 +1,8 @@
 //! Whose account is whose.
 
-use super::super::fake::{ANN, BOT_TOKEN, Fake, ann, user, wanted};
+use super::super::fake::{ANN, BOT_TOKEN, Fake, ann, called, user, wanted};
 use super::*;
+use crate::apps::Provisioner as _;
 
 /// What an error must be.
 type Check = fn(&AppError) -> bool;
@@ -431,12 +432,12 @@ async fn only_differences_are_patched() {
     fake.on(&of_ann(), 200, ordinary())
         .on(&patch, 200, ordinary());
     let app = fake.app(|_, _| ());
-    app.update_account(&ann(), &wanted()).await.unwrap();
+    app.update_account(&ann(), &called()).await.unwrap();
     assert!(fake.asked(&patch).is_empty());
 
-    let mut changed = wanted();
+    let mut changed = called();
     changed.name = "Ann Roe".into();
-    changed.known_username = Some("annie".into());
+    changed.username = Some("annie".into());
     app.update_account(&ann(), &changed).await.unwrap();
     assert_eq!(
         fake.asked(&patch)[0].json(),
@@ -454,7 +455,7 @@ async fn an_e_mail_that_another_has_is_a_conflict_and_nothing_changes() {
             200,
             user("jdnxtzhhd385bmcmoa7f5chd8h", "bob", "new@example.test"),
         );
-    let mut changed = wanted();
+    let mut changed = called();
     changed.email = "new@example.test".into();
     let ensured = fake
         .app(|_, _| ())
@@ -474,7 +475,7 @@ async fn an_e_mail_that_the_app_keeps_back_is_reported_as_it_is() {
         200,
         ordinary(),
     );
-    let mut changed = wanted();
+    let mut changed = called();
     changed.email = "new@example.test".into();
     let ensured = fake
         .app(|_, _| ())
@@ -487,6 +488,57 @@ async fn an_e_mail_that_the_app_keeps_back_is_reported_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_would_be_written_is_what_is_written() {
+    let texts = [
+        ordinary(),
+        ordinary().replace("\"Lee\"", "\"Roe\""),
+        ordinary().replace("ann@example.test", "other@example.test"),
+        ordinary().replace("\"username\":\"ann\"", "\"username\":\"annie\""),
+        ordinary().replace("\"nickname\":\"\"", "\"nickname\":\"Annie\""),
+        ordinary().replace("\"position\":\"\"", "\"position\":\"Head\""),
+        ordinary().replace("\"locale\":\"en\"", "\"locale\":\"fr\""),
+        ordinary()
+            .replace("\"Lee\"", "\"Roe\"")
+            .replace("system_user", "system_user system_admin"),
+        ordinary()
+            .replace("\"Lee\"", "\"Roe\"")
+            .replace("\"auth_service\":\"\"", "\"auth_service\":\"gitlab\""),
+        ordinary()
+            .replace("\"Lee\"", "\"Roe\"")
+            .replace("system_user", "system_guest"),
+    ];
+    // In another spelling, as directories have it: the app's own is no difference.
+    let wanted = WantedProfile {
+        username: Some("ann".into()),
+        name: " Ann  Lee ".into(),
+        email: "ANN@example.TEST".into(),
+    };
+    let mut written = Vec::new();
+    for text in texts {
+        let patch = format!("PUT /api/v4/users/{ANN}/patch");
+        let fake = Fake::start().await;
+        fake.on(&of_ann(), 200, text.clone())
+            .on(&patch, 200, ordinary());
+        let app = fake.app(|_, _| ());
+        let seen = app.look(&ann()).await.unwrap().unwrap();
+        let would = app.would_write(&seen, &wanted);
+        app.update_account(&ann(), &wanted).await.unwrap();
+        let asked = fake.asked(&patch);
+        let json = asked.first().map(|asked| asked.json());
+        let keys = json
+            .iter()
+            .flat_map(|json| json.as_object().unwrap().keys());
+        let keys: Vec<_> = keys.map(String::as_str).collect();
+        let mut said: Vec<_> = would.iter().map(|one| one.as_str()).collect();
+        said.sort_unstable();
+        assert_eq!(said, keys, "{text}");
+        written.push(said.join(" "));
+    }
+    let expected = ["", "last_name", "email", "username", "", "", "", "", "", ""];
+    assert_eq!(written, expected);
+}
+
+#[tokio::test]
 async fn special_accounts_are_not_patched() {
     let fake = Fake::start().await;
     fake.on(
@@ -494,7 +546,7 @@ async fn special_accounts_are_not_patched() {
         200,
         ordinary().replace("system_user", "system_user system_admin"),
     );
-    let mut changed = wanted();
+    let mut changed = called();
     changed.name = "Other Name".into();
     fake.app(|_, _| ())
         .update_account(&ann(), &changed)
