@@ -1048,7 +1048,7 @@ const GUARDS: &[Guard] = &[
     ),
     (
         "a crowd that went keeps its accounts",
-        "src/reconcile/drift/heal.rs",
+        "src/reconcile/drift/crowd.rs",
         "one.user, Care::Held",
         &["a_crowd_that_went_keeps_its_accounts_until_somebody_says_so"],
     ),
@@ -1066,6 +1066,18 @@ const GUARDS: &[Guard] = &[
             "a_plan_that_was_shown_is_carried_out_as_shown_or_not_at_all",
             "a_plan_whose_people_are_others_by_now_is_not_carried_out",
         ],
+    ),
+    (
+        "a dead sweep is an operator's",
+        "src/reconcile/schedule.rs",
+        "Some(job) if job.state == JobState::Dead",
+        &["a_dead_sweep_is_an_operators_until_the_next_time"],
+    ),
+    (
+        "what is only proposed is not dismissed",
+        "src/store/sqlite/plans.rs",
+        "state = 'proposed' AND ?2 = 'applied'",
+        &["one_plan_is_proposed_for_a_directory"],
     ),
     (
         "what somebody closed in the app stays closed",

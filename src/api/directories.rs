@@ -86,7 +86,7 @@ struct ValidateOrder {
 /// A job that does it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = QueuedJob)]
-struct ShownJob {
+pub(super) struct ShownJob {
     /// Its id.
     job: Uuid,
     /// Where it is followed.
@@ -235,7 +235,7 @@ impl ValidateOutcome {
 /// One person, or all of a directory, now instead of when it would be anyway; accounts follow. Answered
 /// when it is on record: whoever wants to know the end follows the job. It takes nothing from anybody
 /// that the directory does not take, and a reading of everybody waits for somebody's word like any
-/// other when too many would lose access.
+/// other when too many would lose access. `POST /api/v1/plans` says what a reading of everybody would do.
 #[utoipa::path(
     post, path = "/api/v1/sync", tag = "directories", operation_id = "sync_directory",
     params(DryRun, OneOrder),

@@ -61,7 +61,7 @@ permissions! {
     /// Read and retry jobs.
     Jobs: Jobs;
     /// Follow one job that one wished for.
-    FollowJobs: Jobs | Validate;
+    FollowJobs: Jobs | Validate | Admin;
     /// Have directories read again.
     Reread: Jobs | Validate;
     /// Give people the groups that are listed for it.

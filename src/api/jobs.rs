@@ -212,6 +212,7 @@ async fn known(api: &Api, job: &str) -> Result<Job, Problem> {
     security(
         ("certificate" = ["jobs"]), ("bearer" = ["jobs"]),
         ("certificate" = ["validate"]), ("bearer" = ["validate"]),
+        ("certificate" = ["admin"]), ("bearer" = ["admin"]),
     ),
 )]
 async fn one(

@@ -48,6 +48,7 @@ pub mod bearer;
 pub mod caller;
 mod clients;
 mod directories;
+mod drift;
 mod events;
 mod explain;
 mod finish;
@@ -110,6 +111,7 @@ fn resources() -> Routes {
         .merge(events::routes())
         .merge(jobs::routes())
         .merge(plans::routes())
+        .merge(drift::routes())
         .merge(directories::routes())
         .merge(invitations::routes())
         .merge(clients::routes())

@@ -8,7 +8,7 @@
 use super::{AppError, Attribute, Profile, WantedProfile};
 use crate::types::{MembershipKind, RemoteId, Timestamp};
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Brings accounts and memberships of an app to what a directory says.
 #[async_trait]
@@ -199,7 +199,7 @@ pub struct OwnedBot {
 
 /// A membership as an operator names it. Ordered so that what others rest on comes first: a team
 /// before its channels, a channel before its administrators.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// What kind.
     pub kind: MembershipKind,

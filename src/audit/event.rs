@@ -124,6 +124,8 @@ kinds! {
     KeyRevoked = "key.revoked",
     /// A key was sealed under another master key.
     KeyRewrapped = "key.rewrapped",
+    /// Somebody asked what a sweep would do: a job proposes a plan.
+    PlanProposed = "plan.proposed",
     /// A plan of reconciliation waits for a person's word: it would take access from too many.
     PlanHeld = "plan.held",
     /// A service said yes to a held plan: a job carries it out.

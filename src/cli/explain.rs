@@ -8,7 +8,6 @@ use crate::directory::{Looked, Says, WantedState, explain};
 use crate::runtime;
 use crate::types::{AppId, SourceId};
 use anyhow::bail;
-use serde_json::json;
 
 pub(super) async fn run(
     stage: &Stage,
@@ -28,7 +27,7 @@ pub(super) async fn run(
         .filter(|terms| app.as_ref().is_none_or(|app| terms.id == *app));
     let explained = explain(meant, &user, &looked, &terms.rules, stage.now);
     if as_json {
-        return json(&json!({ "user": user, "explained": explained }));
+        return json(&explained);
     }
     print(format!(
         "{}, {}\n\n{}",

@@ -112,14 +112,32 @@ pub fn look(app: &AppId, due_at: Timestamp, why: &str) -> NewJob {
     }
 }
 
-/// What a `sweep` job does instead of reading everything.
+/// What a `sweep` job does instead of reading everything and doing what follows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ToCarryOut {
-    /// Carry out this held plan.
+    /// Carry out this plan.
     pub plan: Option<Uuid>,
+    /// Only read, and put on record what would follow: a plan that has the job's id.
+    pub propose: bool,
     /// Who said so.
     pub by: String,
+}
+
+/// Read all that a directory says, and say what would follow. The plan has the job's id: whoever
+/// joins the job is told of the same.
+#[must_use]
+pub fn propose(source: &SourceId, by: &str, due_at: Timestamp) -> NewJob {
+    let what = ToCarryOut {
+        propose: true,
+        by: by.to_owned(),
+        ..ToCarryOut::default()
+    };
+    NewJob {
+        key: format!("sweep/proposal/{source}"),
+        payload: serde_json::to_string(&what).unwrap_or_default(),
+        ..sweep(source, due_at, &format!("{by} asked what a sweep would do"))
+    }
 }
 
 /// Carry out a held plan, of a directory or SCIM client.
@@ -128,6 +146,7 @@ pub fn carry_out(source: &SourceId, plan: Uuid, by: &str, due_at: Timestamp) -> 
     let what = ToCarryOut {
         plan: Some(plan),
         by: by.to_owned(),
+        ..ToCarryOut::default()
     };
     NewJob {
         kind: JobKind::Sweep,

@@ -4,7 +4,7 @@
 use super::apply::{self, Applied, Moved, Words};
 use super::handler::Sweeper;
 use super::plan::Plan;
-use super::sweep::{PlanError, waiting};
+use super::sweep::{PlanError, held, waiting};
 use super::world::Teller;
 use crate::audit::{Audit, Kind, Witness};
 use crate::jobs::wish;
@@ -27,7 +27,7 @@ pub struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Says yes to a held plan: a job carries it out, exactly as it was shown or not at all.
+    /// Says yes to a plan that waits or is proposed: a job carries it out, exactly as it was shown or not at all.
     ///
     /// # Errors
     /// When there is none, or it waits no more.
@@ -42,9 +42,9 @@ impl Desk<'_> {
     /// Says no to a held plan.
     ///
     /// # Errors
-    /// When there is none, it waits no more, or somebody else was faster.
+    /// When there is none, it waits no more or was only proposed, or somebody else was faster.
     pub async fn dismiss(&self, id: Uuid) -> Result<Plan, PlanError> {
-        let plan = waiting(self.store, id).await?;
+        let plan = held(self.store, id).await?;
         self.account(&plan, Kind::PlanDismissed).await?;
         let ended = (self.store).end_plan(id, PlanState::Dismissed, self.who, self.now);
         if !ended.await? {

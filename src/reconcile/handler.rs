@@ -1,5 +1,4 @@
-//! Carries out `sweep` jobs (a directory, an app, a plan that was approved), and wishes for them on
-//! schedule.
+//! Carries out `sweep` jobs: a directory, an app, a plan that was approved, one that somebody asked to see.
 
 use super::drift::{self, Apps, Brakes, LookError, Looked};
 use super::plan::Judge;
@@ -11,28 +10,23 @@ use crate::config::{ReconcileConfig, ScimBrake};
 use crate::directory::read::TakesIn;
 use crate::directory::source::{Source, SourceError};
 use crate::directory::sources::Sources;
-use crate::jobs::wish::{self, ToCarryOut};
+use crate::jobs::wish::ToCarryOut;
 use crate::jobs::{Handler, Outcome};
-use crate::store::{Job, SourceState, Store, StoreError, StoredPlan};
+use crate::store::{Job, Store, StoreError, StoredPlan};
 use crate::telemetry::metrics::{AppLooked, Metrics, Reconciled};
-use crate::types::{AppId, Clock, SourceId, Timestamp};
+use crate::types::{AppId, Clock, SourceId};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
-/// How often it is looked whether a sweep is due.
-const LOOK: Duration = Duration::from_secs(5);
 /// How long a sweep may take: then it begins anew.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// How often a sweep that is not let in is tried again.
 const LOCKED_OUT: Duration = Duration::from_secs(300);
 /// How often apps are looked at when no directory says how often it is read.
 const EVERY: Duration = Duration::from_secs(900);
-/// Under which name it is remembered when apps were looked at. No directory's: those have a kind.
-const LOOKS: &str = "auth-manager-looks";
 
 /// How often everything is read whole, and when what follows is held.
 #[derive(Debug, Clone, Default)]
@@ -160,7 +154,7 @@ impl Sweeper {
                 .map(|what| (what.as_str(), report.count(*what)))
                 .collect(),
         });
-        self.note_look(&side.terms.id, now).await?;
+        drift::keep(&report, &*self.store).await?;
         tracing::info!(
             app = %report.app,
             accounts = report.accounts,
@@ -191,80 +185,6 @@ impl Sweeper {
         if let Err(error) = desk.account(plan, Kind::PlanHeld).await {
             tracing::error!(%error, "the audit trail does not have it that a plan is held");
         }
-    }
-
-    /// Wishes for a sweep of each directory, and a look at each app, whose time has come, until told
-    /// to end. Several replicas wish for the same jobs.
-    pub async fn schedule(self: Arc<Self>, end: CancellationToken) {
-        loop {
-            if let Err(error) = self.wish_for_due().await {
-                tracing::warn!(%error, "it could not be looked whether a directory must be read whole");
-            }
-            tokio::select! {
-                () = end.cancelled() => return,
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-    }
-
-    /// Wishes for what is due now; gives how many.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn wish_for_due(&self) -> Result<usize, StoreError> {
-        let now = self.clock.now();
-        let settings = self.settings.load_full();
-        let mut wishes = Vec::new();
-        for (source, own) in &settings.directories {
-            let swept_at = self.store.source_state(source).await?.swept_at;
-            if is_due(swept_at, own.every, now) {
-                wishes.push(wish::sweep(source, now, "its time has come"));
-            }
-            self.metrics.sweep_due(source, swept_at, own.every);
-        }
-        let every = settings.apps_every();
-        let looks = self.looks().await?;
-        // Nobody's word to compare apps with: none can differ from it.
-        let compared = !settings.directories.is_empty() || !settings.scim.is_empty();
-        for side in self.apps.all().iter().filter(|_| compared) {
-            let app = &side.terms.id;
-            let looked_at = looks.get(app).copied().map(Timestamp);
-            if is_due(looked_at, every, now) {
-                wishes.push(wish::look(app, now, "its time has come"));
-            }
-        }
-        let known = settings.directories.keys().chain(settings.scim.keys());
-        self.metrics
-            .plans_held(known, &self.store.held_plans().await?);
-        if !wishes.is_empty() {
-            self.store.enqueue(&wishes, now).await?;
-        }
-        Ok(wishes.len())
-    }
-
-    /// When each app was last looked at, in seconds since 1970.
-    async fn looks(&self) -> Result<BTreeMap<AppId, i64>, StoreError> {
-        let Ok(name) = SourceId::new(LOOKS) else {
-            return Ok(BTreeMap::new());
-        };
-        let known = self.store.source_state(&name).await?.cursor;
-        // What can't be read is from another version: everything is due then.
-        Ok(known
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default())
-    }
-
-    async fn note_look(&self, app: &AppId, at: Timestamp) -> Result<(), StoreError> {
-        let Ok(name) = SourceId::new(LOOKS) else {
-            return Ok(());
-        };
-        let mut looks = self.looks().await?;
-        looks.insert(app.clone(), at.0);
-        let state = SourceState {
-            cursor: serde_json::to_string(&looks).ok(),
-            ..SourceState::default()
-        };
-        self.store.put_source_state(&name, &state).await
     }
 
     async fn carry_out_job(&self, job: &Job, what: &ToCarryOut) -> Outcome {
@@ -317,11 +237,6 @@ impl Sweeper {
             Err(error) => Outcome::failed(error.to_string()),
         }
     }
-}
-
-/// A clock that was set back must not stop it for as long as it was set back.
-fn is_due(last: Option<Timestamp>, every: Duration, now: Timestamp) -> bool {
-    last.is_none_or(|at| at + every <= now || at > now)
 }
 
 fn of_sweep(about: &str, error: SweepError) -> Outcome {
@@ -405,6 +320,12 @@ impl Handler for Sweeper {
                 tracing::info!(source = %id, ?progress, "sweeping");
             }
         };
+        if what.propose {
+            return match self.of(&*source).propose(job.id, &what.by, &tell).await {
+                Ok(_) => Outcome::Done,
+                Err(error) => of_sweep(id.as_str(), error),
+            };
+        }
         match self.sweep(&*source, &tell).await {
             Ok(_) => Outcome::Done,
             Err(error) => of_sweep(id.as_str(), error),

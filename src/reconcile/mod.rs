@@ -5,8 +5,8 @@
 //! [`world`] reads the directory and asks one by one for whoever a list lacks · [`plan`] what differs
 //! and what follows from it · [`brake`] when a plan waits for a person's word · [`apply`] carries a
 //! plan out, deny first, or exactly as it was shown · [`sweep`] all of it, once · [`drift`] the same
-//! for what apps have · [`handler`] on schedule · [`decide`] a person's word about a held plan, the same
-//! for a command and a service. What does not live here: what a word means (`directory`), accounts
+//! for what apps have · [`schedule`] when · [`handler`] the jobs of all this · [`decide`] a person's word
+//! about a plan, the same for a command and a service. What does not live here: what a word means (`directory`), accounts
 //! (`identity`), the reading itself (`directory::source`, `apps::Provisioner`).
 //!
 //! A sweep that was cut short begins anew: what it had taken in by then no longer differs, so it goes
@@ -19,5 +19,6 @@ pub mod drift;
 pub mod handler;
 pub mod judge;
 pub mod plan;
+mod schedule;
 pub mod sweep;
 pub mod world;

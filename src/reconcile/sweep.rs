@@ -65,6 +65,24 @@ impl Sweep<'_> {
         Ok((plan, world))
     }
 
+    /// Reads and compares, and puts what would follow on record as a proposed plan of this id, for
+    /// whoever asked; changes nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub async fn propose(&self, id: Uuid, by: &str, tell: Teller<'_>) -> Result<Plan, SweepError> {
+        let (plan, _) = self.look(tell).await?;
+        let plan = Plan { id, ..plan };
+        let why = plan.held.as_deref().unwrap_or_default();
+        let proposed = StoredPlan {
+            state: PlanState::Proposed,
+            by: by.to_owned(),
+            ..on_record(&plan, why)?
+        };
+        self.plans.propose_plan(&proposed).await?;
+        Ok(plan)
+    }
+
     /// Reads, compares, and carries out; what is held is put on record first.
     ///
     /// # Errors
@@ -169,8 +187,11 @@ pub enum PlanError {
     #[error("there is no plan {0}")]
     Unknown(Uuid),
     /// It does not wait any more.
-    #[error("the plan {0} is {1}: only a held one can be decided about")]
+    #[error("the plan {0} is {1}: only a held or a proposed one can be decided about")]
     Ended(Uuid, PlanState),
+    /// Nothing waits for it.
+    #[error("the plan {0} is only proposed: nothing of it happens unless it is approved")]
+    Proposed(Uuid),
     /// Its directory is not configured (any more).
     #[error("there is no directory {0}: it is not configured (any more)")]
     NoDirectory(SourceId),
@@ -205,16 +226,29 @@ pub fn read_plan(text: &str) -> Result<Plan, PlanError> {
     Ok(plan)
 }
 
-/// A plan that waits, to be decided about.
+/// A plan that may be carried out: one that waits, or is proposed.
 ///
 /// # Errors
-/// When there is none, or it waits no more.
+/// When there is none, or it was decided about.
 pub async fn waiting(plans: &dyn PlanStore, id: Uuid) -> Result<Plan, PlanError> {
     let stored = plans.plan(id).await?.ok_or(PlanError::Unknown(id))?;
-    if stored.state != PlanState::Held {
-        return Err(PlanError::Ended(id, stored.state));
+    match stored.state {
+        PlanState::Held | PlanState::Proposed => read_plan(&stored.body),
+        ended => Err(PlanError::Ended(id, ended)),
     }
-    read_plan(&stored.body)
+}
+
+/// A plan that waits, to be dismissed.
+///
+/// # Errors
+/// As [`waiting`], or when it is only proposed.
+pub async fn held(plans: &dyn PlanStore, id: Uuid) -> Result<Plan, PlanError> {
+    let stored = plans.plan(id).await?.ok_or(PlanError::Unknown(id))?;
+    match stored.state {
+        PlanState::Held => read_plan(&stored.body),
+        PlanState::Proposed => Err(PlanError::Proposed(id)),
+        ended => Err(PlanError::Ended(id, ended)),
+    }
 }
 
 #[cfg(test)]

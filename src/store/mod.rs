@@ -30,6 +30,7 @@ mod migrate;
 mod model;
 mod directory;
 mod jobs;
+mod looks;
 mod plans;
 pub mod postgres;
 mod provision;
@@ -52,6 +53,7 @@ pub use jobs::{
     Enqueued, Job, JobClaim, JobCount, JobEnd, JobFilter, JobKind, JobState, JobStore, NewJob,
     Priority,
 };
+pub use looks::{LookStore, StoredLook};
 pub use model::*;
 pub use plans::{PlanFilter, PlanState, PlanStore, StoredPlan};
 pub use postgres::{PostgresOptions, PostgresStore};
@@ -84,7 +86,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, as the rest of the house sees it.
 #[async_trait]
-pub trait Store: DirectoryStore + JobStore + PlanStore + ProvisionStore + ScimStore {
+pub trait Store:
+    DirectoryStore + JobStore + LookStore + PlanStore + ProvisionStore + ScimStore
+{
     // ---- people ------------------------------------------------------------------------------
 
     /// Finds or creates the shadow user of a subject and keeps its attributes up to date.

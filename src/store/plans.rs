@@ -11,6 +11,9 @@ use uuid::Uuid;
 stored_words! {
     /// Where a plan is in its life.
     PlanState {
+        /// Somebody asked to see it: nothing follows unless it is approved. One a directory; another
+        /// takes its place.
+        Proposed = "proposed",
         /// It waits.
         Held = "held",
         /// It was carried out.
@@ -39,14 +42,14 @@ pub struct StoredPlan {
     pub digest: String,
     /// Why it is held; for the operator.
     pub why: String,
-    /// All it says.
+    /// All it says; empty in a page of plans, since it may be much.
     #[serde(skip)]
     pub body: String,
     /// First made.
     pub made_at: Timestamp,
     /// When it entered its state.
     pub state_since: Timestamp,
-    /// Who brought it there; empty while it is held.
+    /// Who brought it there: who asked for one that is proposed; empty while it is held.
     pub by: String,
 }
 
@@ -70,6 +73,10 @@ pub trait PlanStore: Send + Sync {
     /// one that stands: an equal one that is held, or was dismissed as the last word about these, stays, so that nobody approves of a plan that is made anew every quarter of an hour.
     async fn hold_plan(&self, plan: &StoredPlan) -> Result<StoredPlan>;
 
+    /// Keeps a plan that is proposed in place of the former one of its directory. The same again, by
+    /// its id, takes the place of itself while it is proposed; one that was decided about stays.
+    async fn propose_plan(&self, plan: &StoredPlan) -> Result<()>;
+
     /// The held plan of a directory (and app) is superseded: nothing of it is left to do.
     async fn supersede_plans(
         &self,
@@ -84,10 +91,11 @@ pub trait PlanStore: Send + Sync {
     /// One plan.
     async fn plan(&self, id: Uuid) -> Result<Option<StoredPlan>>;
 
-    /// A page of plans.
+    /// A page of plans, without what they say.
     async fn plans(&self, filter: &PlanFilter) -> Result<Vec<StoredPlan>>;
 
-    /// Ends a held plan; `false`, and nothing happens, when it is not held (any more).
+    /// Ends a held plan, or one that is proposed by carrying it out; `false`, and nothing happens, when
+    /// it is neither (any more).
     async fn end_plan(&self, id: Uuid, to: PlanState, by: &str, now: Timestamp) -> Result<bool>;
 }
 

@@ -8,8 +8,8 @@ use super::{
     DirectoryGroup, EndReason, Job, JobCount, JobKind, JobState, KeptAnswer, KeyKind, KeyState,
     MarkKind, Membership, MembershipState, Person, PlanState, Priority, Result, Revocation,
     Revoked, SealCount, Sealed, SealedAt, SealedKind, SeatCount, Session, SourceState, StateBy,
-    StoreError, StoredBot, StoredKey, StoredPlan, Tombstone, TrailHead, TrailMark, TrailRecord,
-    User, UserState, Word, claims, trail,
+    StoreError, StoredBot, StoredKey, StoredLook, StoredPlan, Tombstone, TrailHead, TrailMark,
+    TrailRecord, User, UserState, Word, claims, trail,
 };
 use super::{ScimCount, ScimGroupOf, ScimKind, ScimMember, ScimResource};
 use crate::types::{
@@ -283,6 +283,25 @@ pub(super) fn plan(row: &impl Columns) -> Result<StoredPlan> {
         state_since: Timestamp(row.int(8)?),
         by: row.text(9)?,
     })
+}
+
+/// The same without what it says, which may be long.
+pub(super) const PLAN_HEAD: &str =
+    "id, source, app, state, digest, why, '' AS body, made_at, state_since, ended_by";
+
+pub(super) const LOOK: &str = "app, looked_at, body";
+
+pub(super) fn look(row: &impl Columns) -> Result<StoredLook> {
+    Ok(StoredLook {
+        app: id(row.text(0)?, AppId::new)?,
+        looked_at: Timestamp(row.int(1)?),
+        body: row.text(2)?,
+    })
+}
+
+/// An app, and when it was looked at.
+pub(super) fn looked(row: &impl Columns) -> Result<(AppId, Timestamp)> {
+    Ok((id(row.text(0)?, AppId::new)?, Timestamp(row.int(1)?)))
 }
 
 /// A directory and a number.

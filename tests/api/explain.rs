@@ -128,7 +128,7 @@ async fn what_decides_is_explained_to_services_as_to_operators() {
         .run(&["users", "explain", &alice().sub, "chat", "--json"])
         .await;
     let told: Value = serde_json::from_str(&told).expect("JSON");
-    let mut told = told["explained"].clone();
+    let mut told = told;
     let mut said = bed.explain(&id, "?app=chat").await;
     for one in [&mut told, &mut said] {
         one["words"][0]["age"] = json!(0);

@@ -503,3 +503,208 @@ async fn t34_an_invitation_is_made_listed_and_revoked_and_its_link_is_seen_once(
     }
     house.finish().await;
 }
+
+impl House {
+    /// What a service reads; it must be there.
+    async fn read(&self, path: &str) -> Value {
+        let reply = self.nosy.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+        reply.json()
+    }
+
+    /// A job in this state, by where it is followed.
+    async fn ends(&self, follow: &str, state: &str) -> Value {
+        eventually(state, || async {
+            let job = self.read(follow).await;
+            (job["state"] == state).then_some(job)
+        })
+        .await
+    }
+
+    /// Asks for a plan; its id, once it is there.
+    async fn proposed(&self) -> String {
+        let asked = post(&self.nosy, PLANS, json!({ "directory": "authentik" })).await;
+        assert_eq!(asked.status, 202, "{asked:?}");
+        let asked = asked.json()["items"][0].clone();
+        let follow = asked["queued"]["follow"].as_str().expect("a job");
+        self.ends(follow, "done").await;
+        asked["plan"].as_str().expect("a plan").to_owned()
+    }
+
+    /// Approves of a plan; where its job is followed.
+    async fn approved(&self, plan: &str) -> String {
+        let one = format!("{PLANS}/{plan}");
+        let tag = self.nosy.get(&one).await.header("etag").to_owned();
+        let tagged = [("if-match", tag.as_str())];
+        let reply = self
+            .nosy
+            .post(&format!("{one}/approve"), &tagged, "{}")
+            .await;
+        assert_eq!(reply.status, 202, "{reply:?}");
+        format!("/api/v1/jobs/{}", reply.json()["job"].as_str().unwrap())
+    }
+}
+
+const PLANS: &str = "/api/v1/plans";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_sees_what_a_sweep_would_do_and_has_just_that_done_or_nothing() {
+    let house = House::new().await;
+    let member = |name: &str| {
+        house.authentik.create(&NewPerson {
+            groups: vec![GROUP_VALIDATED.into(), GROUP_MEMBERS.into()],
+            ..NewPerson::named(name)
+        })
+    };
+    member("ann");
+    let ben = member("ben");
+    let app = &house.services.world.mattermost;
+
+    let tried = post(&house.nosy, &format!("{PLANS}?dry_run=true"), json!({})).await;
+    assert_eq!(tried.status, 200, "{tried:?}");
+    assert_eq!(tried.json()["items"], json!([{ "directory": "authentik" }]));
+    assert_eq!(post(&house.ci, PLANS, json!({})).await.status, 403);
+    let nowhere = post(&house.nosy, PLANS, json!({ "directory": "nowhere" })).await;
+    assert_eq!(
+        (nowhere.status, nowhere.code()),
+        (404, "api.not_found".into())
+    );
+
+    // Asked twice under one name it is asked once.
+    let key = [("idempotency-key", "ask-1")];
+    let ask = || house.nosy.post(PLANS, &key, "{}");
+    let (asked, again) = (ask().await, ask().await);
+    assert_eq!(asked.status, 202, "{asked:?}");
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.text, asked.text);
+    let asked = asked.json()["items"][0].clone();
+    let follow = asked["queued"]["follow"].as_str().expect("a job");
+    house.ends(follow, "done").await;
+    let first = asked["plan"].as_str().expect("a plan").to_owned();
+
+    let one = format!("{PLANS}/{first}");
+    let plan = house.read(&one).await;
+    assert_eq!(plan["state"], "proposed", "{plan}");
+    assert_eq!(plan["by"], "nosy");
+    assert_eq!(plan["summary"]["new"], 2, "{plan}");
+    let page = house.read(&format!("{one}/people?limit=1")).await;
+    assert_eq!(page["items"][0], plan["people"][0]);
+    let next = page["next"].as_str().expect("another page");
+    let rest = house.read(next).await;
+    assert_eq!(rest["items"], json!([plan["people"][1]]));
+    assert!(rest["next"].is_null(), "{rest}");
+    let elsewhere = next.replace("/people?", "/groups?");
+    let refused = house.nosy.get(&elsewhere).await;
+    assert_eq!((refused.status, refused.code()), (400, "api.cursor".into()));
+    assert_eq!(house.ci.get(&one).await.status, 403);
+    let held = house.read(&format!("{PLANS}?state=held")).await;
+    assert_eq!(held["items"], json!([]));
+    let no = post(&house.nosy, &format!("{one}/dismiss"), json!({})).await;
+    assert_eq!((no.status, no.code()), (409, "api.conflict".into()));
+    assert!(
+        app.user("ann").is_none() && app.user("ben").is_none(),
+        "only shown"
+    );
+
+    // The world moves on: nothing of it is done.
+    house.authentik.disable_silently(ben);
+    let job = house.approved(&first).await;
+    let job = house.ends(&job, "dead").await;
+    let why = job["error"].as_str().unwrap_or_default();
+    assert!(why.contains("nothing was done"), "{job}");
+    assert_eq!(house.read(&one).await["state"], "proposed");
+    assert!(app.user("ann").is_none(), "nothing of it");
+
+    let second = house.proposed().await;
+    assert_ne!(first, second);
+    assert_eq!(house.nosy.get(&one).await.status, 404, "it was replaced");
+    let job = house.approved(&second).await;
+    house.ends(&job, "done").await;
+    eventually("ann's account", || async { app.user("ann") }).await;
+    assert!(app.user("ben").is_none());
+    let plan = house.read(&format!("{PLANS}/{second}")).await;
+    assert_eq!(
+        (&plan["state"], &plan["by"]),
+        (&json!("applied"), &json!("nosy"))
+    );
+
+    let trail = house.services.world.trail().await;
+    let count = |kind: &str| {
+        let of = trail.iter().filter(|body| body.contains(kind));
+        of.filter(|body| body.contains("nosy")).count()
+    };
+    assert_eq!(
+        (
+            count("plan.proposed"),
+            count("plan.approved"),
+            count("plan.applied")
+        ),
+        (2, 2, 1),
+        "{trail:#?}"
+    );
+    house.finish_unvisited().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_differs_in_an_app_is_read_by_services_as_by_operators() {
+    let house = House::new().await;
+    house.authentik.create(&NewPerson {
+        groups: vec![GROUP_VALIDATED.into(), GROUP_MEMBERS.into()],
+        ..NewPerson::named("ann")
+    });
+    let app = &house.services.world.mattermost;
+    post(&house.ci, "/api/v1/sync", json!({ "all": true })).await;
+    eventually("ann's account", || async {
+        app.user("ann").filter(|user| !user.teams.is_empty())
+    })
+    .await;
+    // The look of the start is over.
+    let looked = || async {
+        let drift = house.read("/api/v1/drift").await;
+        assert_eq!(drift["items"][0]["app"], "chat");
+        drift["items"][0]["looked_at"].as_i64()
+    };
+    let before = eventually("a look", looked).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+
+    app.set_fields("ann", &[("email", "ann@elsewhere.test")]);
+    assert!(app.remove_from_team("demo", "ann") && app.deactivate("ann"));
+    house.run(&["reconcile", "run", "--json"]).await;
+    let drift = house.read("/api/v1/drift").await["items"][0].clone();
+    assert!(drift["looked_at"].as_i64() > Some(before), "{drift}");
+    assert_eq!(
+        drift["counts"],
+        json!({ "deactivated_by_hand": 1 }),
+        "{drift}"
+    );
+    assert!(app.reactivate("ann"));
+    house.run(&["reconcile", "run", "--json"]).await;
+    let page = house.read("/api/v1/drift/chat").await;
+    let found = page["items"].as_array().expect("a list");
+    assert_eq!(found.len(), 1, "{page}");
+    assert_eq!(found[0]["what"], "profile");
+    assert_eq!(found[0]["attributes"], json!(["email"]));
+    assert_eq!(
+        (&found[0]["whose"], &found[0]["care"]),
+        (&json!("app"), &json!("mend"))
+    );
+    assert!(!page.to_string().contains("elsewhere"), "{page}");
+    let last = house
+        .run(&["reconcile", "report", "--last", "--json"])
+        .await;
+    assert_eq!(last[0]["differences"], page["items"]);
+    let none = house.read("/api/v1/drift/chat?what=active").await;
+    assert_eq!(none["items"], json!([]));
+
+    for (peer, path, says) in [
+        (&house.ci, "/api/v1/drift", 403),
+        (&house.ci, "/api/v1/drift/chat", 403),
+        (&house.nosy, "/api/v1/drift/nowhere", 404),
+        (&house.nosy, "/api/v1/drift/chat?what=else", 400),
+        (&house.nosy, "/api/v1/drift/chat?limit=0", 400),
+        (&house.nosy, "/api/v1/drift/chat?cursor=abc", 400),
+    ] {
+        assert_eq!(peer.get(path).await.status, says, "{path}");
+    }
+    house.finish_unvisited().await;
+}

@@ -513,6 +513,7 @@ pub(crate) async fn an_older_dump_is_brought_up_to_date(bed: Bed) {
                     "bots",
                     "jobs",
                     "plans",
+                    "app_looks",
                     "directory_",
                     "memberships",
                     "seat_counts",

@@ -133,7 +133,9 @@ suite! {
         an_equal_plan_keeps_its_id_and_its_no
         a_plan_is_ended_once
         an_ended_plan_is_forgotten_and_a_held_one_is_not
-        a_plan_of_one_app_stands_beside_its_directorys;
+        a_plan_of_one_app_stands_beside_its_directorys
+        one_plan_is_proposed_for_a_directory
+        the_last_look_at_an_app_is_kept;
     bots:
         a_bot_is_put_on_record_once
         a_token_is_written_to_what_was_read_and_told

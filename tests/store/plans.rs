@@ -1,7 +1,7 @@
 //! Plans that wait for a person's word.
 
 use crate::bed::{Bed, at};
-use auth_manager::store::{PlanFilter, PlanState, StoredPlan};
+use auth_manager::store::{PlanFilter, PlanState, StoredLook, StoredPlan};
 use auth_manager::types::{AppId, SourceId};
 use std::time::Duration;
 use uuid::Uuid;
@@ -29,13 +29,24 @@ fn held(source: &str) -> PlanFilter {
     }
 }
 
+/// As a page has it.
+fn listed(plan: &StoredPlan) -> StoredPlan {
+    StoredPlan {
+        body: String::new(),
+        ..plan.clone()
+    }
+}
+
 pub(crate) async fn one_plan_waits_for_a_directory(bed: Bed) {
     let first = bed.a.hold_plan(&plan("home", "a", 1)).await.unwrap();
     let elsewhere = bed.a.hold_plan(&plan("work", "a", 1)).await.unwrap();
     let second = bed.b.hold_plan(&plan("home", "b", 2)).await.unwrap();
     let waiting = bed.a.plans(&held("home")).await.unwrap();
-    assert_eq!(waiting, std::slice::from_ref(&second));
-    assert_eq!(bed.a.plans(&held("work")).await.unwrap(), [elsewhere]);
+    assert_eq!(waiting, [listed(&second)]);
+    assert_eq!(
+        bed.a.plans(&held("work")).await.unwrap(),
+        [listed(&elsewhere)]
+    );
     let former = bed.a.plan(first.id).await.unwrap().unwrap();
     assert_eq!(former.state, PlanState::Superseded);
     assert_eq!(former.state_since, at(2));
@@ -107,4 +118,60 @@ pub(crate) async fn a_plan_of_one_app_stands_beside_its_directorys(bed: Bed) {
     let app = chat.app.as_ref();
     bed.b.supersede_plans(&home, app, at(4)).await.unwrap();
     assert!(bed.a.held_plans().await.unwrap().is_empty());
+}
+
+pub(crate) async fn one_plan_is_proposed_for_a_directory(bed: Bed) {
+    let proposed = |source, made_at| StoredPlan {
+        state: PlanState::Proposed,
+        by: "helpdesk".into(),
+        ..plan(source, "a", made_at)
+    };
+    let waits = bed.a.hold_plan(&plan("home", "a", 1)).await.unwrap();
+    let first = proposed("home", 2);
+    bed.a.propose_plan(&first).await.unwrap();
+    // Somebody who died over it does it again.
+    bed.b.propose_plan(&first).await.unwrap();
+    assert_eq!(bed.b.plan(first.id).await.unwrap(), Some(first.clone()));
+    let elsewhere = proposed("work", 2);
+    bed.b.propose_plan(&elsewhere).await.unwrap();
+    let second = proposed("home", 3);
+    bed.b.propose_plan(&second).await.unwrap();
+    assert_eq!(bed.a.plan(first.id).await.unwrap(), None, "it was replaced");
+    assert!(bed.a.plan(elsewhere.id).await.unwrap().is_some());
+    assert_eq!(bed.a.plan(waits.id).await.unwrap(), Some(waits.clone()));
+    assert_eq!(
+        bed.a.held_plans().await.unwrap(),
+        [(waits.source.clone(), 1)]
+    );
+
+    // It is carried out or replaced, and nothing else: a no would be the last word about what waits.
+    let end = |to| bed.a.end_plan(second.id, to, "root", at(4));
+    assert!(!end(PlanState::Dismissed).await.unwrap());
+    assert!(end(PlanState::Applied).await.unwrap());
+    assert!(!end(PlanState::Applied).await.unwrap());
+    bed.b.propose_plan(&second).await.unwrap();
+    let kept = bed.b.plan(second.id).await.unwrap().unwrap();
+    assert_eq!(kept.state, PlanState::Applied, "it was decided about");
+}
+
+pub(crate) async fn the_last_look_at_an_app_is_kept(bed: Bed) {
+    let look = |app: &str, looked_at| StoredLook {
+        app: AppId::new(app).unwrap(),
+        looked_at: at(looked_at),
+        body: format!("{{\"at\":{looked_at}}}"),
+    };
+    bed.a.put_look(&look("chat", 9)).await.unwrap();
+    bed.b.put_look(&look("wiki", 1)).await.unwrap();
+    // The clock was set back: the last is the last.
+    bed.b.put_look(&look("chat", 5)).await.unwrap();
+    let chat = look("chat", 5);
+    let all = [
+        (chat.app.clone(), at(5)),
+        (AppId::new("wiki").unwrap(), at(1)),
+    ];
+    assert_eq!(bed.a.looks().await.unwrap(), all);
+    let kept = bed.a.last_look(&chat.app).await.unwrap();
+    assert_eq!(kept, Some(chat));
+    let other = AppId::new("other").unwrap();
+    assert_eq!(bed.a.last_look(&other).await.unwrap(), None);
 }

@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::problem::Document;
 use super::state::Api;
 use super::{
-    Routes, accounts, clients, directories, events, explain, hooks, invitations, jobs, keys,
+    Routes, accounts, clients, directories, drift, events, explain, hooks, invitations, jobs, keys,
     metadata, oauth, plans, sessions, signing_keys, users, visitors,
 };
 use crate::error::Code;
@@ -86,7 +86,7 @@ struct Base;
 fn this() {}
 
 /// Who has endpoints.
-fn parts() -> [utoipa::openapi::OpenApi; 17] {
+fn parts() -> [utoipa::openapi::OpenApi; 18] {
     [
         Base::openapi(),
         users::Documented::openapi(),
@@ -97,6 +97,7 @@ fn parts() -> [utoipa::openapi::OpenApi; 17] {
         events::Documented::openapi(),
         jobs::Documented::openapi(),
         plans::Documented::openapi(),
+        drift::Documented::openapi(),
         directories::Documented::openapi(),
         invitations::Documented::openapi(),
         clients::Documented::openapi(),

@@ -10,9 +10,9 @@ use crate::store::PlanState;
 
 /// Says what a look at an app found.
 pub(super) async fn tell(stage: &Stage, report: &Report) -> anyhow::Result<()> {
-    let differ = match report.differences.len() {
+    let differ = match report.counts.values().sum::<u64>() {
         0 => "nothing differs".to_owned(),
-        n => format!("{} differ", count(n, "thing")),
+        n => format!("{} differ", counted(n, "thing")),
     };
     print(format!(
         "{}: {} accounts, {} of them our people's and active; {differ}.",
@@ -34,9 +34,15 @@ pub(super) async fn tell(stage: &Stage, report: &Report) -> anyhow::Result<()> {
     if !report.differences.is_empty() {
         print(table.text(""))?;
     }
-    let more = report.differences.len().saturating_sub(SHOWN);
+    let more = report.differences.len().saturating_sub(SHOWN) as u64 + report.left_out;
     if more > 0 {
-        print(format!("… and {more} more (--json has all)"))?;
+        print(format!(
+            "… and {more} more (--json has {})",
+            match report.left_out {
+                0 => "all".to_owned(),
+                left_out => format!("all but {left_out}"),
+            }
+        ))?;
     }
     for problem in &report.problems {
         print(format!("not compared: {problem}"))?;
@@ -46,10 +52,7 @@ pub(super) async fn tell(stage: &Stage, report: &Report) -> anyhow::Result<()> {
         let names: Vec<_> = names.collect();
         print(format!(
             "{} of people whom nobody here knows, which are left alone: {}{}",
-            count(
-                usize::try_from(report.strangers).unwrap_or(usize::MAX),
-                "active account"
-            ),
+            counted(report.strangers, "active account"),
             names.join(", "),
             if report.strangers > 5 { " …" } else { "" }
         ))?;
@@ -122,4 +125,8 @@ const fn care(care: Care) -> &'static str {
         Care::Held => "waits for your word (reconcile plans)",
         Care::Left => "stays so",
     }
+}
+
+fn counted(n: u64, what: &str) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), what)
 }

@@ -13,7 +13,7 @@ use crate::reconcile::apply::{Applied, Moved};
 use crate::reconcile::decide::Desk;
 use crate::reconcile::handler::Sweeper;
 use crate::reconcile::plan::{PersonStep, Plan, What};
-use crate::reconcile::sweep::{read_plan, waiting};
+use crate::reconcile::sweep::{held, read_plan, waiting};
 use crate::reconcile::world::World;
 use crate::runtime;
 use crate::store::{PlanFilter, PlanState, StoredPlan};
@@ -54,13 +54,16 @@ pub(super) enum Reconcile {
         /// Only this app.
         #[arg(long)]
         app: Option<AppId>,
+        /// What the last sweep found, without reading the apps.
+        #[arg(long)]
+        last: bool,
         /// As JSON: all of it; times are seconds since 1970.
         #[arg(long)]
         json: bool,
     },
     /// Do exactly what a plan says, or nothing when directory or records say something else by now.
     Apply {
-        /// A file that `run --dry-run --out` wrote, or the id of a plan that is held.
+        /// A file that `run --dry-run --out` wrote, or the id of a plan that is held or proposed.
         plan: String,
         /// Only look whether it could be carried out.
         #[arg(long)]
@@ -71,7 +74,7 @@ pub(super) enum Reconcile {
     },
     /// Plans that wait for somebody's word.
     Plans {
-        /// Also those that were decided about.
+        /// Also those that were decided about, and those that a service asked to see.
         #[arg(long)]
         all: bool,
         /// As JSON; times are seconds since 1970.
@@ -117,7 +120,9 @@ impl Reconcile {
                         run::run(stage, source.as_ref(), dry_run, out.as_deref(), json).await?;
                     code = if held { HELD } else { 0 };
                 }
-                Self::Report { app, json } => run::report(stage, app.as_ref(), json).await?,
+                Self::Report { app, last, json } => {
+                    run::report(stage, app.as_ref(), last, json).await?;
+                }
                 Self::Apply {
                     plan,
                     dry_run,
@@ -231,7 +236,7 @@ async fn show(stage: &Stage, id: Uuid, as_json: bool) -> anyhow::Result<()> {
 }
 
 async fn dismiss(stage: &Stage, id: Uuid, dry_run: bool) -> anyhow::Result<()> {
-    let plan = waiting(&*stage.store, id).await?;
+    let plan = held(&*stage.store, id).await?;
     if dry_run {
         let losing = plan.summary().losing;
         return print(format!(

@@ -6,7 +6,7 @@ use super::{drift, names, sweeper, tell_applied, tell_plan};
 use crate::cli::out::{json, print};
 use crate::cli::stage::Stage;
 use crate::directory::source::Source;
-use crate::reconcile::drift::{AppSide, Report};
+use crate::reconcile::drift::{AppSide, Report, last as last_look};
 use crate::reconcile::handler::Sweeper;
 use crate::reconcile::plan::Plan;
 use crate::store::PlanState;
@@ -119,23 +119,38 @@ async fn look(
     Ok((report, waits))
 }
 
-/// Apps as they are now.
+/// Apps as they are now, or as they were when they were last looked at.
 pub(super) async fn report(
     stage: &Stage,
     only: Option<&AppId>,
+    last: bool,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let (sweeper, _) = sweeper(stage)?;
     if let Some(id) = only {
         stage.app(id)?;
     }
+    let meant = |app: &AppId| only.is_none_or(|only| app == only);
     let mut all = Vec::new();
-    for side in sweeper.apps.all() {
-        if only.is_some_and(|only| side.terms.id != *only) {
-            continue;
+    if last {
+        for app in stage.config.apps.iter().filter(|app| meant(&app.id)) {
+            let Some(report) = last_look(&app.id, &*stage.store).await? else {
+                eprintln!("{} was not looked at yet", app.id);
+                continue;
+            };
+            if !as_json {
+                print(format!("As of {}:", report.looked_at))?;
+                drift::tell(stage, &report).await?;
+            }
+            all.push(report);
         }
-        let (report, _) = look(stage, &sweeper, &side, true, as_json).await?;
-        all.push(report);
+        return if as_json { json(&all) } else { Ok(()) };
+    }
+    let (sweeper, _) = sweeper(stage)?;
+    for side in sweeper.apps.all() {
+        if meant(&side.terms.id) {
+            let (report, _) = look(stage, &sweeper, &side, true, as_json).await?;
+            all.push(report);
+        }
     }
     match as_json {
         true => json(&all),

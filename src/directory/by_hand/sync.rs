@@ -42,15 +42,8 @@ impl ByHand {
         let found = match what {
             ToSync::Person(whom) => vec![self.whom(whom, source).await?],
             ToSync::Everybody => {
-                let all = match source {
-                    Some(_) => vec![self.source(source)?],
-                    None => self.sources.all(),
-                };
-                if all.is_empty() {
-                    return Err(HandError::Conflict("no directory is configured".into()));
-                }
-                let everybody = |id: &SourceId| (id.clone(), None);
-                all.iter().map(|source| everybody(source.id())).collect()
+                let all = self.meant(source)?.into_iter();
+                all.map(|source| (source, None)).collect()
             }
         };
         let mut synced = Vec::with_capacity(found.len());
@@ -66,6 +59,50 @@ impl ByHand {
             });
         }
         Ok(synced)
+    }
+
+    /// Wishes for plans of what reading everybody would do, which nothing follows from. `who` is what
+    /// whoever asks is called on them.
+    ///
+    /// # Errors
+    /// As [`Self::sync`].
+    pub async fn propose(
+        &self,
+        source: Option<&SourceId>,
+        (by, who): (&Witness, &str),
+        dry_run: bool,
+    ) -> Result<Vec<Synced>, HandError> {
+        let mut proposed = Vec::new();
+        for source in self.meant(source)? {
+            let job = match dry_run {
+                true => None,
+                false => {
+                    let event = by.event(Kind::PlanProposed);
+                    let event = event.detail("source", source.as_str());
+                    self.record(event).await?;
+                    let wish = wish::propose(&source, who, self.clock.now());
+                    Some(self.enqueue(wish).await?)
+                }
+            };
+            proposed.push(Synced {
+                source,
+                person: None,
+                job,
+            });
+        }
+        Ok(proposed)
+    }
+
+    /// This directory, or all of them.
+    fn meant(&self, source: Option<&SourceId>) -> Result<Vec<SourceId>, HandError> {
+        let all = match source {
+            Some(_) => vec![self.source(source)?],
+            None => self.sources.all(),
+        };
+        if all.is_empty() {
+            return Err(HandError::Conflict("no directory is configured".into()));
+        }
+        Ok(all.iter().map(|source| source.id().clone()).collect())
     }
 
     async fn order(

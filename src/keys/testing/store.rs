@@ -188,8 +188,27 @@ impl JobStore for KeyStore {
 }
 
 #[async_trait]
+impl LookStore for KeyStore {
+    async fn put_look(&self, _: &StoredLook) -> Result<()> {
+        not_ours()
+    }
+
+    async fn looks(&self) -> Result<Vec<(AppId, Timestamp)>> {
+        not_ours()
+    }
+
+    async fn last_look(&self, _: &AppId) -> Result<Option<StoredLook>> {
+        not_ours()
+    }
+}
+
+#[async_trait]
 impl PlanStore for KeyStore {
     async fn hold_plan(&self, _: &StoredPlan) -> Result<StoredPlan> {
+        not_ours()
+    }
+
+    async fn propose_plan(&self, _: &StoredPlan) -> Result<()> {
         not_ours()
     }
 

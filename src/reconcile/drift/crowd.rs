@@ -156,6 +156,10 @@ async fn decided(
         };
         let of_app = |plan: &StoredPlan| plan.app.as_ref() == Some(app);
         let last = store.plans(&filter).await?.into_iter().rfind(of_app);
+        let last = match last {
+            Some(last) => store.plan(last.id).await?,
+            None => None,
+        };
         // One of another version holds nobody: the brake judges them anew.
         if let Some(Ok(plan)) = last.map(|last| read_plan(&last.body)) {
             steps.extend(plan.people.iter().map(key));

@@ -3,7 +3,8 @@
 //! wished for exactly those who differ. When nobody does, the app is only read.
 //!
 //! [`expected`] who should have what, by the records · [`compare`] what the app has · [`crowd`] whose
-//! accounts wait for a person's word · [`heal`] what is done about the rest. What does not live here:
+//! accounts wait for a person's word · [`heal`] what is done about the rest · [`kept`] what was found, for
+//! whoever asks later. What does not live here:
 //! making it so (`identity::converge`), which looks again at each person before it writes: a list that
 //! moved while it was read costs a look, never a write; what an account is to be called
 //! (`identity::Called`).
@@ -15,11 +16,13 @@ mod compare;
 mod crowd;
 mod expected;
 mod heal;
+mod kept;
 #[cfg(test)]
 mod tests;
 
 pub use crowd::Brakes;
 pub use heal::{Healed, heal};
+pub use kept::{keep, last};
 
 use super::plan::Plan;
 use crate::apps::{AppError, Attribute, Place, Provisioner};
@@ -27,7 +30,8 @@ use crate::config::{DirectoryRules, ProvisionConfig};
 use crate::directory::AppTerms;
 use crate::store::{Store, StoreError};
 use crate::types::{AppId, RemoteId, Timestamp, UserId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Strangers whose names a report has.
@@ -58,7 +62,7 @@ pub trait Apps: Send + Sync {
 }
 
 /// What differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Drifted {
     /// They may not use the app, and their account is active.
@@ -113,7 +117,7 @@ impl Drifted {
 }
 
 /// Whose doing a difference is, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whose {
     /// The bridge had made it as it should be: somebody changed it in the app.
@@ -123,7 +127,7 @@ pub enum Whose {
 }
 
 /// What becomes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Care {
     /// A job mends it.
@@ -139,7 +143,7 @@ pub enum Care {
 }
 
 /// One difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// Whose account or membership.
     pub user: UserId,
@@ -152,7 +156,7 @@ pub struct Difference {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// What of their profile; never what it says.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Attribute>,
     /// Whose doing.
     pub whose: Whose,
@@ -161,7 +165,7 @@ pub struct Difference {
 }
 
 /// What an app looks like, beside what it should.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Which.
     pub app: AppId,
@@ -175,8 +179,13 @@ pub struct Report {
     pub strangers: u64,
     /// The user names of some of them.
     pub some_strangers: Vec<String>,
+    /// How much differs, by what; what does not is left out.
+    pub counts: BTreeMap<Drifted, u64>,
     /// What differs: by what, then by person.
     pub differences: Vec<Difference>,
+    /// How many of them are not here: a report that is kept is bounded.
+    #[serde(default, skip_serializing_if = "is_none_left_out")]
+    pub left_out: u64,
     /// Teams, channels and roles that could not be compared, and why.
     pub problems: Vec<String>,
 }
@@ -188,6 +197,11 @@ impl Report {
         let these = self.differences.iter().filter(|d| d.what == what);
         these.count() as u64
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+const fn is_none_left_out(left_out: &u64) -> bool {
+    *left_out == 0
 }
 
 /// Why an app could not be looked at.
@@ -232,12 +246,15 @@ pub async fn look(
         present: 0,
         strangers: 0,
         some_strangers: Vec::new(),
+        counts: BTreeMap::new(),
         differences: Vec::new(),
+        left_out: 0,
         problems: Vec::new(),
     };
     compare::compare(side, expected, &mut report, tell).await?;
     heal::judge(&mut report, store).await?;
     let plans = crowd::hold(&mut report, store, brakes, now).await?;
     report.differences.sort_by_key(|d| (d.what, d.user));
+    report.count_all();
     Ok(Looked { report, plans })
 }

@@ -98,6 +98,8 @@ fn report(differences: impl IntoIterator<Item = (UserId, Drifted)>) -> Report {
         present: 40,
         strangers: 0,
         some_strangers: Vec::new(),
+        counts: BTreeMap::new(),
+        left_out: 0,
         differences: differences.into_iter().map(difference).collect(),
         problems: Vec::new(),
     }

@@ -116,6 +116,8 @@ pub const TABLES: &[Table] = &[
     Table::kept("jobs").of_user("user_id").deleted(),
     // What waited in a store of another day is planned anew; they name people by the directory's ids.
     Table::left_out("plans"),
+    // The next look is anew.
+    Table::left_out("app_looks"),
     Table::kept("directory_sources"),
     Table::kept("directory_groups"),
     // A word that turns somebody away stays, emptied: without it they would be let in as a stranger.

@@ -74,6 +74,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0013_plan_apps",
         sql: include_str!("migrations/0013_plan_apps.sql"),
     },
+    Migration {
+        version: 14,
+        name: "0014_looks",
+        sql: include_str!("migrations/0014_looks.sql"),
+    },
 ];
 
 /// The version of the tables; `None` when there are none. Changes nothing.

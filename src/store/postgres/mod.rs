@@ -17,6 +17,7 @@ mod error;
 mod jobs;
 mod keys;
 mod lock;
+mod looks;
 mod migrate;
 mod notify;
 mod plans;

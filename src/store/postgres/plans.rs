@@ -5,7 +5,7 @@ use super::users::gone;
 use super::{PostgresStore, bounded};
 use crate::store::Result;
 use crate::store::plans::{self, PlanFilter, PlanState, PlanStore, StoredPlan};
-use crate::store::rows::{self, PLAN};
+use crate::store::rows::{self, PLAN, PLAN_HEAD};
 use crate::store::rules::limit;
 use crate::types::{AppId, SourceId, Timestamp};
 use async_trait::async_trait;
@@ -16,6 +16,10 @@ use uuid::Uuid;
 impl PlanStore for PostgresStore {
     async fn hold_plan(&self, plan: &StoredPlan) -> Result<StoredPlan> {
         bounded(hold(&self.pool, plan)).await
+    }
+
+    async fn propose_plan(&self, plan: &StoredPlan) -> Result<()> {
+        bounded(propose(&self.pool, plan)).await
     }
 
     async fn supersede_plans(
@@ -47,7 +51,7 @@ impl PlanStore for PostgresStore {
     async fn end_plan(&self, id: Uuid, to: PlanState, by: &str, now: Timestamp) -> Result<bool> {
         bounded(async {
             let sql = "UPDATE plans SET state = $2, ended_by = $3, state_since = $4
-                       WHERE id = $1 AND state = 'held'";
+                       WHERE id = $1 AND (state = 'held' OR (state = 'proposed' AND $2 = 'applied'))";
             let values = &[&id, &to.as_str() as super::row::Value<'_>, &by, &now.0];
             Ok(run(&self.client().await?, sql, values).await? > 0)
         })
@@ -58,14 +62,7 @@ impl PlanStore for PostgresStore {
 async fn hold(pool: &Pool, plan: &StoredPlan) -> Result<StoredPlan> {
     let mut client = pool.get().await?;
     let tx = client.transaction().await?;
-    // Two replicas that swept at once take turns.
-    let turn = format!("plans/{}/{}", plan.source, named(plan.app.as_ref()));
-    run(
-        &tx,
-        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
-        &[&turn],
-    )
-    .await?;
+    take_turns(&tx, plan).await?;
     let sql = format!(
         "SELECT {PLAN} FROM plans WHERE source = $1 AND app = $2 AND state IN ('held', 'dismissed')
          ORDER BY id DESC LIMIT 1"
@@ -79,28 +76,51 @@ async fn hold(pool: &Pool, plan: &StoredPlan) -> Result<StoredPlan> {
         return Ok(last);
     }
     supersede(&tx, &plan.source, plan.app.as_ref(), plan.made_at).await?;
-    let sql =
-        format!("INSERT INTO plans ({PLAN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
-    run(
-        &tx,
-        &sql,
-        &[
-            &plan.id,
-            &plan.source.as_str(),
-            &named(plan.app.as_ref()),
-            &plan.state.as_str(),
-            &plan.digest,
-            &plan.why,
-            &plan.body,
-            &plan.made_at.0,
-            &plan.state_since.0,
-            &plan.by,
-        ],
-    )
-    .await?;
+    insert(&tx, plan).await?;
     let stored = get(&tx, plan.id).await?.ok_or_else(gone)?;
     tx.commit().await?;
     Ok(stored)
+}
+
+/// Two replicas that swept at once take turns.
+async fn take_turns(tx: &impl GenericClient, plan: &StoredPlan) -> Result<()> {
+    let turn = format!("plans/{}/{}", plan.source, named(plan.app.as_ref()));
+    let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+    run(tx, sql, &[&turn]).await?;
+    Ok(())
+}
+
+/// Keeps it, unless there is one of its id.
+async fn insert(db: &impl GenericClient, plan: &StoredPlan) -> Result<()> {
+    let sql = format!(
+        "INSERT INTO plans ({PLAN}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (id) DO NOTHING"
+    );
+    let values = &[
+        &plan.id as super::row::Value<'_>,
+        &plan.source.as_str(),
+        &named(plan.app.as_ref()),
+        &plan.state.as_str(),
+        &plan.digest,
+        &plan.why,
+        &plan.body,
+        &plan.made_at.0,
+        &plan.state_since.0,
+        &plan.by,
+    ];
+    run(db, &sql, values).await?;
+    Ok(())
+}
+
+async fn propose(pool: &Pool, plan: &StoredPlan) -> Result<()> {
+    let mut client = pool.get().await?;
+    let tx = client.transaction().await?;
+    take_turns(&tx, plan).await?;
+    let sql = "DELETE FROM plans WHERE source = $1 AND state = 'proposed'";
+    run(&tx, sql, &[&plan.source.as_str()]).await?;
+    insert(&tx, plan).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// As the column has it.
@@ -127,7 +147,7 @@ async fn get(db: &impl GenericClient, id: Uuid) -> Result<Option<StoredPlan>> {
 
 async fn page(db: &impl GenericClient, filter: &PlanFilter) -> Result<Vec<StoredPlan>> {
     let sql = format!(
-        "SELECT {PLAN} FROM plans
+        "SELECT {PLAN_HEAD} FROM plans
          WHERE ($1::text IS NULL OR source = $1) AND ($2::text IS NULL OR state = $2)
            AND ($3::uuid IS NULL OR id > $3)
          ORDER BY id LIMIT $4"

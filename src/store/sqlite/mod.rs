@@ -18,6 +18,7 @@ mod error;
 mod jobs;
 mod keys;
 mod lock;
+mod looks;
 mod open;
 mod plans;
 mod provision;

@@ -81,6 +81,11 @@ pub(in crate::store) const MIGRATIONS: &[Migration] = &[
         name: "0013_plan_apps",
         sql: include_str!("migrations/0013_plan_apps.sql"),
     },
+    Migration {
+        version: 14,
+        name: "0014_looks",
+        sql: include_str!("migrations/0014_looks.sql"),
+    },
 ];
 
 /// Makes the file if there is none, for its owner alone: it holds sealed tokens and names.

@@ -3,7 +3,7 @@
 use super::SqliteStore;
 use super::row::{many, one, run};
 use crate::store::plans::{self, PlanFilter, PlanState, PlanStore, StoredPlan};
-use crate::store::rows::{self, PLAN};
+use crate::store::rows::{self, PLAN, PLAN_HEAD};
 use crate::store::rules::limit;
 use crate::store::{Result, StoreError};
 use crate::types::{AppId, SourceId, Timestamp};
@@ -16,6 +16,11 @@ impl PlanStore for SqliteStore {
     async fn hold_plan(&self, plan: &StoredPlan) -> Result<StoredPlan> {
         let plan = plan.clone();
         self.write(move |db| hold(db, &plan)).await
+    }
+
+    async fn propose_plan(&self, plan: &StoredPlan) -> Result<()> {
+        let plan = plan.clone();
+        self.write(move |db| propose(db, &plan)).await
     }
 
     async fn supersede_plans(
@@ -62,8 +67,16 @@ fn hold(db: &Connection, plan: &StoredPlan) -> Result<StoredPlan> {
         return Ok(last);
     }
     supersede(db, &plan.source, plan.app.as_ref(), plan.made_at)?;
-    let sql =
-        format!("INSERT INTO plans ({PLAN}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+    insert(db, plan)?;
+    get(db, plan.id)?.ok_or_else(|| StoreError::Inconsistent("a plan is gone".into()))
+}
+
+/// Keeps it, unless there is one of its id.
+fn insert(db: &Connection, plan: &StoredPlan) -> Result<()> {
+    let sql = format!(
+        "INSERT INTO plans ({PLAN}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id) DO NOTHING"
+    );
     let values = params![
         plan.id.to_string(),
         plan.source.as_str(),
@@ -77,7 +90,13 @@ fn hold(db: &Connection, plan: &StoredPlan) -> Result<StoredPlan> {
         plan.by,
     ];
     run(db, &sql, values)?;
-    get(db, plan.id)?.ok_or_else(|| StoreError::Inconsistent("a plan is gone".into()))
+    Ok(())
+}
+
+fn propose(db: &Connection, plan: &StoredPlan) -> Result<()> {
+    let sql = "DELETE FROM plans WHERE source = ?1 AND state = 'proposed'";
+    run(db, sql, [plan.source.as_str()])?;
+    insert(db, plan)
 }
 
 /// As the column has it.
@@ -104,7 +123,7 @@ fn get(db: &Connection, id: Uuid) -> Result<Option<StoredPlan>> {
 
 fn page(db: &Connection, filter: &PlanFilter) -> Result<Vec<StoredPlan>> {
     let sql = format!(
-        "SELECT {PLAN} FROM plans
+        "SELECT {PLAN_HEAD} FROM plans
          WHERE (?1 IS NULL OR source = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR id > ?3)
          ORDER BY id LIMIT ?4"
     );
@@ -119,6 +138,6 @@ fn page(db: &Connection, filter: &PlanFilter) -> Result<Vec<StoredPlan>> {
 
 fn end(db: &Connection, id: Uuid, to: PlanState, by: &str, now: Timestamp) -> Result<bool> {
     let sql = "UPDATE plans SET state = ?2, ended_by = ?3, state_since = ?4
-               WHERE id = ?1 AND state = 'held'";
+               WHERE id = ?1 AND (state = 'held' OR (state = 'proposed' AND ?2 = 'applied'))";
     Ok(run(db, sql, params![id.to_string(), to.as_str(), by, now.0])? > 0)
 }

@@ -1,15 +1,20 @@
-//! `/api/v1/plans`: plans of reconciliation that wait for a person's word, and what became of them.
-//! What a yes or a no does is `reconcile::decide`'s, the same as for the command.
+//! `/api/v1/plans`: plans of reconciliation that wait for a person's word or were asked for, and what
+//! became of them.
+//!
+//! [`decide`]: yes and no, which are `reconcile::decide`'s, the same as for the command · [`propose`]:
+//! what a sweep would do, without its being done · [`steps`]: all that a plan says, page by page.
+
+mod decide;
+mod propose;
+mod steps;
 
 use super::Routes;
-use super::granted::{Granted, ReadAdmin, WriteAdmin};
+use super::granted::{Granted, ReadAdmin};
 use super::problem::Problem;
-use super::rest::{Asked, Done, DryRun, Limit, OneOrder, Order, accept, cursor, id, paged};
-use super::rest::{Nothing, Page, answer, shown};
+use super::rest::{Asked, Limit, Page, accept, cursor, id, paged, shown};
 use super::state::Api;
 use crate::error::Code;
-use crate::reconcile::decide::Desk;
-use crate::reconcile::plan::{GroupStep, PersonStep, Summary};
+use crate::reconcile::plan::{GroupStep, PersonStep, Plan, Summary};
 use crate::reconcile::sweep::{PlanError, read_plan};
 use crate::reconcile::world::SweepError;
 use crate::store::{PlanFilter, PlanState, StoredPlan};
@@ -19,24 +24,37 @@ use axum::extract::{Path, State};
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
+/// Steps of a plan that are shown with it; `people` and `groups` below it have all.
+const SHOWN: usize = 200;
+
 pub(super) fn routes() -> Routes {
     Router::new()
-        .route("/api/v1/plans", get(list))
+        .route("/api/v1/plans", get(list).post(propose::propose))
         .route("/api/v1/plans/{plan}", get(one))
-        .route("/api/v1/plans/{plan}/approve", post(approve))
-        .route("/api/v1/plans/{plan}/dismiss", post(dismiss))
+        .route("/api/v1/plans/{plan}/people", get(steps::people))
+        .route("/api/v1/plans/{plan}/groups", get(steps::groups))
+        .route("/api/v1/plans/{plan}/approve", post(decide::approve))
+        .route("/api/v1/plans/{plan}/dismiss", post(decide::dismiss))
         .layer(from_fn(accept::json))
 }
 
 /// Their part of the document.
 #[derive(OpenApi)]
-#[openapi(paths(list, one, approve, dismiss))]
+#[openapi(paths(
+    list,
+    one,
+    propose::propose,
+    steps::people,
+    steps::groups,
+    decide::approve,
+    decide::dismiss
+))]
 pub(super) struct Documented;
 
 /// A plan.
@@ -53,17 +71,19 @@ struct Shown {
     app: Option<AppId>,
     #[schema(value_type = ShownState)]
     state: PlanState,
-    /// Why it is held.
+    /// SHA-256 of its steps, in hex: two plans with the same are the same.
+    digest: String,
+    /// Why it is held, or would be; empty when it would not.
     why: String,
     #[schema(value_type = i64)]
     made_at: Timestamp,
     #[schema(value_type = i64)]
     state_since: Timestamp,
-    /// Who decided; empty while nobody did.
+    /// Who decided, or asked for it; empty while nobody did.
     by: String,
 }
 
-/// A plan with all it says. People are the directory's own ids.
+/// A plan with the first of what it says. People are the directory's own ids.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WholePlan)]
 struct Whole {
@@ -74,10 +94,10 @@ struct Whole {
     /// In numbers.
     #[schema(value_type = Object)]
     summary: Summary,
-    /// People: who loses something first.
+    /// The first 200 people: who loses something first. `…/people` has all.
     #[schema(value_type = Vec<Object>)]
     people: Vec<PersonStep>,
-    /// Groups.
+    /// The first 200 groups. `…/groups` has all.
     #[schema(value_type = Vec<Object>)]
     groups: Vec<GroupStep>,
 }
@@ -87,6 +107,7 @@ struct Whole {
 #[schema(as = PlanState, rename_all = "snake_case")]
 #[expect(dead_code, reason = "the document's form of `store::PlanState`")]
 enum ShownState {
+    Proposed,
     Held,
     Applied,
     Dismissed,
@@ -100,6 +121,7 @@ impl From<StoredPlan> for Shown {
             source: plan.source,
             app: plan.app,
             state: plan.state,
+            digest: plan.digest,
             why: plan.why,
             made_at: plan.made_at,
             state_since: plan.state_since,
@@ -155,20 +177,29 @@ async fn list(
     Ok(paged((&uri, &headers), limit, found, behind, Shown::from))
 }
 
-/// A plan that must be there, with all it says.
-async fn known(api: &Api, plan: &str) -> Result<(Uuid, Whole), Problem> {
-    let plan: Uuid = id(plan)?;
-    let stored = api.store.plan(plan).await?;
+/// A plan that must be there, and what it says.
+async fn found(api: &Api, plan: &str) -> Result<(StoredPlan, Plan), Problem> {
+    let stored = api.store.plan(id(plan)?).await?;
     let stored = stored.ok_or_else(|| Problem::from(Code::ApiNotFound))?;
     let said = read_plan(&stored.body).map_err(refused)?;
+    Ok((stored, said))
+}
+
+/// The same as it is shown.
+async fn known(api: &Api, plan: &str) -> Result<(Uuid, Whole), Problem> {
+    let (stored, mut said) = found(api, plan).await?;
+    let summary = said.summary();
+    said.people.truncate(SHOWN);
+    said.groups.truncate(SHOWN);
+    let id = stored.id;
     let whole = Whole {
-        summary: said.summary(),
+        summary,
         plan: Shown::from(stored),
         present: said.present,
         people: said.people,
         groups: said.groups,
     };
-    Ok((plan, whole))
+    Ok((id, whole))
 }
 
 fn refused(error: PlanError) -> Problem {
@@ -195,106 +226,4 @@ async fn one(
 ) -> Result<Response, Problem> {
     let (_, whole) = known(&api, &plan).await?;
     Ok(shown(&whole, &headers))
-}
-
-/// What became of a plan, or will.
-#[derive(Debug, Serialize, ToSchema)]
-struct PlanOutcome {
-    /// Whether it was only tried.
-    dry_run: bool,
-    /// People who lose something by it, or keep it.
-    losing: u64,
-    /// The job that carries it out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    job: Option<Uuid>,
-}
-
-/// Have a held plan carried out.
-///
-/// A job does it: exactly what the plan says, or nothing of it when directory or records say something
-/// else by then, which the job says.
-#[utoipa::path(
-    post, path = "/api/v1/plans/{plan}/approve", tag = "plans", operation_id = "approve_plan",
-    params(("plan" = Uuid, Path, description = "Its id."), DryRun, OneOrder),
-    request_body = Nothing,
-    responses(
-        (status = 200, description = "It would be (`dry_run`).", body = PlanOutcome),
-        (status = 202, description = "It will be.", body = PlanOutcome),
-    ),
-    security(("certificate" = ["admin"]), ("bearer" = ["admin"])),
-)]
-async fn approve(
-    caller: Granted<WriteAdmin>,
-    State(api): State<Arc<Api>>,
-    Path(plan): Path<String>,
-    order: Order<Nothing>,
-) -> Result<Response, Problem> {
-    let act = async |order: Order<Nothing>| {
-        let (id, losing) = held(&api, &plan, &order).await?;
-        if order.dry_run() {
-            return Ok(outcome(StatusCode::OK, true, losing, None));
-        }
-        let (by, who) = (api.witness(&caller), caller.id().to_string());
-        let job = desk(&api, &by, &who).approve(id).await.map_err(refused)?;
-        let job = job.map(|job| job.id);
-        Ok(outcome(StatusCode::ACCEPTED, false, losing, job))
-    };
-    order.once(&api, &caller, act).await
-}
-
-/// Say no to a held plan.
-///
-/// Nothing of it is done, and an equal one is not held again.
-#[utoipa::path(
-    post, path = "/api/v1/plans/{plan}/dismiss", tag = "plans", operation_id = "dismiss_plan",
-    params(("plan" = Uuid, Path, description = "Its id."), DryRun, OneOrder),
-    request_body = Nothing,
-    responses((status = 200, description = "It is over.", body = PlanOutcome)),
-    security(("certificate" = ["admin"]), ("bearer" = ["admin"])),
-)]
-async fn dismiss(
-    caller: Granted<WriteAdmin>,
-    State(api): State<Arc<Api>>,
-    Path(plan): Path<String>,
-    order: Order<Nothing>,
-) -> Result<Response, Problem> {
-    let act = async |order: Order<Nothing>| {
-        let (id, losing) = held(&api, &plan, &order).await?;
-        if !order.dry_run() {
-            let (by, who) = (api.witness(&caller), caller.id().to_string());
-            desk(&api, &by, &who).dismiss(id).await.map_err(refused)?;
-        }
-        Ok(outcome(StatusCode::OK, order.dry_run(), losing, None))
-    };
-    order.once(&api, &caller, act).await
-}
-
-fn desk<'a>(api: &'a Api, by: &'a crate::audit::Witness, who: &'a str) -> Desk<'a> {
-    Desk {
-        store: &*api.store,
-        audit: &api.audit,
-        now: api.clock.now(),
-        by,
-        who,
-    }
-}
-
-/// A plan that is held, as the caller read it, and how many lose something by it.
-async fn held(api: &Api, plan: &str, order: &Order<Nothing>) -> Result<(Uuid, u64), Problem> {
-    let (id, whole) = known(api, plan).await?;
-    order.precondition.judge(Some(&answer::tag(&whole)))?;
-    match whole.plan.state {
-        PlanState::Held => Ok((id, whole.summary.losing)),
-        ended => Err(refused(PlanError::Ended(id, ended))),
-    }
-}
-
-fn outcome(status: StatusCode, dry_run: bool, losing: u64, job: Option<Uuid>) -> Done {
-    let outcome = PlanOutcome {
-        dry_run,
-        losing,
-        job,
-    };
-    Done::new(status, &outcome)
 }
