@@ -1053,6 +1053,28 @@ const GUARDS: &[Guard] = &[
         &["a_crowd_that_went_keeps_its_accounts_until_somebody_says_so"],
     ),
     (
+        "whose account waits is touched by no job",
+        "src/runtime/provision.rs",
+        "drift::held_by(user, &self.terms.id, store)",
+        &["t31_whose_accounts_wait_stay_as_they_are_until_somebody_decides"],
+    ),
+    (
+        "time and configuration go by the brake",
+        "src/directory/intake.rs",
+        "if by_look && matches!(wanted.account",
+        &[
+            "a_changed_configuration_deactivates_nobody_past_the_brake",
+            "a_grace_suspends_and_then_disables",
+            "t31_whose_accounts_wait_stay_as_they_are_until_somebody_decides",
+        ],
+    ),
+    (
+        "a yes is for those who had gone by then",
+        "src/reconcile/drift/crowd.rs",
+        "(Some(at), Some(since)) if since <= *at",
+        &["a_yes_is_not_asked_for_again_unless_they_came_back_and_went_again"],
+    ),
+    (
         "a held plan is heard of once",
         "src/reconcile/handler.rs",
         "if !anew",

@@ -8,6 +8,9 @@
 //! 4. wishes for the apps concerned, what takes away before what gives;
 //! 5. the word is *settled*.
 //!
+//! What comes of time or of the configuration, perhaps for thousands at once, deactivates nobody by
+//! itself: a look at the app does, which has the brake (`reconcile::drift`).
+//!
 //! Each step may be repeated. A crash in between leaves the word unsettled: the same call again, or
 //! [`Intake::tend`], goes on from there.
 //!
@@ -24,9 +27,9 @@ use crate::audit::{Actor, Audit};
 use crate::config::DirectoryRules;
 use crate::jobs::wish;
 use crate::store::{
-    By, DirectoryGroup, EndReason, NewJob, Person, PersonFilter, Priority, Put, Result, SaidOf,
-    SeenUser, SessionFilter, SourceState, StateBy, Store, StoreError, User, UserFilter, UserState,
-    Which,
+    Account, AccountState, By, Deactivation, DeactivationStage, DirectoryGroup, EndReason, NewJob,
+    Person, PersonFilter, Priority, Put, Result, SaidOf, SeenUser, SessionFilter, SourceState,
+    StateBy, Store, StoreError, User, UserFilter, UserState, Which,
 };
 use crate::types::{Clock, IssuerId, SourceId, Subject, Timestamp, UserId};
 use arc_swap::ArcSwap;
@@ -117,10 +120,25 @@ enum Because {
     /// Something else was said; `takes`: less than before, which no gate need show; `held`: nothing is
     /// to be wished for in apps.
     Said { takes: bool, held: bool },
-    /// Somebody may have died over it.
-    LeftUndone,
-    /// It must be done whatever is settled.
+    /// Somebody may have died over it; `due`: as below.
+    LeftUndone { due: bool },
+    /// It must be done whatever is settled: somebody said so.
     Ordered,
+    /// The same, but nobody did: time passed, or the configuration changed, perhaps for thousands at
+    /// once. Whose accounts would be deactivated a look at the app finds, which has the brake.
+    Due,
+}
+
+impl Because {
+    /// Whether it must be done whatever is settled.
+    fn must(self) -> bool {
+        matches!(self, Self::Ordered | Self::Due)
+    }
+
+    /// Whether deactivating is left to a look.
+    fn by_look(self) -> bool {
+        matches!(self, Self::Due | Self::LeftUndone { due: true })
+    }
 }
 
 /// What followed from all words about a subject.
@@ -206,7 +224,7 @@ impl Intake {
                 held,
             },
             Put::Changed(None) => Because::Said { takes: false, held },
-            Put::Same | Put::Older => Because::LeftUndone,
+            Put::Same | Put::Older => Because::LeftUndone { due: false },
         };
         let drawn = match &word.subject {
             Some(subject) => self.draw(&word.issuer, subject, because, why).await?,
@@ -235,7 +253,7 @@ impl Intake {
         };
         Ok(TakenGroup {
             changed: changed.is_some(),
-            people: self.draw_all(filter, None, why).await?,
+            people: self.draw_all(filter, None, false, why).await?,
         })
     }
 
@@ -280,7 +298,9 @@ impl Intake {
             ..PersonFilter::default()
         };
         let before = now - LEFT;
-        let mut done = self.draw_all(filter, Some(before), "left undone").await?;
+        let mut done = self
+            .draw_all(filter, Some(before), true, "left undone")
+            .await?;
         let grace = self.terms.load().rules.grace;
         let mut filter = UserFilter {
             state: Some(UserState::Suspended),
@@ -296,7 +316,7 @@ impl Intake {
                     continue;
                 }
                 let why = "the grace is over";
-                self.draw(&user.issuer, &user.subject, Because::Ordered, why)
+                self.draw(&user.issuer, &user.subject, Because::Due, why)
                     .await?;
                 done += 1;
             }
@@ -332,7 +352,7 @@ impl Intake {
                 let person = &word.person;
                 if let Some(subject) = &person.subject {
                     let why = "the configuration changed";
-                    self.draw(&person.issuer, subject, Because::Ordered, why)
+                    self.draw(&person.issuer, subject, Because::Due, why)
                         .await?;
                     people += 1;
                 }
@@ -380,6 +400,7 @@ impl Intake {
         &self,
         mut filter: PersonFilter,
         before: Option<Timestamp>,
+        due: bool,
         why: &str,
     ) -> Result<usize> {
         filter.limit = PAGE;
@@ -397,7 +418,8 @@ impl Intake {
                 match &word.person.subject {
                     Some(subject) => {
                         let issuer = &word.person.issuer;
-                        self.draw(issuer, subject, Because::LeftUndone, why).await?;
+                        let because = Because::LeftUndone { due };
+                        self.draw(issuer, subject, because, why).await?;
                     }
                     None => self.store.settle(std::slice::from_ref(word)).await?,
                 }
@@ -423,10 +445,10 @@ impl Intake {
         let takes = match because {
             Because::Said { takes, .. } => takes,
             // What was said before is not known any more: it may have been more.
-            Because::LeftUndone => unsettled,
-            Because::Ordered => false,
+            Because::LeftUndone { .. } => unsettled,
+            Because::Ordered | Because::Due => false,
         };
-        if !unsettled && because != Because::Ordered {
+        if !unsettled && !because.must() {
             let user = self.store.user_by_subject(issuer, subject).await?;
             return Ok(Drawn {
                 user: user.map(|user| user.id),
@@ -459,7 +481,7 @@ impl Intake {
             drawn.user = Some(user.id);
             drawn.wishes = match because {
                 Because::Said { held: true, .. } => 0,
-                _ => case.wish(user, takes).await?,
+                _ => case.wish(user, takes, because.by_look()).await?,
             };
         }
         self.store.settle(&said.words).await?;
@@ -582,13 +604,20 @@ impl Case<'_> {
         self.intake.store.told_of_user(&told, make).await
     }
 
-    /// Wishes for the apps where something is to be made so.
-    async fn wish(&self, user: &User, takes: bool) -> Result<usize> {
+    /// Wishes for the apps where something is to be made so; `by_look`: who would be deactivated there is
+    /// left to a look at the app.
+    async fn wish(&self, user: &User, takes: bool, by_look: bool) -> Result<usize> {
         let mut wishes: Vec<NewJob> = Vec::new();
         for app in self.apps() {
             let account = self.intake.store.account(&app.id, user.id).await?;
             let rules = &self.terms.rules;
             let wanted = wanted(app, Some(user), &self.view(), rules, self.now);
+            if by_look && matches!(wanted.account, WantedState::Absent { .. }) {
+                if account.is_some_and(|own| may_be_active(&own)) {
+                    wishes.push(wish::look(&app.id, self.now, self.why));
+                }
+                continue;
+            }
             let priority = match wanted.account {
                 WantedState::Absent { .. } if account.is_some() => Priority::Deny,
                 WantedState::Present if account.is_some() && takes => Priority::Deny,
@@ -649,6 +678,12 @@ fn guarded(known: &Person, word: Person) -> (Person, bool) {
             (kept, true)
         }
     }
+}
+
+/// Whether there may be something to deactivate.
+fn may_be_active(account: &Account) -> bool {
+    let done = |known: Deactivation| matches!(known.stage, DeactivationStage::Done(_));
+    account.state == AccountState::Linked && !account.deactivated.is_some_and(done)
 }
 
 /// Whether the new word says less than the former one.

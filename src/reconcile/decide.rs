@@ -118,11 +118,20 @@ impl Sweeper {
             Err(moved) => return Ok(Err(moved)),
         };
         self.desk(by).account(plan, Kind::PlanApplied).await?;
+        let now = self.clock.now();
+        let end = |id| self.store.end_plan(id, PlanState::Applied, by.1, now);
+        if plan.app.is_some() {
+            // First: while it is held, no job touches the accounts. Whoever a crash then leaves behind
+            // goes by the next look, which finds that somebody said yes.
+            let held = end(on_record.unwrap_or(plan.id)).await?;
+            if on_record.is_some() && !held {
+                return Err(PlanError::Raced);
+            }
+            return Ok(Ok(words.take_in(plan, &*self.to, tell).await?));
+        }
         let applied = words.take_in(plan, &*self.to, tell).await?;
         if let Some(id) = on_record {
-            let now = self.clock.now();
-            let ended = self.store.end_plan(id, PlanState::Applied, by.1, now);
-            ended.await?;
+            end(id).await?;
         }
         Ok(Ok(applied))
     }

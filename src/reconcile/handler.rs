@@ -1,6 +1,6 @@
 //! Carries out `sweep` jobs: a directory, an app, a plan that was approved, one that somebody asked to see.
 
-use super::drift::{self, Apps, Brakes, LookError, Looked};
+use super::drift::{self, Apps, Brakes, Leave, LookError, Looked};
 use super::plan::Judge;
 use super::sweep::{PlanError, Sweep, Swept, waiting};
 use super::world::{Progress, SweepError, Teller};
@@ -267,7 +267,7 @@ impl Brakes for Sweeper {
     async fn holds(
         &self,
         source: &SourceId,
-        losing: u64,
+        losing: Leave,
         present: u64,
     ) -> Result<Option<String>, StoreError> {
         let settings = self.settings.load_full();
@@ -275,21 +275,23 @@ impl Brakes for Sweeper {
             // More went than these: the first few were let through before anybody could know.
             let since = self.clock.now() - brake.window;
             let count = self.store.scim_count(source, since).await?;
+            let now = losing.now;
             let of_now = (
-                i64::try_from(losing),
-                i64::try_from(present - losing.min(present)),
+                i64::try_from(now),
+                i64::try_from(present - now.min(present)),
             );
             let crowd = brake.holds(count.ended, count.active)
                 || matches!(of_now, (Ok(gone), Ok(left)) if brake.holds(gone, left));
             return Ok(crowd.then(|| {
                 format!(
-                    "the accounts of {losing} of {present} people would be deactivated, after {} went by SCIM at once (brake)",
+                    "the accounts of {} of {present} people would be deactivated, after {} went by SCIM at once (brake)",
+                    now + losing.later,
                     count.ended
                 )
             }));
         }
         let own = settings.directories.get(source).map(|own| own.brake);
-        Ok(own.unwrap_or_default().holds(losing, present))
+        Ok(own.unwrap_or_default().holds(losing.now, present))
     }
 }
 

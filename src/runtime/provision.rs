@@ -7,6 +7,7 @@ use crate::directory::{AppTerms, WantedState, wanted};
 use crate::identity::converge::{Converge, Ground, Grounds, InGroup, Wanted, WantedAccount, Words};
 use crate::jobs::Handler;
 use crate::proxy::Bridge;
+use crate::reconcile::drift;
 use crate::store::{StoreError, User};
 use crate::types::{AppId, RemoteId, Timestamp};
 use async_trait::async_trait;
@@ -79,10 +80,20 @@ impl Words for Directories {
             name: group.name,
             for_power: group.for_power,
         });
+        let absent = matches!(found.account, WantedState::Absent { .. });
+        let held = match absent {
+            true => drift::held_by(user, &self.terms.id, store).await?,
+            false => None,
+        };
         Ok(Wanted {
             account: match found.account {
                 WantedState::Present => WantedAccount::Present,
-                WantedState::Absent { why, since } => WantedAccount::Absent { why, since },
+                WantedState::Absent { why, since } => match held {
+                    Some(plan) => WantedAccount::Held {
+                        why: format!("{why}, and the plan {plan} waits for a word"),
+                    },
+                    None => WantedAccount::Absent { why, since },
+                },
                 WantedState::Leave { why } => WantedAccount::Leave { why },
             },
             groups: groups.collect(),

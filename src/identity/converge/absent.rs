@@ -96,7 +96,11 @@ pub(super) fn linked(account: Option<Account>) -> Option<(Account, RemoteId)> {
 
 /// Their sessions here; the log tells every replica, which cuts their sockets. Whoever took the word
 /// in did this first: here it is only made sure.
-async fn end_sessions(ground: &Ground, user: &User, now: Timestamp) -> Result<(), Failure> {
+pub(super) async fn end_sessions(
+    ground: &Ground,
+    user: &User,
+    now: Timestamp,
+) -> Result<(), Failure> {
     let context = &ground.context;
     let live = SessionFilter {
         app: Some(context.app.clone()),

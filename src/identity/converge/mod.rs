@@ -107,6 +107,10 @@ async fn attempt(ground: &Ground, user: UserId, now: Timestamp) -> Result<Outcom
             Some(account) => present::restore(ground, &user, account, now).await,
             None => Ok(Outcome::Done(format!("left as it is: {why}"))),
         },
+        WantedAccount::Held { why } => {
+            absent::end_sessions(ground, &user, now).await?;
+            Ok(Outcome::Done(format!("left as it is: {why}")))
+        }
         WantedAccount::Absent { why, since } => {
             absent::run(ground, &user, account, why, *since, now).await
         }

@@ -26,6 +26,12 @@ pub enum WantedAccount {
         /// Since when a directory has said so, where it is known.
         since: Option<Timestamp>,
     },
+    /// They may not, but a plan waits for a person's word about their account: kept out, it stays as it
+    /// is.
+    Held {
+        /// Why.
+        why: String,
+    },
     /// No directory says anything that could be acted on.
     Leave {
         /// Why.

@@ -5,7 +5,7 @@ use super::expected::{Expectations, Expected, Given, Want};
 use super::{AppSide, Care, Difference, Drifted, LookError, NAMED, Read, Report, Whose};
 use crate::apps::{AppError, Attribute, Place, RemoteKind, Target};
 use crate::store::{AccountState, DeactivatedFor, DeactivationStage};
-use crate::types::MembershipKind;
+use crate::types::{MembershipKind, UserId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Pages of a list that are read before it is believed to have no end.
@@ -28,13 +28,17 @@ struct Accounts {
     strays: BTreeMap<usize, Vec<Attribute>>,
 }
 
+/// Gives whose accounts are active and are not wanted any more once their grace is over.
 pub(super) async fn compare(
     side: &AppSide,
     all: Expectations,
     report: &mut Report,
     tell: Read<'_>,
-) -> Result<(), LookError> {
+) -> Result<Vec<UserId>, LookError> {
     let accounts = accounts(side, &all, report, tell).await?;
+    let both = all.people.iter().zip(&accounts.seen);
+    let leaving = both.filter(|(own, seen)| own.want == Want::Leaving && **seen == Seen::Active);
+    let leaving = leaving.map(|(own, _)| own.user).collect();
     for (person, seen) in all.people.iter().zip(&accounts.seen) {
         if let Some((what, whose, care)) = of_account(side, person, *seen) {
             report
@@ -114,7 +118,7 @@ pub(super) async fn compare(
         keeps(side, &people, &place, left, report);
     }
     others(side, &people, given, &unknown, stands, report);
-    Ok(())
+    Ok(leaving)
 }
 
 /// What the bridge gave in places that nobody should be in any more. The job looks itself whether it
@@ -261,7 +265,7 @@ fn of_account(side: &AppSide, person: &Expected, seen: Seen) -> Option<(Drifted,
         };
     }
     match (person.want, seen) {
-        (Want::Leave, _) | (Want::Absent, Seen::Not | Seen::Deactivated(_)) => None,
+        (Want::Leave | Want::Leaving, _) | (Want::Absent, Seen::Not | Seen::Deactivated(_)) => None,
         (Want::Absent, Seen::Active) => match ours {
             Some(DeactivationStage::Done(_)) => Some((Drifted::Active, Whose::App, Care::Mend)),
             _ => Some((Drifted::Active, Whose::Bridge, Care::Mend)),

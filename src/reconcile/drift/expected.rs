@@ -8,7 +8,7 @@ use crate::identity::Called;
 use crate::identity::converge::{InGroup, wanted_places};
 use crate::store::{
     Account, AccountFilter, AccountState, Deactivation, MembershipState, Store, StoreError, User,
-    UserFilter,
+    UserFilter, UserState,
 };
 use crate::types::{AppId, RemoteId, Timestamp, UserId};
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +21,8 @@ const PAGE: u32 = 500;
 pub(super) enum Want {
     Present,
     Absent,
+    /// A directory has turned them away: absent, once their grace is over.
+    Leaving,
     /// Nothing says anything: it is as it is.
     Leave,
 }
@@ -151,6 +153,7 @@ fn want(
     let want = match found.account {
         WantedState::Present => Want::Present,
         WantedState::Absent { .. } => Want::Absent,
+        WantedState::Leave { .. } if user.state == UserState::Suspended => Want::Leaving,
         WantedState::Leave { .. } => Want::Leave,
     };
     let groups = found.groups.into_iter().map(|group| InGroup {

@@ -20,7 +20,7 @@ mod kept;
 #[cfg(test)]
 mod tests;
 
-pub use crowd::Brakes;
+pub use crowd::{Brakes, Leave, held_by};
 pub use heal::{Healed, heal};
 pub use kept::{keep, last};
 
@@ -251,9 +251,9 @@ pub async fn look(
         left_out: 0,
         problems: Vec::new(),
     };
-    compare::compare(side, expected, &mut report, tell).await?;
+    let leaving = compare::compare(side, expected, &mut report, tell).await?;
     heal::judge(&mut report, store).await?;
-    let plans = crowd::hold(&mut report, store, brakes, now).await?;
+    let plans = crowd::hold(&mut report, &leaving, store, brakes, now).await?;
     report.differences.sort_by_key(|d| (d.what, d.user));
     report.count_all();
     Ok(Looked { report, plans })

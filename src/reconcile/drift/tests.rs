@@ -23,9 +23,10 @@ impl Brakes for MoreThan {
     async fn holds(
         &self,
         _: &SourceId,
-        losing: u64,
+        leave: Leave,
         present: u64,
     ) -> Result<Option<String>, StoreError> {
+        let losing = leave.now;
         Ok((losing > self.0).then(|| format!("{losing} of {present}")))
     }
 }
@@ -116,7 +117,9 @@ async fn jobs(store: &SqliteStore) -> usize {
 async fn healed(store: &SqliteStore, report: &mut Report, most: u64) -> Healed {
     let later = Timestamp(NOW.0 + 60);
     let brakes = MoreThan(most);
-    let held = crowd::hold(report, store, &brakes, later).await.unwrap();
+    let held = crowd::hold(report, &[], store, &brakes, later)
+        .await
+        .unwrap();
     let looked = Looked {
         report: report.clone(),
         plans: held,
@@ -197,4 +200,84 @@ async fn who_is_cared_for_already_is_left_to_it() {
     assert_eq!(care, [Care::Waits, Care::Mend]);
     let done = healed(&store, &mut seen, 10).await;
     assert_eq!(done.queued, 1, "and the other one");
+}
+
+/// Holds everybody, whenever they go.
+struct Always;
+
+#[async_trait]
+impl Brakes for Always {
+    async fn holds(
+        &self,
+        _: &SourceId,
+        leave: Leave,
+        _: u64,
+    ) -> Result<Option<String>, StoreError> {
+        Ok(Some(format!("{} and {}", leave.now, leave.later)))
+    }
+}
+
+#[tokio::test]
+async fn who_is_within_the_grace_waits_with_the_others_and_stays_when_it_is_over() {
+    let store = SqliteStore::in_memory().unwrap();
+    let users = people(&store, 3).await;
+    let ids: Vec<_> = users.iter().map(|user| user.id).collect();
+    let mut seen = report([]);
+    let plans = crowd::hold(&mut seen, &ids, &store, &Always, NOW).await;
+    let plans = plans.unwrap();
+    assert_eq!(plans[0].people.len(), 3);
+    assert_eq!(plans[0].held.as_deref(), Some("0 and 3"));
+    let looked = Looked {
+        report: seen,
+        plans,
+    };
+    let first = heal(&looked, &store, NOW).await.unwrap();
+    for user in &users {
+        let held = held_by(user, &app(), &store).await.unwrap();
+        assert_eq!(held, Some(first.held[0].0.id));
+    }
+
+    // The grace is over, and by now nothing is wrong with so few.
+    let mut seen = all_active(&users);
+    let done = healed(&store, &mut seen, 10).await;
+    assert_eq!((done.queued, done.held.len()), (0, 1));
+    assert!(!done.held[0].1, "it is the same plan");
+    assert!(seen.differences.iter().all(|d| d.care == Care::Held));
+}
+
+#[tokio::test]
+async fn a_yes_is_not_asked_for_again_unless_they_came_back_and_went_again() {
+    let store = SqliteStore::in_memory().unwrap();
+    let users = people(&store, 12).await;
+    let held = healed(&store, &mut all_active(&users), 10).await.held;
+    let (id, later) = (held[0].0.id, Timestamp(NOW.0 + 90));
+    let ended = store.end_plan(id, PlanState::Applied, "root", later);
+    assert!(ended.await.unwrap());
+    assert_eq!(held_by(&users[0], &app(), &store).await.unwrap(), None);
+    // A crash left them behind, or their grace is only over now.
+    let done = healed(&store, &mut all_active(&users), 10).await;
+    assert_eq!((done.queued, done.held.len()), (12, 0));
+
+    // They are in again, and go again: who said yes then did not mean this.
+    let by: By = Arc::new(Mute);
+    for number in 0..12 {
+        let id = format!("p{number}");
+        let gone = store.person(&source(), &id).await.unwrap().unwrap();
+        let back = Person {
+            active: true,
+            read_at: Timestamp(later.0 + 10),
+            ..gone.clone()
+        };
+        store.put_person(&back, back.read_at, &by).await.unwrap();
+        let again = Person {
+            read_at: Timestamp(later.0 + 20),
+            ..gone
+        };
+        store.put_person(&again, again.read_at, &by).await.unwrap();
+    }
+    for job in store.jobs(&JobFilter::default()).await.unwrap() {
+        store.cancel_job(job.id, later, &by).await.unwrap();
+    }
+    let done = healed(&store, &mut all_active(&users), 10).await;
+    assert_eq!((done.queued, done.held.len()), (0, 1));
 }

@@ -3,6 +3,9 @@
 use super::{Bed, USER, id, patch};
 use crate::desk;
 use auth_manager::demo::door::{GROUP_MEMBERS, GROUP_VALIDATED, alice, bob};
+use auth_manager::jobs::wish;
+use auth_manager::store::{JobStore as _, Priority, SqliteStore, Store as _};
+use auth_manager::types::{AppId, Clock as _, IssuerId, Subject, SystemClock};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -202,6 +205,107 @@ async fn t31_when_too_many_go_they_are_out_but_their_accounts_wait() {
     crate::support::eventually("the end of the account", async || {
         let account = world.mattermost.user("alice")?;
         (!account.is_active()).then_some(())
+    })
+    .await;
+    bed.finish().await;
+}
+
+/// Waits until no job is open, in the bridge's own store.
+async fn quiet(bed: &Bed) {
+    let file = bed.services.world.bridge.folder().join("auth-manager.db");
+    crate::support::eventually("no job is open", async || {
+        let db = rusqlite::Connection::open(&file).unwrap();
+        let sql = "SELECT count(*) FROM jobs WHERE state IN ('pending', 'running')";
+        let open: i64 = db.query_row(sql, [], |row| row.get(0)).unwrap();
+        (open == 0).then_some(())
+    })
+    .await;
+}
+
+fn state(bed: &Bed, sub: &str) -> String {
+    let file = bed.services.world.bridge.folder().join("auth-manager.db");
+    let db = rusqlite::Connection::open(file).unwrap();
+    let sql = "SELECT state FROM users WHERE subject = ?1";
+    db.query_row(sql, [sub], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t31_whose_accounts_wait_stay_as_they_are_until_somebody_decides() {
+    let idp = "brake_number = 2\nbrake_share = 10\n[directory]\ngrace = \"3s\"";
+    let bed = Bed::with(desk::settings(), idp).await;
+    let world = &bed.services.world;
+    let mut visitors = [world.signed_in(bob()).await, world.signed_in(alice()).await];
+    let mut users = Vec::new();
+    for (name, sub) in [
+        ("bob", bob().sub),
+        ("x", "x".to_owned()),
+        ("alice", alice().sub),
+    ] {
+        let body = json!({ "schemas": [USER], "userName": name, "externalId": sub });
+        users.push(id(&bed.must(201, "POST", "/Users", body).await));
+    }
+    quiet(&bed).await;
+    let off = || patch(json!([{ "op": "replace", "path": "active", "value": false }]));
+    for user in &users {
+        bed.must(200, "PATCH", &format!("/Users/{user}"), off())
+            .await;
+    }
+    for visitor in &mut visitors {
+        assert_ne!(visitor.get("/api/v4/users/me").await.status, 200);
+    }
+    // A plan says who waits while there is time.
+    let ran = world.bridge.command(&["reconcile", "run"]).await;
+    assert_eq!(ran.status.code(), Some(3), "held");
+    let active = |name: &str| {
+        let user = world.mattermost.user(name);
+        user.is_some_and(|user| user.is_active())
+    };
+
+    // The grace is over for all of them at once.
+    crate::support::eventually("the end of the grace", async || {
+        let over = [alice(), bob()].map(|person| state(&bed, &person.sub));
+        (over == ["disabled", "disabled"]).then_some(())
+    })
+    .await;
+    quiet(&bed).await;
+    assert!(active("alice") && active("bob"), "they wait");
+
+    // The configuration changes, so everybody is looked at anew.
+    let path = world.bridge.config();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("grace = \"3s\"", "grace = \"2s\"")).unwrap();
+    let late = || world.bridge.output().matches("carried out late").count();
+    let before = late();
+    world.bridge.hang_up();
+    crate::support::eventually("everybody is looked at", async || {
+        (late() > before).then_some(())
+    })
+    .await;
+    quiet(&bed).await;
+    assert!(active("alice") && active("bob"), "they wait");
+
+    // A job for one of them leaves her as she is, whoever wished for it.
+    let file = world.bridge.folder().join("auth-manager.db");
+    let store = SqliteStore::open(file).await.unwrap();
+    let issuer = IssuerId::new("pomerium").unwrap();
+    let subject = Subject::new(alice().sub).unwrap();
+    let known = store.user_by_subject(&issuer, &subject).await.unwrap();
+    let (chat, now) = (AppId::new("chat").unwrap(), SystemClock.now());
+    let wish = wish::converge(&chat, known.unwrap().id, Priority::Deny, now, "a test");
+    store.enqueue(&[wish], now).await.unwrap();
+    quiet(&bed).await;
+    assert!(wishes(&bed, &alice().sub) > 0, "it ran");
+    assert!(active("alice") && active("bob"), "they wait");
+
+    let ran = world.bridge.command(&["reconcile", "run"]).await;
+    assert_eq!(ran.status.code(), Some(3), "held still");
+    let plans = world.run(&["reconcile", "plans", "--json"]).await;
+    let plans: Value = serde_json::from_str(&plans).expect("JSON");
+    assert_eq!(plans.as_array().map(Vec::len), Some(1), "{plans}");
+    let plan = plans[0]["id"].as_str().expect("a plan");
+    world.run(&["reconcile", "apply", plan]).await;
+    crate::support::eventually("the end of the accounts", async || {
+        (!active("alice") && !active("bob")).then_some(())
     })
     .await;
     bed.finish().await;
