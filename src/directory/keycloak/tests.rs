@@ -267,8 +267,8 @@ async fn nobody_loses_a_group_because_somebody_before_them_left_it() {
     let members = reader.members(&staff).await.unwrap();
     assert_eq!(members, ids[1..]);
     // Whoever sees it change each time gets no answer rather than half of one.
-    for number in 1..4 {
-        let (id, group) = (ids[number].clone(), staff.clone());
+    for id in &ids[1..4] {
+        let (id, group) = (id.clone(), staff.clone());
         app.after("members?first=0", move |app| app.leave(&id, &group));
     }
     let error = reader.members(&staff).await.unwrap_err();
