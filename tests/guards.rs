@@ -1128,7 +1128,7 @@ const GUARDS: &[Guard] = &[
     (
         "a dead sweep is an operator's",
         "src/reconcile/schedule.rs",
-        "Some(job) if job.state == JobState::Dead",
+        "is_due(Some(job.updated_at), every, now)",
         &["a_dead_sweep_is_an_operators_until_the_next_time"],
     ),
     (

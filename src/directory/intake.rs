@@ -613,7 +613,10 @@ impl Case<'_> {
             let rules = &self.terms.rules;
             let wanted = wanted(app, Some(user), &self.view(), rules, self.now);
             if by_look && matches!(wanted.account, WantedState::Absent { .. }) {
-                if account.is_some_and(|own| may_be_active(&own)) {
+                // Who stays suspended when time has passed does so again and again: the next look's, in
+                // its time.
+                let over = user.state != UserState::Suspended;
+                if over && account.is_some_and(|own| may_be_active(&own)) {
                     wishes.push(wish::look(&app.id, self.now, self.why));
                 }
                 continue;

@@ -64,8 +64,8 @@ impl Sweeper {
     }
 
     /// Those that nobody is at already. A wish that joined a job would end the pause after its failure,
-    /// and begin a dead one anew every few seconds: a dead one is an operator's, until as much time has
-    /// passed as between two of its kind.
+    /// and begin a dead one anew every few seconds: it pauses, and a dead one is an operator's, until as
+    /// much time has passed as between two of its kind.
     async fn not_wished_for(
         &self,
         wishes: Vec<(NewJob, Duration)>,
@@ -88,10 +88,8 @@ impl Sweeper {
         }
         let due = |(wish, every): (NewJob, Duration)| match open.get(&wish.key) {
             None => Some(wish),
-            Some(job) if job.state == JobState::Dead => {
-                is_due(Some(job.updated_at), every, now).then_some(wish)
-            }
-            Some(_) => None,
+            Some(job) if job.state == JobState::Running => None,
+            Some(job) => is_due(Some(job.updated_at), every, now).then_some(wish),
         };
         Ok(wishes.into_iter().filter_map(due).collect())
     }

@@ -503,6 +503,24 @@ async fn the_account_stands_for_the_grace_and_what_it_holds_does_not() {
 }
 
 #[tokio::test]
+async fn whose_account_waits_for_a_word_keeps_it_as_it_is() {
+    let bed = Bed::new(|_, _| ()).await;
+    bed.done().await;
+    bed.app().clear_journal();
+    bed.says(Wanted {
+        account: WantedAccount::Held {
+            why: "a plan waits".into(),
+        },
+        groups: Vec::new(),
+    });
+    let done = bed.done().await;
+    assert!(done.contains("a plan waits"), "{done}");
+    assert!(bed.writes().is_empty(), "{:?}", bed.writes());
+    assert!(bed.alice().is_active());
+    assert_eq!(teams(&bed.alice()), ["sales"]);
+}
+
+#[tokio::test]
 async fn no_directorys_word_is_no_reason_to_do_anything() {
     let bed = Bed::new(|_, _| ()).await;
     bed.done().await;

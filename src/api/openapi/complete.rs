@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Response};
 
 /// Resources that are served as JSON with an `ETag`.
-const TAGGED: [&str; 6] = [
+const TAGGED: [&str; 7] = [
     "users",
     "accounts",
     "sessions",
     "keys",
     "events",
     "invitations",
+    "drift",
 ];
 /// Bodies that may be left out.
 const OPTIONAL: [&str; 2] = ["Why", "Nothing"];

@@ -64,6 +64,7 @@ pub(super) fn routes() -> Routes {
         (name = "sessions", description = "Who is signed in."),
         (name = "jobs", description = "Work that must happen surely."),
         (name = "plans", description = "What reconciliation found, and waits for a person's word."),
+        (name = "drift", description = "What differs in apps."),
         (name = "directories", description = "What is ordered of directories by hand or by a CI job."),
         (name = "invitations", description = "Invitations of a directory."),
         (name = "keys", description = "Our signing keys."),
@@ -200,6 +201,15 @@ impl IntoResponses for AsksTheDirectory {
             refusal(&[Code::ApiNotFound]),
         ]
         .into()
+    }
+}
+
+/// Of what names a directory in its body.
+pub(super) struct NamesADirectory;
+
+impl IntoResponses for NamesADirectory {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        [refusal(&[Code::ApiNotFound])].into()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::api::directories::ShownJob;
 use crate::api::granted::{Granted, WriteAdmin};
+use crate::api::openapi::NamesADirectory;
 use crate::api::problem::Problem;
 use crate::api::rest::{Done, DryRun, OneOrder, Order};
 use crate::api::state::Api;
@@ -60,6 +61,7 @@ pub(super) struct ProposalOutcome {
     responses(
         (status = 200, description = "What would be asked (`dry_run`).", body = ProposalOutcome),
         (status = 202, description = "It is asked: follow the job, then read the plan.", body = ProposalOutcome),
+        NamesADirectory,
     ),
     security(("certificate" = ["admin"]), ("bearer" = ["admin"])),
 )]
