@@ -38,8 +38,9 @@ pub(super) struct Documented;
 struct Shown {
     #[schema(value_type = String)]
     app: AppId,
-    /// Left out when it was not looked at yet.
-    #[serde(flatten)]
+    /// The last look; left out when it was not looked at yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     look: Option<Look>,
 }
 

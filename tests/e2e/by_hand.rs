@@ -662,7 +662,7 @@ async fn what_differs_in_an_app_is_read_by_services_as_by_operators() {
     let looked = || async {
         let drift = house.read("/api/v1/drift").await;
         assert_eq!(drift["items"][0]["app"], "chat");
-        drift["items"][0]["looked_at"].as_i64()
+        drift["items"][0]["look"]["looked_at"].as_i64()
     };
     let before = eventually("a look", looked).await;
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
@@ -670,7 +670,7 @@ async fn what_differs_in_an_app_is_read_by_services_as_by_operators() {
     app.set_fields("ann", &[("email", "ann@elsewhere.test")]);
     assert!(app.remove_from_team("demo", "ann") && app.deactivate("ann"));
     house.run(&["reconcile", "run", "--json"]).await;
-    let drift = house.read("/api/v1/drift").await["items"][0].clone();
+    let drift = house.read("/api/v1/drift").await["items"][0]["look"].clone();
     assert!(drift["looked_at"].as_i64() > Some(before), "{drift}");
     assert_eq!(
         drift["counts"],
