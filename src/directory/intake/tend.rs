@@ -97,27 +97,29 @@ impl Intake {
         Ok(people)
     }
 
-    /// Tends until told to stop; one replica at a time.
+    /// Tends until told to stop; one replica at a time. At once: a first start goes by its terms before
+    /// anybody is known, rather than to look at all who came meanwhile.
     pub async fn keep(&self, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(TEND) => {}
-            }
-            let round = async {
-                let _turn = match self.store.lock("directory/tend", Duration::ZERO).await {
-                    Err(StoreError::Busy) => return Ok(0),
-                    other => other?,
-                };
-                Ok::<_, StoreError>(self.adopt_terms().await? + self.tend().await?)
-            };
-            match round.await {
+        while !stop.is_cancelled() {
+            match self.round().await {
                 Ok(0) => {}
                 Ok(done) => tracing::info!(done, "what directories said was carried out late"),
                 Err(error) => {
                     tracing::warn!(%error, "what directories said could not be tended; it is tried again");
                 }
             }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(TEND) => {}
+            }
         }
+    }
+
+    async fn round(&self) -> Result<usize> {
+        let _turn = match self.store.lock("directory/tend", Duration::ZERO).await {
+            Err(StoreError::Busy) => return Ok(0),
+            other => other?,
+        };
+        Ok(self.adopt_terms().await? + self.tend().await?)
     }
 }
