@@ -106,10 +106,10 @@ fn shown(app: &ExplainedApp) -> String {
         WantedState::Leave { why } => format!("as it is: {why}"),
     };
     format!(
-        "{}: {verdict}: {}\n{}wanted there: {wanted}\n",
+        "{}: {verdict}: {}\n{}\nwanted there: {wanted}\n",
         app.app,
         app.decided_by,
-        table.text("no group is asked for\n")
+        table.text("no group is asked for")
     )
 }
 

@@ -10,6 +10,11 @@
 //! | yes | no | is open, if directories may grant, to whoever's assertion names any group at all |
 //! | nothing, or too long ago | yes / no | is open / shut |
 //!
+//! A SCIM connection says who is in a group and never who is not: groups come before their members,
+//! a membership may get lost on its way, and who is in a group by another one is not mentioned. So
+//! where a directory is asked about whomever a connection names (`reread`), and says *yes*, the
+//! connection's *no* does not count, unless the directory was not heard of since for too long.
+//!
 //! Words of a source that can't be asked, but tells of its own accord (SCIM), are fresh for as long as
 //! they stand: its silence says that nothing changed.
 //!
@@ -21,13 +26,17 @@
 //! *no* shuts it. A source knows a group by the gate's id or name; when none does, those that speak
 //! of groups at all say no: a group that was deleted admits nobody.
 
-use super::index::Index;
+use super::index::{Index, Known};
 use super::standing::{Denial, Said, Standing, Verdict};
 use crate::config::{AccessRule, DirectoryRules, Gate};
 use crate::error::Code;
 use crate::types::{GroupName, SourceId, Timestamp};
 use serde::Serialize;
 use std::time::Duration;
+
+/// How long a SCIM connection's *no* waits for the directory that is asked about it, when that has
+/// said *yes* before.
+const TO_ANSWER: Duration = Duration::from_secs(300);
 
 /// What directories say of one group and person, as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,11 +83,12 @@ impl View<'_> {
 
     /// Whether they are in a gate's group, by the directories' words of the maximum age.
     #[must_use]
-    pub fn says(&self, gate: &Gate, max_age: Duration, now: Timestamp) -> Says {
+    pub fn says(&self, gate: &Gate, rules: &DirectoryRules, now: Timestamp) -> Says {
         let mut says = Says::Nothing;
         let mut speaks = false;
-        for said in self.fresh(max_age, now) {
+        for said in self.fresh(rules.max_age, now) {
             match self.one_says(said, gate) {
+                Some(false) if self.is_a_gap(said, gate, rules, now) => {}
                 Some(false) => return Says::No,
                 Some(true) if said.is_ahead(self.index, now) => {}
                 Some(true) => says = Says::Yes,
@@ -89,6 +99,51 @@ impl View<'_> {
             Says::Nothing if speaks => Says::No,
             other => other,
         }
+    }
+
+    /// Whether a connection's *no* only means that it was not told: the directory that is asked about
+    /// whomever it names says *yes*, and has said so since, or may still do.
+    fn is_a_gap(&self, said: &Said, gate: &Gate, rules: &DirectoryRules, now: Timestamp) -> bool {
+        let Some(asked) = self.asked_about(said, rules, now) else {
+            return false;
+        };
+        let waits = !said.is_ahead(self.index, now) && now.since(said.read_at) < TO_ANSWER;
+        (asked.confirmed_at(self.index) >= said.read_at || waits)
+            && !asked.is_ahead(self.index, now)
+            && self.one_says(asked, gate) == Some(true)
+    }
+
+    /// The fresh word of the directory that is asked about whomever this one's source names.
+    pub(super) fn asked_about(
+        &self,
+        said: &Said,
+        rules: &DirectoryRules,
+        now: Timestamp,
+    ) -> Option<&Said> {
+        let source = self.index.known_source(said.source)?;
+        let mut pairs = rules.asked.iter();
+        let (_, directory) = pairs.find(|(connection, _)| *connection == source.id)?;
+        self.fresh(rules.max_age, now).find(|other| {
+            let of = self.index.known_source(other.source);
+            of.is_some_and(|of| of.id == *directory)
+        })
+    }
+
+    /// Whether a word says that its person is not in the group that another source tells of.
+    pub(super) fn is_out_of(&self, said: &Said, group: &Known) -> bool {
+        let same = match self.index.by_id(said.source, &group.id) {
+            Some(number) => Some(number),
+            None => self
+                .index
+                .by_name(&group.name)
+                .iter()
+                .copied()
+                .find(|number| {
+                    let known = self.index.group(*number);
+                    known.is_some_and(|known| known.source == said.source)
+                }),
+        };
+        same.is_some_and(|number| !said.is_in(number))
     }
 
     /// Whether a source's silence about a group means something.
@@ -136,7 +191,7 @@ fn holds(
     now: Timestamp,
 ) -> (bool, DecidedBy) {
     let asserts = asserted.contains(&gate.name);
-    match view.says(gate, rules.max_age, now) {
+    match view.says(gate, rules, now) {
         Says::No => (false, DecidedBy::Directory),
         Says::Yes => {
             let given = rules.may_grant && (rules.grant_to_empty || !asserted.is_empty());
@@ -197,7 +252,7 @@ pub fn by_directories(
     if !view.is_fresh(rules.max_age, now) {
         return None;
     }
-    let says = |gate: &Gate| view.says(gate, rules.max_age, now);
+    let says = |gate: &Gate| view.says(gate, rules, now);
     // What would be decided if all that is not said were in their favour, and if it were not: where
     // both agree, it does not matter.
     let best = by_gates(rule, |gate| says(gate) != Says::No);
@@ -265,7 +320,7 @@ pub fn explain(
             key,
             name: gate.name.to_string(),
             id: gate.id.as_deref().map(str::to_owned),
-            directories: view.says(gate, rules.max_age, now),
+            directories: view.says(gate, rules, now),
             sources: sources.collect(),
             assertion: asserted.contains(&gate.name),
             open,

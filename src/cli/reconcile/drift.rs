@@ -11,6 +11,7 @@ use crate::store::PlanState;
 pub(super) async fn tell(stage: &Stage, report: &Report) -> anyhow::Result<()> {
     let differ = match report.differences.len() {
         0 => "nothing differs".to_owned(),
+        1 => "1 thing differs".to_owned(),
         n => format!("{} differ", count(n, "thing")),
     };
     print(format!(

@@ -36,7 +36,7 @@ impl Admitted {
 }
 
 /// What this replica knows of people, beside what an assertion says.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Facts<'a> {
     /// Who is turned away everywhere.
     pub denied: &'a Denied,
