@@ -142,6 +142,6 @@ pub(super) fn directory(table: &Table<'_>) -> DirectoryRules {
         grant_to_empty,
         grace: table.duration("grace", default.grace, seconds(0)..=hours(365 * 24)),
         // Known once [[scim]] is read.
-        asked: default.asked,
+        connections: default.connections,
     }
 }

@@ -251,8 +251,8 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         // What a source says is kept under its id, whichever kind it is.
         unique(table, "id", &mut sources);
     }
-    let asked = |scim: &super::ScimConfig| Some((scim.id.clone(), scim.reread.clone()?));
-    directory.asked = connections.iter().filter_map(asked).collect();
+    let asked = |scim: &super::ScimConfig| (scim.id.clone(), scim.reread.clone());
+    directory.connections = connections.iter().map(asked).collect();
     let around = services::Around {
         clients: &clients,
         complete: clients.len() == client_tables.len(),

@@ -316,9 +316,9 @@ pub struct DirectoryRules {
     /// How long accounts stand after a directory has turned somebody away, who is out at once.
     /// Default 0 s.
     pub grace: Duration,
-    /// Which directory is asked about whomever a SCIM connection names: connection and directory, by
-    /// `[[scim]] reread`.
-    pub asked: Arc<[(SourceId, SourceId)]>,
+    /// The SCIM connections, each with the directory that is asked about whomever it names
+    /// (`[[scim]] reread`).
+    pub connections: Arc<[(SourceId, Option<SourceId>)]>,
 }
 
 impl Default for DirectoryRules {
@@ -329,7 +329,7 @@ impl Default for DirectoryRules {
             may_grant: true,
             grant_to_empty: false,
             grace: Duration::ZERO,
-            asked: Arc::default(),
+            connections: Arc::default(),
         }
     }
 }

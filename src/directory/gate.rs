@@ -16,7 +16,8 @@
 //! connection's *no* does not count, unless the directory was not heard of since for too long.
 //!
 //! Words of a source that can't be asked, but tells of its own accord (SCIM), are fresh for as long as
-//! they stand: its silence says that nothing changed.
+//! they stand: its silence says that nothing changed. Once it is not configured any more nobody could
+//! take them back, and neither its yes nor its no counts.
 //!
 //! An assertion without any group may be a Pomerium service account's that bears a person's id, name
 //! and address (recordings/pomerium, difference 30): it is never given more than it says.
@@ -67,18 +68,35 @@ impl View<'_> {
     }
 
     /// The words that count now.
-    pub(super) fn fresh(&self, max_age: Duration, now: Timestamp) -> impl Iterator<Item = &Said> {
+    pub(super) fn fresh(
+        &self,
+        rules: &DirectoryRules,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Said> {
         let present = self.standing.filter(|s| s.verdict == Verdict::Present);
         let said = present.map_or(&[][..], |standing| &standing.said);
-        said.iter().filter(move |said| {
-            now.since(said.confirmed_at(self.index)) <= max_age || said.is_pushed(self.index)
-        })
+        said.iter()
+            .filter(move |said| match said.is_pushed(self.index) {
+                true => self.connection(said, rules).is_some(),
+                false => now.since(said.confirmed_at(self.index)) <= rules.max_age,
+            })
+    }
+
+    /// The SCIM connection that said it, while it is configured.
+    fn connection<'r>(
+        &self,
+        said: &Said,
+        rules: &'r DirectoryRules,
+    ) -> Option<&'r (SourceId, Option<SourceId>)> {
+        let source = self.index.known_source(said.source)?;
+        let mut all = rules.connections.iter();
+        all.find(|(connection, _)| *connection == source.id)
     }
 
     /// Whether any directory has said or confirmed within the maximum age that they are there.
     #[must_use]
-    pub fn is_fresh(&self, max_age: Duration, now: Timestamp) -> bool {
-        self.fresh(max_age, now).next().is_some()
+    pub fn is_fresh(&self, rules: &DirectoryRules, now: Timestamp) -> bool {
+        self.fresh(rules, now).next().is_some()
     }
 
     /// Whether they are in a gate's group, by the directories' words of the maximum age.
@@ -86,7 +104,7 @@ impl View<'_> {
     pub fn says(&self, gate: &Gate, rules: &DirectoryRules, now: Timestamp) -> Says {
         let mut says = Says::Nothing;
         let mut speaks = false;
-        for said in self.fresh(rules.max_age, now) {
+        for said in self.fresh(rules, now) {
             match self.one_says(said, gate) {
                 Some(false) if self.is_a_gap(said, gate, rules, now) => {}
                 Some(false) => return Says::No,
@@ -120,10 +138,9 @@ impl View<'_> {
         rules: &DirectoryRules,
         now: Timestamp,
     ) -> Option<&Said> {
-        let source = self.index.known_source(said.source)?;
-        let mut pairs = rules.asked.iter();
-        let (_, directory) = pairs.find(|(connection, _)| *connection == source.id)?;
-        self.fresh(rules.max_age, now).find(|other| {
+        let (_, directory) = self.connection(said, rules)?;
+        let directory = directory.as_ref()?;
+        self.fresh(rules, now).find(|other| {
             let of = self.index.known_source(other.source);
             of.is_some_and(|of| of.id == *directory)
         })
@@ -249,7 +266,7 @@ pub fn by_directories(
     if view.denial().is_some() {
         return Some(Err(Code::AccessDisabled));
     }
-    if !view.is_fresh(rules.max_age, now) {
+    if !view.is_fresh(rules, now) {
         return None;
     }
     let says = |gate: &Gate| view.says(gate, rules, now);
@@ -309,7 +326,7 @@ pub fn explain(
     let all = rule.all_of.iter().map(|gate| ("all_of", gate));
     let explained = |(key, gate): (&'static str, &Gate)| {
         let (open, decided_by) = holds(gate, asserted, view, rules, now);
-        let sources = view.fresh(rules.max_age, now).filter_map(|said| {
+        let sources = view.fresh(rules, now).filter_map(|said| {
             let source = view.index.known_source(said.source)?;
             Some(SourceSays {
                 source: source.id.clone(),

@@ -331,8 +331,27 @@ fn a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion() {
         world.index.update(&[], &[(source("one"), state)]);
         world
     };
-    assert_eq!(pushed(&["x"]).says(&named("chat")), Says::No);
-    assert_eq!(pushed(&["g"]).judge(&chat(), &["other"]), Ok(()));
+    let configured = DirectoryRules {
+        connections: [(source("one"), None)].into(),
+        ..DirectoryRules::default()
+    };
+    let says = |groups_of| {
+        pushed(groups_of)
+            .view()
+            .says(&named("chat"), &configured, NOW)
+    };
+    assert_eq!((says(&["x"]), says(&["g"])), (Says::No, Says::Yes));
+    assert_eq!(
+        pushed(&["g"]).judge_by(&chat(), &["other"], &configured),
+        Ok(())
+    );
+    // Nobody could take back what one said that is no longer configured.
+    assert_eq!(pushed(&["x"]).says(&named("chat")), Says::Nothing);
+    assert_eq!(pushed(&["g"]).says(&named("chat")), Says::Nothing);
+    assert_eq!(
+        pushed(&["g"]).judge(&chat(), &["other"]),
+        Err(Code::AccessNotGranted)
+    );
     // A word of a time that has not come gives nothing, and takes what it takes.
     assert_eq!(said(&["g"], -day).says(&named("chat")), Says::Nothing);
     assert_eq!(said(&["x"], -day).says(&named("chat")), Says::No);
@@ -390,7 +409,7 @@ fn beside_scim(says: (&[&str], i64), one: (&[&str], i64)) -> (World, DirectoryRu
     };
     world.index.update(&[], &[(source("scim"), heard)]);
     let rules = DirectoryRules {
-        asked: [(source("scim"), source("one"))].into(),
+        connections: [(source("scim"), Some(source("one")))].into(),
         ..DirectoryRules::default()
     };
     (world, rules)
@@ -425,8 +444,12 @@ fn what_scim_was_not_told_shuts_no_gate_that_the_directory_holds_open() {
     assert_eq!(says((&[], 20), (&[], 10)), Says::No);
     assert_eq!(says((&[], 20), (&["g"], 25 * HOUR)), Says::No, "too old");
     // A connection beside which nobody is asked.
-    let (world, _) = beside_scim((&[], 20), (&["g"], 10));
-    assert_eq!(world.says(&named("chat")), Says::No);
+    let (world, rules) = beside_scim((&[], 20), (&["g"], 10));
+    let alone = DirectoryRules {
+        connections: [(source("scim"), None)].into(),
+        ..rules
+    };
+    assert_eq!(world.view().says(&named("chat"), &alone, NOW), Says::No);
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn account(
 
 fn groups(view: &View<'_>, rules: &DirectoryRules, now: Timestamp) -> Vec<WantedGroup> {
     let mut all = Vec::new();
-    for said in view.fresh(rules.max_age, now) {
+    for said in view.fresh(rules, now) {
         let for_power = now.since(said.confirmed_at(view.index)) <= rules.admin_max_age
             && !said.is_ahead(view.index, now);
         let Some(source) = view.index.known_source(said.source) else {

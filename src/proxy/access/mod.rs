@@ -136,7 +136,7 @@ fn refusal(code: Code, view: &View<'_>, asserted: &[GroupName], facts: &Facts<'_
         return Refusal::new(code, reason);
     }
     let said = asserted.len();
-    let directories = match view.is_fresh(facts.rules.max_age, facts.now) {
+    let directories = match view.is_fresh(&facts.rules, facts.now) {
         true => "directories were asked",
         false => "no directory has a fresh word",
     };
