@@ -333,6 +333,42 @@ const GUARDS: &[Guard] = &[
         &["t36_a_lost_permission_does_not_look_like_people_who_are_gone"],
     ),
     (
+        "an empty list for lack of a role is no empty directory",
+        "src/directory/keycloak/people.rs",
+        "(Some(_), Some(shown)) if !shown.is_empty() => Ok(())",
+        &["an_empty_list_for_lack_of_a_role_is_no_empty_realm"],
+    ),
+    (
+        "groups that are hidden, again",
+        "src/directory/keycloak/groups.rs",
+        "found.len() >= count",
+        &["an_empty_list_for_lack_of_a_role_is_no_empty_realm"],
+    ),
+    (
+        "a page goes on from where the last one ended",
+        "src/directory/keycloak/groups.rs",
+        "again.id() != last.id()",
+        &["nobody_loses_a_group_because_somebody_before_them_left_it"],
+    ),
+    (
+        "a short page is no end",
+        "src/directory/keycloak/groups.rs",
+        "all.len() == before",
+        &["a_list_cut_short_takes_no_group_from_anybody"],
+    ),
+    (
+        "a service account is nobody",
+        "src/directory/keycloak/people.rs",
+        "starts_with(SERVICE_ACCOUNT)",
+        &["a_service_account_is_nobody_however_it_is_found"],
+    ),
+    (
+        "a sweep that fails raises the alarm",
+        "src/reconcile/handler.rs",
+        "counted(&self.metrics, source.id(), error)",
+        &["t36_a_keycloak_that_may_not_be_read_takes_nothing_and_raises_the_alarm"],
+    ),
+    (
         "a list that lacks a group is a reason to ask",
         "src/directory/read/groups.rs",
         "self.take_in_group(&missing.id).await?",

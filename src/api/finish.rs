@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use http::header::{
     self, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) async fn finish(
 ) -> Response {
     let began = Instant::now();
     let id = RequestId::accept_or_generate(request.headers().get(REQUEST_ID));
-    let method = request.method().clone();
+    let (method, version) = (request.method().clone(), request.version());
     let path: String = request.uri().path().chars().take(SHOWN).collect();
     let from = request.extensions().get::<PeerAddress>().map(|from| from.0);
     request.extensions_mut().insert(id.clone());
@@ -55,6 +55,11 @@ pub(super) async fn finish(
         .unwrap_or_else(|_| Problem::new(Code::Internal, "an endpoint panicked").into_response());
     let mut response = tidy(response, &path, &id);
     protect(response.headers_mut(), &id);
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && version < Version::HTTP_2 {
+        // What was not read is in the way of the next request (RFC 9110, 15.5.14): nobody is to send it here.
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(problem) = response.extensions().get::<Problem>() {
         api.metrics.refused(problem.code());
     }

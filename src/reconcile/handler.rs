@@ -8,7 +8,7 @@ use super::world::{Progress, SweepError, Teller};
 use crate::apps::AppError;
 use crate::audit::{Actor, Audit, Kind};
 use crate::config::{ReconcileConfig, ScimBrake};
-use crate::directory::read::TakesIn;
+use crate::directory::read::{TakesIn, counted};
 use crate::directory::source::{Source, SourceError};
 use crate::directory::sources::Sources;
 use crate::jobs::wish::{self, ToCarryOut};
@@ -97,7 +97,18 @@ impl Sweeper {
     /// As [`Sweep::run`].
     pub async fn sweep(&self, source: &dyn Source, tell: Teller<'_>) -> Result<Swept, SweepError> {
         let began = tokio::time::Instant::now();
-        let swept = self.of(source).run(tell).await?;
+        let swept = match self.of(source).run(tell).await {
+            Ok(swept) => swept,
+            Err(error) => {
+                // A directory that notifies nobody is read by sweeps alone: theirs is the alarm.
+                if let SweepError::Source(error) = &error {
+                    counted(&self.metrics, source.id(), error);
+                }
+                return Err(error);
+            }
+        };
+        self.metrics
+            .directory_answered(source.id(), self.clock.now());
         if let Some(held) = &swept.held {
             self.tell_held(held, &swept.plan, swept.anew).await;
         }

@@ -1,4 +1,5 @@
-//! The stand-ins against recordings of the real ones: Mattermost here, Authentik in `authentik`.
+//! The stand-ins against recordings of the real ones: Mattermost here, Authentik in `authentik`,
+//! Keycloak in `keycloak`.
 //!
 //! Each test of Mattermost plays one recording (`tests/data/recordings/mattermost/`) on a server of its own on
 //! which recording 01 has happened before, since all recordings use its ids and tokens. Compared
@@ -9,6 +10,7 @@ mod authentik;
 mod cases;
 mod compare;
 mod converge;
+mod keycloak;
 mod more;
 mod provisioner;
 mod replay;

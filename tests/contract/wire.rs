@@ -85,6 +85,7 @@ async fn receive(from: &mut (impl AsyncReadExt + Unpin), bodiless: bool) -> Resp
     }
     let length = response
         .header("Content-Length")
+        .or_else(|| response.header("content-length"))
         .and_then(|text| text.parse::<usize>().ok());
     let mut buffer = [0u8; 16_384];
     while length.is_none_or(|length| rest.len() < length) {

@@ -6,6 +6,7 @@ use crate::support::bridge::Settings;
 use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::socket::End;
+use crate::support::wire;
 use crate::support::world::World;
 use auth_manager::audit::Audit;
 use auth_manager::config::Config;
@@ -15,6 +16,7 @@ use auth_manager::directory::Intake;
 use auth_manager::runtime;
 use auth_manager::store::{DirectoryGroup, JobFilter, JobState, SqliteStore, Store};
 use auth_manager::types::{Clock as _, IssuerId, SourceId, Subject, SystemClock, Timestamp};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -28,6 +30,8 @@ team = "sales"
 "#;
 /// All groups there are, by name; their ids are made of it.
 const GROUPS: [&str; 3] = ["validated", "mattermost-users", "sales"];
+/// Those that give power, beside them.
+const POWERS: [&str; 2] = ["leads", "bosses"];
 
 /// A directory that says what the test wants.
 struct Directory {
@@ -53,7 +57,7 @@ impl Directory {
             // A word is newer than the one before.
             at: AtomicI64::new(SystemClock.now().0 - 600),
         };
-        for name in GROUPS {
+        for name in GROUPS.into_iter().chain(POWERS) {
             let group = DirectoryGroup {
                 source: source(),
                 id: format!("id-of-{name}"),
@@ -119,8 +123,13 @@ impl Directory {
 }
 
 async fn world() -> World {
+    world_with("").await
+}
+
+/// With more groups that give something.
+async fn world_with(groups: &str) -> World {
     let settings = Settings {
-        mattermost: PROVISION.into(),
+        mattermost: format!("{PROVISION}{groups}"),
         // What a killed process held is taken up again without waiting for it.
         more: "[jobs]\nlease = \"10m\"".into(),
         ..Settings::default()
@@ -194,6 +203,75 @@ async fn a_group_brings_its_team_and_takes_only_that_again() {
     assert_eq!(directory.settled().await, "");
     world.signed_in(alice()).await;
     world.finish().await;
+}
+
+/// What somebody is in a team or channel of the app: `None`: not in it; else whether they lead it.
+async fn leads(world: &World, place: &str, user: &UserSnapshot) -> Option<bool> {
+    let path = format!("/{place}/members/{}", user.id);
+    let member = asked(world, "GET", &path, "").await;
+    (member.status == 200).then(|| member.json()["scheme_admin"] == true)
+}
+
+/// The app's answer to an administrator.
+async fn asked(world: &World, method: &str, path: &str, body: &str) -> wire::Response {
+    let request = format!(
+        "{method} /api/v4{path} HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer {}\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        world.mattermost.bot_token(),
+        body.len()
+    );
+    wire::exchange(world.mattermost_address, request.as_bytes()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_leads_gives_power_in_its_places_and_takes_it_again() {
+    let leading = r#"
+[[apps.provision.groups]]
+group_id = "id-of-leads"
+team = "demo"
+team_admin = true
+channels = ["deals"]
+channel_admin = true
+[[apps.provision.groups]]
+group_id = "id-of-bosses"
+system_role = "system_admin"
+"#;
+    let world = world_with(leading).await;
+    let id = async |path: &str| {
+        let found = asked(&world, "GET", path, "").await.json();
+        found["id"].as_str().expect("it is there").to_owned()
+    };
+    let team = id("/teams/name/demo").await;
+    let deals = json!({ "team_id": team, "name": "deals", "display_name": "Deals", "type": "O" });
+    let made = asked(&world, "POST", "/channels", &deals.to_string()).await;
+    assert_eq!(made.status, 201);
+    let channel = format!("channels/{}", made.json()["id"].as_str().expect("an id"));
+    let team = format!("teams/{team}");
+
+    let directory = Directory::of(&world).await;
+    directory.says(&alice(), true, &GROUPS[..2]).await;
+    let alice_there = account(&world, "the account", |_| true).await;
+    assert_eq!(directory.settled().await, "");
+    assert_eq!(leads(&world, &team, &alice_there).await, Some(false));
+    assert_eq!(leads(&world, &channel, &alice_there).await, None);
+
+    let leader = ["validated", "mattermost-users", "leads"];
+    directory.says(&alice(), true, &leader).await;
+    assert_eq!(directory.settled().await, "");
+    assert_eq!(leads(&world, &team, &alice_there).await, Some(true));
+    assert_eq!(leads(&world, &channel, &alice_there).await, Some(true));
+    let boss = ["validated", "mattermost-users", "bosses"];
+    directory.says(&alice(), true, &boss).await;
+    assert_eq!(directory.settled().await, "");
+    account(&world, "the role", UserSnapshot::is_admin).await;
+    // Whoever does not lead any more stays where everybody is, and nowhere else.
+    assert_eq!(leads(&world, &team, &alice_there).await, Some(false));
+    assert_eq!(leads(&world, &channel, &alice_there).await, None);
+    directory.says(&alice(), true, &GROUPS[..2]).await;
+    assert_eq!(directory.settled().await, "");
+    let left = account(&world, "the role's end", |user| !user.is_admin()).await;
+    assert_eq!(left.id, alice_there.id);
+    world.finish_unvisited().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,8 @@
 
 use crate::support::bridge::Settings;
 use crate::support::client::Client;
+use crate::support::pg::Cluster;
+use crate::support::relay::Relay;
 use crate::support::world::World;
 use crate::support::{eventually, wire};
 use auth_manager::demo::authentik::{NewPerson, Options as DirectoryOptions, StandIn as Authentik};
@@ -26,12 +28,15 @@ struct Terms {
     pace: u32,
     /// The log filter.
     log: &'static str,
+    /// A `postgres://` URL; empty: SQLite.
+    postgres: String,
 }
 
 const USUAL: Terms = Terms {
     every: "10s",
     pace: 200,
     log: "info,auth_manager=trace",
+    postgres: String::new(),
 };
 
 /// An identity provider, the bridge, the app; nobody tells anybody anything.
@@ -78,6 +83,7 @@ impl House {
                 terms.pace, terms.pace, terms.every
             ),
             log: terms.log.into(),
+            postgres: terms.postgres,
             ..Settings::default()
         };
         let world = World::with(
@@ -482,11 +488,24 @@ async fn a_whole_house_of_ten_thousand() {
         given.unwrap_or(usual)
     };
     let (people, groups) = (number("SWEEP_PEOPLE", 10_000), number("SWEEP_GROUPS", 200));
+    let store = std::env::var("SWEEP_STORE").unwrap_or_else(|_| "sqlite".into());
+    let way = match store.as_str() {
+        "sqlite" => None,
+        "postgres" => {
+            let cluster = tokio::task::spawn_blocking(Cluster::shared).await;
+            let cluster = cluster.expect("a cluster");
+            let database = cluster.database().await;
+            let way = Relay::start(cluster.folder().to_owned(), true).await;
+            Some((way.url(&database), way, cluster))
+        }
+        other => panic!("SWEEP_STORE={other}: sqlite or postgres"),
+    };
     let mut house = House::start(
         Terms {
             every: "24h",
             pace: 10_000,
             log: "info",
+            postgres: way.as_ref().map_or_else(String::new, |way| way.0.clone()),
         },
         |authentik| {
             authentik.seed(people as usize, groups as usize);
@@ -504,7 +523,7 @@ async fn a_whole_house_of_ten_thousand() {
     let took = import(&mut house, people.into()).await;
     let imported = house.world.bridge.peak_memory() / 1024;
     println!(
-        "first import: {people} accounts in {:.0} s, killed twice on the way, one each; most memory {imported} MiB",
+        "first import ({store}): {people} accounts in {:.0} s, killed twice on the way, one each; most memory {imported} MiB",
         took.as_secs_f64()
     );
     // A process that only sweeps, at once and again: what it needs is the sweep's.

@@ -11,6 +11,7 @@ mod bots;
 mod claims;
 mod directory;
 mod endings;
+mod erasure;
 mod jobs;
 mod jobs_model;
 mod keys;
@@ -230,10 +231,11 @@ suite! {
         pieces_that_are_not_a_whole_dump_change_nothing
         an_older_dump_is_brought_up_to_date
         a_dump_is_of_one_moment_while_the_bridge_writes
+        a_restore_does_not_undo_what_a_directory_denied;
+    erasure:
         a_person_is_shown_whole_and_nobody_else
         an_erased_person_is_gone_and_a_disabled_one_stays_out
-        what_a_directory_said_is_shown_and_erased_but_for_a_denial
-        a_restore_does_not_undo_what_a_directory_denied;
+        what_a_directory_said_is_shown_and_erased_but_for_a_denial;
     schema:
         many_open_it_at_once
         a_newer_schema_is_refused

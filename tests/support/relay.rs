@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
@@ -67,11 +67,13 @@ impl Relay {
         let Ok(server) = UnixStream::connect(&self.server).await else {
             return;
         };
+        // An answer is several messages: else each waits for the one before to be acknowledged.
+        let _ = client.set_nodelay(true);
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         tokio::select! {
             _ = copy(from_client, to_server) => {}
-            _ = self.answers(from_server, to_client) => {}
+            _ = self.answers(BufReader::new(from_server), to_client) => {}
         }
     }
 

@@ -49,12 +49,19 @@ pub(super) async fn judge(
             true => Level::Error,
             false => Level::Warning,
         };
-        let remedy = match remark.about {
-            "token" if remark.serious => {
+        let remedy = match (&config.kind, remark.about) {
+            _ if !remark.serious => "",
+            (DirectoryKind::Authentik(_), "token") => {
                 "Put a token into its file, made as README.md, \"The directory\", says."
             }
-            "permission" if remark.serious => {
+            (DirectoryKind::Authentik(_), "permission") => {
                 "Give the role its permissions on all objects: README.md, \"The directory\"."
+            }
+            (DirectoryKind::Keycloak(_), "token") => {
+                "Look at `client_id`, and put the client's secret into its file: README.md, \"The directory\"."
+            }
+            (DirectoryKind::Keycloak(_), "permission") => {
+                "Give the client's service account the role view-users of realm-management: README.md, \"The directory\"."
             }
             _ => "",
         };

@@ -1,323 +1,93 @@
-//! A small stand-in for Keycloak's Admin REST API (26.x), for tests of its reader.
+//! A stand-in for Keycloak (26.7), spoken to over HTTP/1.1: the questions of its Admin REST API about
+//! users and groups that a reader asks, with the roles that guard them, and the token endpoint for a
+//! client's own account.
 //!
-//! **Written from its documentation and source, not from recordings of a real one**: what it answers
-//! is what those say. Imports nothing of ours.
+//! It exists for the tests, which need an identity provider that can be looked into and made to fail.
+//! Its contract is the set of recordings of a real one in `tests/data/recordings/keycloak/`, held to it
+//! by the `contract` test.
+//!
+//! What does not live here: anything of the bridge itself (this folder imports nothing of ours), and
+//! signing people in: Pomerium's stand-in (`demo::door`) plays that.
+//!
+//! `controls` is what tests may do behind the API's back, `state` what is kept, `answer` how Keycloak
+//! answers, `token` who may ask, `users` and `groups` are the questions.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod answer;
+mod controls;
+mod groups;
+mod state;
+mod token;
+mod users;
 
+use answer::{Gone, problem};
 use axum::Router;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{get, post};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use state::Inner;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// The client that may read, and its secret.
-pub const CLIENT: (&str, &str) = ("auth-manager", "lab-client-secret");
+pub const CLIENT: (&str, &str) = ("auth-manager", "lab-client-secret-0000000000000000");
 const REALM: &str = "main";
-
-#[derive(Default)]
-struct Inner {
-    users: BTreeMap<String, Value>,
-    groups: BTreeMap<String, Value>,
-    /// Group, then member.
-    members: Vec<(String, String)>,
-    tokens: Vec<String>,
-    blind: bool,
-    /// What every question is answered with instead.
-    broken: Option<u16>,
-    granted: usize,
-}
 
 /// A handle; clones are of the same one.
 #[derive(Clone, Default)]
 pub struct StandIn(Arc<Mutex<Inner>>);
 
-type Params = BTreeMap<String, String>;
-
 impl StandIn {
-    /// Makes a user; their id.
-    pub fn create(&self, username: &str) -> String {
-        let id = uuid::Uuid::new_v4().to_string();
-        let user = json!({
-            "id": id, "username": username, "enabled": true, "firstName": username,
-            "lastName": "Example", "email": format!("{username}@example.test"),
-            "emailVerified": true, "attributes": { "locale": ["fr"] }, "totp": false,
-        });
-        self.0.lock().users.insert(id.clone(), user);
-        id
-    }
-
-    /// Changes a member of a user.
-    pub fn set(&self, user: &str, key: &str, value: Value) {
-        if let Some(user) = self.0.lock().users.get_mut(user) {
-            user[key] = value;
-        }
-    }
-
-    /// Deletes a user.
-    pub fn delete(&self, user: &str) {
-        self.0.lock().users.remove(user);
-    }
-
-    /// Makes a group, below another if one is named; its id.
-    pub fn create_group(&self, name: &str, above: Option<&str>) -> String {
-        let id = uuid::Uuid::new_v4().to_string();
-        let mut group = json!({ "id": id, "name": name, "path": format!("/{name}") });
-        if let Some(above) = above {
-            group["parentId"] = json!(above);
-        }
-        self.0.lock().groups.insert(id.clone(), group);
-        id
-    }
-
-    /// Puts somebody into a group.
-    pub fn join(&self, user: &str, group: &str) {
-        self.0
-            .lock()
-            .members
-            .push((group.to_owned(), user.to_owned()));
-    }
-
-    /// Takes somebody out of a group.
-    pub fn leave(&self, user: &str, group: &str) {
-        let is_that = |(g, u): &(String, String)| g == group && u == user;
-        self.0.lock().members.retain(|member| !is_that(member));
-    }
-
-    /// Whether the service account lacks its roles.
-    pub fn blind(&self, blind: bool) {
-        self.0.lock().blind = blind;
-    }
-
-    /// Answers everything with this status; `None`: as it should.
-    pub fn break_with(&self, status: Option<u16>) {
-        self.0.lock().broken = status;
-    }
-
-    /// Forgets all access tokens, as after a change of the realm's keys.
-    pub fn forget_tokens(&self) {
-        self.0.lock().tokens.clear();
-    }
-
-    /// How many access tokens were given.
-    pub fn granted(&self) -> usize {
-        self.0.lock().granted
-    }
-
     /// Serves until it is dropped.
     pub async fn serve(self, listener: TcpListener) {
-        let admin = Router::new()
-            .route("/users", get(users))
-            .route("/users/count", get(count))
-            .route("/users/{id}", get(user))
-            .route("/users/{id}/groups", get(groups_of))
-            .route("/groups", get(groups))
-            .route("/groups/{id}", get(group))
-            .route("/groups/{id}/children", get(children))
-            .route("/groups/{id}/members", get(members));
+        let realm = Router::new()
+            .route("/users", get(users::list))
+            .route("/users/count", get(users::count))
+            .route("/users/{id}", get(users::one))
+            .route("/users/{id}/groups", get(users::groups_of))
+            .route("/groups", get(groups::list))
+            .route("/groups/count", get(groups::count))
+            .route("/groups/{id}", get(groups::one))
+            .route("/groups/{id}/children", get(groups::children))
+            .route("/groups/{id}/members", get(groups::members));
         let app = Router::new()
-            .nest(&format!("/admin/realms/{REALM}"), admin)
+            .nest(&format!("/admin/realms/{REALM}"), realm)
             .route(
-                &format!("/realms/{REALM}/protocol/openid-connect/token"),
-                post(token),
+                "/realms/{realm}/protocol/openid-connect/token",
+                post(token::grant),
             )
-            .fallback(|| async { problem(404, "Realm not found.") })
+            .route("/admin/realms/{realm}/{*rest}", get(elsewhere))
+            .fallback(|| async { Gone })
+            .layer(from_fn_with_state(self.clone(), afterwards))
             .with_state(self);
         // Whatever ended it, nobody is left to tell.
         let _ = axum::serve(listener, app).await;
     }
+}
 
-    fn admitted(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
-        let inner = self.0.lock();
-        if let Some(status) = inner.broken {
-            return Err(Box::new(problem(status, "unknown_error")));
-        }
-        let line = headers
-            .get("authorization")
-            .and_then(|value| value.to_str().ok());
-        let token = line.and_then(|line| line.strip_prefix("Bearer "));
-        if !token.is_some_and(|token| inner.tokens.iter().any(|known| known == token)) {
-            return Err(Box::new(problem(401, "HTTP 401 Unauthorized")));
-        }
-        if inner.blind {
-            return Err(Box::new(problem(403, "HTTP 403 Forbidden")));
-        }
-        Ok(())
-    }
-
-    fn shown_group(inner: &Inner, group: &Value) -> Value {
-        let below = inner
-            .groups
-            .values()
-            .filter(|child| child["parentId"] == group["id"]);
-        let mut shown = group.clone();
-        shown["subGroupCount"] = json!(below.count());
-        shown["subGroups"] = json!([]);
-        shown
+/// What there is not, or another realm, of which there is none.
+async fn elsewhere(Path((realm, _)): Path<(String, String)>) -> Response {
+    match realm.as_str() {
+        REALM => problem(404, "HTTP 404 Not Found"),
+        _ => problem(404, "Realm not found."),
     }
 }
 
-fn problem(status: u16, error: &str) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, axum::Json(json!({ "error": error }))).into_response()
-}
-
-fn page(all: Vec<Value>, params: &Params) -> Response {
-    let number = |name: &str, usual: usize| {
-        params
-            .get(name)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(usual)
+/// Does what was to be done after a question.
+async fn afterwards(State(app): State<StandIn>, request: Request, next: Next) -> Response {
+    let asked = request.uri().to_string();
+    let answer = next.run(request).await;
+    let due = {
+        let mut inner = app.0.lock();
+        let at = inner
+            .after
+            .iter()
+            .position(|(part, _)| asked.contains(part.as_str()));
+        at.map(|at| inner.after.remove(at).1)
     };
-    let (first, max) = (number("first", 0), number("max", 100));
-    let cut: Vec<Value> = all.into_iter().skip(first).take(max).collect();
-    axum::Json(cut).into_response()
-}
-
-async fn token(State(app): State<StandIn>, body: String) -> Response {
-    let mut inner = app.0.lock();
-    if let Some(status) = inner.broken {
-        return problem(status, "unknown_error");
+    if let Some(act) = due {
+        act(&app);
     }
-    let form: Params = url::form_urlencoded::parse(body.as_bytes())
-        .into_owned()
-        .collect();
-    let field = |name: &str| form.get(name).map_or("", String::as_str);
-    if (field("client_id"), field("client_secret")) != CLIENT {
-        return problem(401, "unauthorized_client");
-    }
-    let token = uuid::Uuid::new_v4().to_string();
-    inner.tokens.push(token.clone());
-    inner.granted += 1;
-    axum::Json(json!({ "access_token": token, "expires_in": 60, "token_type": "Bearer" }))
-        .into_response()
-}
-
-async fn users(
-    State(app): State<StandIn>,
-    headers: HeaderMap,
-    Query(params): Query<Params>,
-) -> Response {
-    if let Err(refused) = app.admitted(&headers) {
-        return *refused;
-    }
-    let inner = app.0.lock();
-    let mut all: Vec<Value> = inner.users.values().cloned().collect();
-    if let Some(name) = params.get("username") {
-        all.retain(|user| user["username"] == name.as_str());
-    }
-    // Service accounts are not listed.
-    all.retain(|user| user.get("serviceAccountClientId").is_none());
-    all.sort_by_key(|user| user["username"].to_string());
-    page(all, &params)
-}
-
-async fn count(State(app): State<StandIn>, headers: HeaderMap) -> Response {
-    match app.admitted(&headers) {
-        Ok(()) => axum::Json(app.0.lock().users.len()).into_response(),
-        Err(refused) => *refused,
-    }
-}
-
-async fn user(State(app): State<StandIn>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    if let Err(refused) = app.admitted(&headers) {
-        return *refused;
-    }
-    match app.0.lock().users.get(&id) {
-        Some(user) => axum::Json(user.clone()).into_response(),
-        None => problem(404, "User not found"),
-    }
-}
-
-async fn groups_of(
-    State(app): State<StandIn>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    Query(params): Query<Params>,
-) -> Response {
-    if let Err(refused) = app.admitted(&headers) {
-        return *refused;
-    }
-    let inner = app.0.lock();
-    if !inner.users.contains_key(&id) {
-        return problem(404, "User not found");
-    }
-    let of = inner.members.iter().filter(|(_, user)| *user == id);
-    let all = of.filter_map(|(group, _)| inner.groups.get(group)).cloned();
-    page(all.collect(), &params)
-}
-
-async fn groups(
-    State(app): State<StandIn>,
-    headers: HeaderMap,
-    Query(params): Query<Params>,
-) -> Response {
-    if let Err(refused) = app.admitted(&headers) {
-        return *refused;
-    }
-    let inner = app.0.lock();
-    let top = inner
-        .groups
-        .values()
-        .filter(|group| group.get("parentId").is_none());
-    page(
-        top.map(|group| StandIn::shown_group(&inner, group))
-            .collect(),
-        &params,
-    )
-}
-
-async fn group(State(app): State<StandIn>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    if let Err(refused) = app.admitted(&headers) {
-        return *refused;
-    }
-    let inner = app.0.lock();
-    match inner.groups.get(&id) {
-        Some(group) => axum::Json(StandIn::shown_group(&inner, group)).into_response(),
-        None => problem(404, "Could not find group by id"),
-    }
-}
-
-async fn children(
-    State(app): State<StandIn>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    Query(params): Query<Params>,
-) -> Response {
-    if let Err(refused) = app.admitted(&headers) {
-        return *refused;
-    }
-    let inner = app.0.lock();
-    let below = inner
-        .groups
-        .values()
-        .filter(|group| group["parentId"] == id.as_str());
-    page(
-        below
-            .map(|group| StandIn::shown_group(&inner, group))
-            .collect(),
-        &params,
-    )
-}
-
-async fn members(
-    State(app): State<StandIn>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    Query(params): Query<Params>,
-) -> Response {
-    if let Err(refused) = app.admitted(&headers) {
-        return *refused;
-    }
-    let inner = app.0.lock();
-    if !inner.groups.contains_key(&id) {
-        return problem(404, "Could not find group by id");
-    }
-    let of = inner.members.iter().filter(|(group, _)| *group == id);
-    let all = of.filter_map(|(_, user)| inner.users.get(user)).cloned();
-    page(all.collect(), &params)
+    answer
 }

@@ -1,6 +1,7 @@
 //! Teams and their members (recording 13).
 
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 use super::answer::{Answer, Refusal, Reply};
 use super::call::Call;
@@ -101,17 +102,14 @@ impl StandIn {
         {
             return Ok(member.clone());
         }
-        let live = |member: &&TeamMember| member.team_id == team && member.delete_at == 0;
-        let count = state
-            .team_members
-            .iter()
-            .filter(live)
-            .filter(|member| {
-                state
-                    .user(&member.user_id)
-                    .is_some_and(|user| user.is_active())
-            })
-            .count();
+        let active = state.users.iter().filter(|user| user.is_active());
+        let active: HashSet<&str> = active.map(|user| user.id.as_str()).collect();
+        let counts = |member: &&TeamMember| {
+            member.team_id == team
+                && member.delete_at == 0
+                && active.contains(member.user_id.as_str())
+        };
+        let count = state.team_members.iter().filter(counts).count();
         if count as i64 >= most {
             return Err(Refusal::new(
                 400,

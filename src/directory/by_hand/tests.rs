@@ -289,6 +289,46 @@ async fn an_app_s_own_groups_are_given_where_it_is_clear_which() {
     assert_eq!(word(none), "unknown");
 }
 
+#[test]
+fn what_somebody_is_in_already_need_not_be_listed() {
+    let listed = [gate("validated", Some("v")), gate("chat", Some("c"))];
+    let terms = |any_of: &[Gate], all_of: &[Gate]| AppTerms {
+        id: AppId::new("chat").unwrap(),
+        issuer: IssuerId::new("pomerium").unwrap(),
+        access: AccessRule {
+            everyone: false,
+            validated: Some(gate("validated", None)),
+            any_of: any_of.to_vec(),
+            all_of: all_of.to_vec(),
+        },
+        ahead: true,
+    };
+    let asked = |terms: &AppTerms, own: &[&str]| {
+        let own: Vec<String> = own.iter().map(|id| (*id).to_owned()).collect();
+        let found = validate::groups_of_app(terms, &listed, &own);
+        found.map(|found| {
+            let names = found.iter().map(|gate| gate.name.to_string());
+            names.collect::<Vec<_>>()
+        })
+    };
+    let staff = terms(&[], &[gate("staff", Some("S"))]);
+    assert_eq!(word(asked(&staff, &["c"])), "not allowed");
+    assert_eq!(asked(&staff, &["s"]).unwrap(), ["validated"]);
+    // A name may be anybody's.
+    let named = terms(&[], &[gate("staff", None)]);
+    assert_eq!(word(asked(&named, &["s", "staff"])), "not allowed");
+    let either = terms(&[gate("chat", None), gate("staff", Some("s"))], &[]);
+    assert_eq!(asked(&either, &[]).unwrap(), ["validated", "chat"]);
+    assert_eq!(asked(&either, &["s"]).unwrap(), ["validated"]);
+    assert_eq!(asked(&either, &["c"]).unwrap(), ["validated", "chat"]);
+    let neither = terms(&[gate("staff", Some("s"))], &[]);
+    assert_eq!(word(asked(&neither, &["c"])), "not allowed");
+    assert_eq!(asked(&neither, &["s"]).unwrap(), ["validated"]);
+    let two = terms(&[gate("chat", None), gate("validated", None)], &[]);
+    assert_eq!(word(asked(&two, &[])), "invalid");
+    assert_eq!(asked(&two, &["c"]).unwrap(), ["validated", "chat"]);
+}
+
 #[tokio::test]
 async fn what_the_directory_refused_is_on_record_as_refused() {
     let bed = Bed::new().await;

@@ -70,9 +70,9 @@ impl ByHand {
     ) -> Result<Validated, HandError> {
         let source = self.source(order.source.as_ref())?;
         let writer = self.writer(source.id())?;
-        let wanted = self.groups_of(order, &*writer)?;
         let person = self.person(&*source, &order.whom).await?;
         fits(&person)?;
+        let wanted = self.groups_of(order, &*writer, &person)?;
         // All are judged before one is given.
         let mut judged: Vec<(Harmless, GivenGroup)> = Vec::with_capacity(wanted.len());
         let power = self.power.load_full();
@@ -147,6 +147,7 @@ impl ByHand {
         &self,
         order: &Validation,
         writer: &dyn Writer,
+        person: &Person,
     ) -> Result<Vec<(Gate, String)>, HandError> {
         let listed = writer.groups();
         let Some(first) = listed.first() else {
@@ -165,7 +166,7 @@ impl ByHand {
             let app = terms.apps.iter().find(|terms| terms.id == *app);
             let app = app.ok_or_else(|| HandError::Unknown("there is no such app".into()))?;
             if order.groups.is_empty() {
-                found = groups_of_app(app, listed)?;
+                found = groups_of_app(app, listed, &person.groups)?;
             }
         } else if found.is_empty() {
             found.push(first);
@@ -184,7 +185,13 @@ impl ByHand {
 }
 
 /// What an app's rule asks for: *validated*, all of `all_of`, and the one of `any_of` that may be given.
-fn groups_of_app<'a>(app: &AppTerms, listed: &'a [Gate]) -> Result<Vec<&'a Gate>, HandError> {
+/// What they are in already need not be listed.
+pub(super) fn groups_of_app<'a>(
+    app: &AppTerms,
+    listed: &'a [Gate],
+    own: &[String],
+) -> Result<Vec<&'a Gate>, HandError> {
+    let rule = &app.access;
     let listed_as = |gate: &Gate| {
         let mut all = listed.iter();
         all.find(|known| match &gate.id {
@@ -195,30 +202,39 @@ fn groups_of_app<'a>(app: &AppTerms, listed: &'a [Gate]) -> Result<Vec<&'a Gate>
             None => known.name == gate.name,
         })
     };
+    // A name alone says nothing here: it may be anybody's.
+    let is_in = |gate: &&Gate| {
+        let id = listed_as(gate).unwrap_or(gate).id.as_deref();
+        id.is_some_and(|id| own.iter().any(|own| own.eq_ignore_ascii_case(id)))
+    };
     let mut found = Vec::new();
-    for gate in app.access.validated.iter().chain(&app.access.all_of) {
-        let known = listed_as(gate).ok_or_else(|| not_listed(gate.name.as_str(), listed))?;
-        found.push(known);
+    for gate in rule.validated.iter().chain(&rule.all_of) {
+        match listed_as(gate) {
+            Some(known) => found.push(known),
+            None if is_in(&gate) => {}
+            None => return Err(not_listed(gate.name.as_str(), listed)),
+        }
     }
-    let mut any = app.access.any_of.iter().filter_map(listed_as);
-    match (any.next(), any.next()) {
-        (Some(only), None) => found.push(only),
-        (None, _) if app.access.any_of.is_empty() => {}
-        (None, _) => {
+    let mut any = rule.any_of.iter().filter_map(listed_as);
+    match (rule.any_of.iter().find(is_in), any.next(), any.next()) {
+        (Some(gate), ..) => found.extend(listed_as(gate)),
+        (None, Some(only), None) => found.push(only),
+        (None, None, _) if rule.any_of.is_empty() => {}
+        (None, None, _) => {
             return Err(WriteError::NotAllowed(format!(
                 "none of the groups that {} asks for is among those that may be given",
                 app.id
             ))
             .into());
         }
-        (Some(_), Some(_)) => {
+        (None, Some(_), Some(_)) => {
             return Err(HandError::Invalid(format!(
                 "{} asks for one of several groups that may be given: name it",
                 app.id
             )));
         }
     }
-    if found.is_empty() {
+    if rule.validated.is_none() && rule.all_of.is_empty() && rule.any_of.is_empty() {
         return Err(HandError::Invalid(format!(
             "{} asks for no group: there is nothing to give",
             app.id

@@ -27,6 +27,8 @@ struct Granted {
 struct Wrong {
     #[serde(default)]
     error: String,
+    #[serde(default)]
+    error_description: String,
 }
 
 impl Keycloak {
@@ -46,17 +48,13 @@ impl Keycloak {
             StatusCode::OK => answer.parse().map(Some),
             StatusCode::NOT_FOUND => match error(&answer)?.as_str() {
                 "User not found" | "Could not find group by id" => Ok(None),
-                other => Err(SourceError::Unavailable(format!(
-                    "it answers 404 ({other}): is `realm` right, and `url` without /admin?"
-                ))),
+                other => Err(nowhere(answer.status, other)),
             },
             StatusCode::UNAUTHORIZED => Err(SourceError::Credential(
                 "the access token that it gave is not taken".into(),
             )),
             StatusCode::FORBIDDEN => Err(SourceError::Permission(
-                "the client's service account lacks view-users or query-groups of \
-                 realm-management"
-                    .into(),
+                "the client's service account lacks view-users of realm-management".into(),
             )),
             StatusCode::BAD_REQUEST => Err(SourceError::Refused(
                 "it does not understand the question (400)".into(),
@@ -129,9 +127,21 @@ impl Keycloak {
         match answer.status {
             StatusCode::OK => {}
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => {
+                let why = error(&answer)?;
+                // Said by the Admin API alone.
+                if why.starts_with("HTTP 401") {
+                    return Err(nowhere(answer.status, &why));
+                }
                 return Err(SourceError::Credential(format!(
-                    "its token endpoint refuses client {:?}: {}",
+                    "its token endpoint refuses client {:?}: {why}",
                     self.own.client_id,
+                )));
+            }
+            StatusCode::NOT_FOUND => return Err(nowhere(answer.status, &error(&answer)?)),
+            // The realm is disabled, or HTTPS is demanded of us.
+            StatusCode::FORBIDDEN => {
+                return Err(SourceError::Unavailable(format!(
+                    "its token endpoint answers 403 ({})",
                     error(&answer)?
                 )));
             }
@@ -151,7 +161,19 @@ impl Keycloak {
     }
 }
 
+fn nowhere(status: StatusCode, error: &str) -> SourceError {
+    SourceError::Unavailable(format!(
+        "it answers {} ({error}): is `realm` right, and `url` without /admin?",
+        status.as_u16()
+    ))
+}
+
+/// What it says is wrong.
 fn error(answer: &Answer) -> Result<String, SourceError> {
     let wrong: Wrong = answer.parse().map_err(|_| answer.foreign())?;
-    Ok(printable(&wrong.error, 100))
+    let text = match wrong.error_description.is_empty() {
+        true => wrong.error,
+        false => format!("{}: {}", wrong.error, wrong.error_description),
+    };
+    Ok(printable(&text, 200))
 }

@@ -4,9 +4,18 @@ use super::Keycloak;
 use crate::directory::source::SourceError;
 use crate::store::DirectoryGroup;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-/// Deeper trees are not followed.
+/// Deeper trees are not followed: then the count does not fit, and nothing is believed.
 const DEEPEST: usize = 32;
+/// How often a list that changes while it is read is read from its beginning.
+const ATTEMPTS: usize = 3;
+
+/// What is listed, page after page.
+pub(super) trait Listed: DeserializeOwned {
+    /// Its id.
+    fn id(&self) -> &str;
+}
 
 /// A group.
 #[derive(Debug, Deserialize)]
@@ -26,9 +35,50 @@ pub(super) struct Member {
     pub(super) id: String,
 }
 
+/// How many groups there are, at all depths; those of organisations are not among them.
+#[derive(Deserialize)]
+struct Count {
+    count: usize,
+}
+
+impl Listed for Group {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Listed for Member {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl Keycloak {
-    /// All groups, each with the one above it.
+    /// All groups, each with the one above it. Whoever may ask for groups and not see them is shown
+    /// an empty list: as many as there are must have been shown.
     pub(super) async fn all_groups(&self) -> Result<Vec<DirectoryGroup>, SourceError> {
+        let (mut shown, mut there) = (0, 0);
+        for _ in 0..ATTEMPTS {
+            let counted = self.get::<Count>(&["groups", "count"], &[]).await?;
+            let Some(Count { count }) = counted else {
+                return Err(SourceError::Unavailable(
+                    "it does not count its groups".into(),
+                ));
+            };
+            let found = self.tree().await?;
+            if found.len() >= count {
+                return Ok(found);
+            }
+            // One may have gone in between.
+            (shown, there) = (found.len(), count);
+        }
+        Err(SourceError::Permission(format!(
+            "it shows {shown} of its {there} groups: the client's service account lacks view-users \
+             of realm-management"
+        )))
+    }
+
+    async fn tree(&self) -> Result<Vec<DirectoryGroup>, SourceError> {
         let read_at = self.clock.now();
         let mut found = Vec::new();
         let mut left: Vec<(Option<String>, usize)> = vec![(None, 0)];
@@ -92,35 +142,66 @@ impl Keycloak {
     }
 
     /// A list, page after page; `None` when there is no such thing.
-    pub(super) async fn whole_list<T: serde::de::DeserializeOwned>(
+    ///
+    /// Each page begins with the last entry of the one before: were that not there, somebody before it
+    /// went meanwhile, and somebody behind it would be missed. The end is where nothing follows, never
+    /// a page that is shorter than asked for.
+    pub(super) async fn whole_list<T: Listed>(
         &self,
         path: &[&str],
     ) -> Result<Option<Vec<T>>, SourceError> {
-        let mut all = Vec::new();
-        let size = self.config.page_size;
+        for _ in 0..ATTEMPTS {
+            match self.list_once(path).await? {
+                Read::Whole(all) => return Ok(Some(all)),
+                Read::Nothing => return Ok(None),
+                Read::Moved => {}
+            }
+        }
+        Err(SourceError::Unavailable(
+            "a list changed each time that it was read".into(),
+        ))
+    }
+
+    async fn list_once<T: Listed>(&self, path: &[&str]) -> Result<Read<T>, SourceError> {
+        let mut all: Vec<T> = Vec::new();
         loop {
-            let (first, max) = (all.len().to_string(), size.to_string());
+            let first = all.len().saturating_sub(1).to_string();
+            let max = (self.config.page_size + usize::from(!all.is_empty())).to_string();
             let query = [
                 ("first", first.as_str()),
                 ("max", max.as_str()),
                 ("briefRepresentation", "true"),
             ];
             let Some(page) = self.get::<Vec<T>>(path, &query).await? else {
-                return Ok(None);
+                return Ok(Read::Nothing);
             };
-            let whole = page.len() < size;
+            let mut page = page.into_iter();
+            if let Some(last) = all.last()
+                && page.next().is_none_or(|again| again.id() != last.id())
+            {
+                return Ok(Read::Moved);
+            }
+            let before = all.len();
             all.extend(page);
-            if whole {
-                return Ok(Some(all));
+            if all.len() == before {
+                return Ok(Read::Whole(all));
             }
         }
     }
 }
 
+enum Read<T> {
+    Whole(Vec<T>),
+    Nothing,
+    /// It changed while it was read.
+    Moved,
+}
+
 /// Ids go into paths.
 pub(super) fn checked(id: &str) -> Result<&str, SourceError> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_:".contains(&b);
-    if id.is_empty() || id.len() > 255 || !id.bytes().all(plain) {
+    // Those of people who are kept elsewhere have the name there in them: `f:…:alice@example.com`.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_:.@+".contains(&b);
+    if id.trim_matches('.').is_empty() || id.len() > 255 || !id.bytes().all(plain) {
         return Err(SourceError::Refused("that is no id of its".into()));
     }
     Ok(id)

@@ -1,12 +1,18 @@
 //! Keycloak, read over its Admin REST API (26.x).
 //!
-//! Written from its documentation and source, not from recordings of a real one; its stand-in
-//! (`demo::keycloak`) likewise. What it needs: a confidential client with a service account that has
-//! the roles `view-users` and `query-groups` of `realm-management`.
+//! Tried with a real one (26.7), as its stand-in is held to recordings of it (`demo::keycloak`). What it
+//! needs: a confidential client with a service account that has the role `view-users` of
+//! `realm-management`. With less, Keycloak answers some questions with 403 and others with an empty
+//! list, so what is listed is held against what is counted.
 //!
 //! People are named by their `id`, which is `sub` of Keycloak's tokens. A member of a subgroup is
-//! taken as a member of the groups above it, as Keycloak itself does with roles. It keeps no log that
-//! can be relied on, so a hint that says nothing leads to a sweep.
+//! taken as a member of the groups above it, as Keycloak itself does with roles; its roles are not
+//! read, nor are the groups of its organisations.
+//!
+//! It notifies nobody, so a hint that says nothing leads to a sweep. A realm may be told to keep its
+//! admin events, which name each user, group and membership that changed; with `view-events` these
+//! could be hints ([`super::source::Source::recent`]), and are not used yet. Back-channel logout could
+//! not: nothing is sent when somebody is disabled or deleted.
 //!
 //! `api` asks, `people` and `groups` are the questions, `source` puts them behind
 //! [`super::source::Source`].

@@ -1,7 +1,7 @@
 //! People: one, or a page of all.
 
 use super::Keycloak;
-use super::groups::{Group, checked};
+use super::groups::{Group, Member, checked};
 use crate::directory::source::{Page, SourceError};
 use crate::directory::tree::Tree;
 use crate::store::{DirectoryGroup, Person};
@@ -10,6 +10,10 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::Instant;
+
+/// What names of service accounts begin with. Nothing else tells them from people: they are shown like
+/// them to whoever asks by id or name, and only lists leave them out. Their names can't be changed.
+const SERVICE_ACCOUNT: &str = "service-account-";
 
 /// A user.
 #[derive(Debug, Deserialize)]
@@ -28,8 +32,6 @@ struct User {
     #[serde(default)]
     email_verified: bool,
     #[serde(default)]
-    service_account_client_id: Option<String>,
-    #[serde(default)]
     attributes: HashMap<String, Vec<String>>,
 }
 
@@ -40,11 +42,24 @@ pub(super) struct Members {
 }
 
 impl Keycloak {
-    /// Fails unless the client sees all users.
+    /// Fails unless the client sees all users: with less than *view-users* they are counted, and the
+    /// list of them is empty.
     pub(super) async fn sees_everybody(&self) -> Result<(), SourceError> {
-        match self.get::<u64>(&["users", "count"], &[]).await? {
-            Some(_) => Ok(()),
-            None => Err(SourceError::Unavailable(
+        let there = self.get::<u64>(&["users", "count"], &[]).await?;
+        let query = [
+            ("first", "0"),
+            ("max", "1"),
+            ("briefRepresentation", "true"),
+        ];
+        let shown: Option<Vec<Member>> = self.get(&["users"], &query).await?;
+        match (there, shown) {
+            (Some(0), Some(_)) => Ok(()),
+            (Some(_), Some(shown)) if !shown.is_empty() => Ok(()),
+            (Some(there), Some(_)) => Err(SourceError::Permission(format!(
+                "it counts {there} users and shows none: the client's service account lacks \
+                 view-users of realm-management"
+            ))),
+            _ => Err(SourceError::Unavailable(
                 "it does not count its users".into(),
             )),
         }
@@ -75,9 +90,9 @@ impl Keycloak {
         let asked_at = self.clock.now();
         let query = [("username", username), ("exact", "true")];
         let found: Vec<User> = self.get(&["users"], &query).await?.unwrap_or_default();
-        let found = found
-            .into_iter()
-            .find(|user| user.username.eq_ignore_ascii_case(username));
+        // Names are kept in small letters.
+        let name = username.to_lowercase();
+        let found = found.into_iter().find(|user| user.username == name);
         match found {
             Some(user) => self.with_groups(user, asked_at).await.map(Some),
             None => self.sees_everybody().await.map(|()| None),
@@ -87,9 +102,8 @@ impl Keycloak {
     async fn with_groups(&self, user: User, asked_at: Timestamp) -> Result<Person, SourceError> {
         // What goes while it is being read must not look like somebody without groups.
         let changed = || SourceError::Unavailable("it changed while it was being read".into());
-        let direct = self
-            .whole_list::<Group>(&["users", &user.id, "groups"])
-            .await?;
+        // Whole in one answer unless a page is asked for, and by names, which two of them may share.
+        let direct: Option<Vec<Group>> = self.get(&["users", &user.id, "groups"], &[]).await?;
         let direct = direct.ok_or_else(changed)?;
         let mut all: Vec<String> = Vec::new();
         for group in direct {
@@ -121,7 +135,14 @@ impl Keycloak {
             ("briefRepresentation", "false"),
         ];
         let users: Vec<User> = self.get(&["users"], &query).await?.unwrap_or_default();
-        let next = (users.len() == self.config.page_size).then(|| first + users.len());
+        // A page that is shorter than asked for is the last only if nobody is left.
+        let read = first + users.len();
+        let left = total.is_some_and(|total| u64::try_from(read).is_ok_and(|read| read < total));
+        let more = !users.is_empty() && (left || users.len() >= self.config.page_size);
+        let next = more.then_some(read);
+        if next.is_none() {
+            *self.members.lock().await = None;
+        }
         let items = users.into_iter().map(|user| {
             let groups = members.groups.get(&user.id).cloned().unwrap_or_default();
             self.taken(user, groups, members.read_at)
@@ -170,6 +191,7 @@ impl Keycloak {
             .filter(|name| !name.is_empty())
             .collect();
         let locale = user.attributes.get("locale").and_then(|all| all.first());
+        let human = !user.username.starts_with(SERVICE_ACCOUNT);
         Person {
             source: self.config.id.clone(),
             aliases: Vec::new(),
@@ -182,7 +204,7 @@ impl Keycloak {
             email_verified: user.email_verified,
             locale: locale.filter(|text| !text.is_empty()).cloned(),
             active: user.enabled,
-            human: user.service_account_client_id.is_none(),
+            human,
             groups,
             read_at,
             gone_at: None,

@@ -5,6 +5,10 @@ use crate::directory::source::{Page, Remark, Source, SourceError};
 use crate::store::{DirectoryGroup, Person};
 use crate::types::SourceId;
 use async_trait::async_trait;
+use std::collections::BTreeMap;
+
+/// So many names are told at once.
+const NAMED: usize = 5;
 
 #[async_trait]
 impl Source for Keycloak {
@@ -45,28 +49,53 @@ impl Source for Keycloak {
 
     async fn look(&self) -> Result<Vec<Remark>, SourceError> {
         let mut found = Vec::new();
-        for (about, asked) in [
-            ("permission", self.sees_everybody().await),
-            ("permission", self.all_groups().await.map(drop)),
+        for asked in [
+            self.sees_everybody().await.map(|()| Vec::new()),
+            self.all_groups().await,
         ] {
-            match asked {
-                Ok(()) => {}
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error @ SourceError::Credential(_)) => {
-                    found.push(Remark {
-                        serious: true,
-                        about: "token",
-                        text: error.to_string(),
-                    });
-                    break;
+            let error = match asked {
+                Ok(groups) => {
+                    found.extend(shared_names(&groups));
+                    continue;
                 }
-                Err(error) => found.push(Remark {
-                    serious: true,
-                    about,
-                    text: error.to_string(),
-                }),
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => error,
+            };
+            let refused = matches!(error, SourceError::Credential(_));
+            let remark = Remark {
+                serious: true,
+                about: if refused { "token" } else { "permission" },
+                text: error.to_string(),
+            };
+            if !found.contains(&remark) {
+                found.push(remark);
+            }
+            if refused {
+                break;
             }
         }
         Ok(found)
     }
+}
+
+/// Groups that bear the same name, as they may at different places of the tree: an app's gate that is
+/// bound to a name opens for either.
+fn shared_names(groups: &[DirectoryGroup]) -> Option<Remark> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for group in groups {
+        *times.entry(&group.name).or_default() += 1;
+    }
+    let shared = times.iter().filter(|(_, times)| **times > 1);
+    let named: Vec<String> = shared.map(|(name, _)| format!("{name:?}")).collect();
+    let some = named.get(..named.len().min(NAMED))?;
+    let more = if named.len() > NAMED { " …" } else { "" };
+    (!some.is_empty()).then(|| Remark {
+        serious: false,
+        about: "groups",
+        text: format!(
+            "several groups are called {}{more}: where an app names one of these, give its id as \
+             well, or whoever is in any of them comes in",
+            some.join(", ")
+        ),
+    })
 }

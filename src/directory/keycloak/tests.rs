@@ -1,4 +1,4 @@
-//! The reader against a stand-in that is written from Keycloak's documentation.
+//! The reader against the stand-in that is held to recordings of a real Keycloak.
 
 use super::*;
 use crate::config::{DirectoryKind, SecretSource};
@@ -95,9 +95,7 @@ async fn a_person_is_read_with_the_groups_above_theirs() {
     );
     assert_eq!(reader.members(&top).await.unwrap(), vec![ids[1].clone()]);
     app.set(&ids[1], "enabled", json!(false));
-    app.set(&ids[2], "serviceAccountClientId", json!("x"));
     assert!(!reader.person(&ids[1]).await.unwrap().unwrap().active);
-    assert!(!reader.person(&ids[2]).await.unwrap().unwrap().human);
     assert_eq!(app.granted(), 1, "one token for all of it");
     assert!(
         !reader.recent(None).await.unwrap().whole,
@@ -114,13 +112,13 @@ async fn whoever_is_gone_is_gone_by_a_clear_word_only() {
     } = bed(100).await;
     let id = app.create("alice");
     assert_eq!(reader.look().await.unwrap(), []);
-    app.blind(true);
+    app.set_roles(&[]);
     assert!(matches!(
         reader.person(&id).await,
         Err(SourceError::Permission(_))
     ));
     assert_eq!(reader.look().await.unwrap()[0].about, "permission");
-    app.blind(false);
+    app.set_roles(&["view-users"]);
     app.break_with(Some(500));
     assert!(matches!(
         reader.person(&id).await,
@@ -150,4 +148,180 @@ async fn whoever_is_gone_is_gone_by_a_clear_word_only() {
         Err(SourceError::Credential(_))
     ));
     assert_eq!(reader.look().await.unwrap()[0].about, "token");
+}
+
+/// All of a list of people.
+async fn everybody(reader: &Keycloak) -> Result<Vec<crate::store::Person>, SourceError> {
+    let (mut from, mut people) = (None, Vec::new());
+    loop {
+        let page = reader.people(from.as_deref()).await?;
+        people.extend(page.items);
+        from = page.next;
+        if from.is_none() {
+            return Ok(people);
+        }
+    }
+}
+
+/// Of a list of people, those in a group.
+fn in_group<'a>(people: &'a [crate::store::Person], group: &str) -> Vec<&'a str> {
+    let group = group.to_owned();
+    let of = people.iter().filter(|p| p.groups.contains(&group));
+    of.map(|person| person.username.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_service_account_is_nobody_however_it_is_found() {
+    let Bed {
+        app,
+        reader,
+        folder: _folder,
+    } = bed(100).await;
+    let staff = app.create_group("staff", None);
+    let machine = app.create_service_account("backup");
+    let alice = app.create("alice");
+    app.join(&machine, &staff);
+    app.join(&alice, &staff);
+    assert!(!reader.person(&machine).await.unwrap().unwrap().human);
+    let named = reader.person_by_username("service-account-backup").await;
+    assert!(!named.unwrap().unwrap().human);
+    let people = everybody(&reader).await.unwrap();
+    assert_eq!(in_group(&people, &staff), ["alice"]);
+    assert!(people.iter().all(|person| person.human));
+}
+
+#[tokio::test]
+async fn an_empty_list_for_lack_of_a_role_is_no_empty_realm() {
+    let Bed {
+        app,
+        reader,
+        folder: _folder,
+    } = bed(100).await;
+    let alice = app.create("alice");
+    app.create_group("staff", None);
+    app.set_roles(&["query-users", "query-groups"]);
+    for error in [
+        reader.groups(None).await.map(drop).unwrap_err(),
+        reader.people(None).await.map(drop).unwrap_err(),
+        reader.person(&alice).await.map(drop).unwrap_err(),
+        // Nobody of that id or name: not believed either.
+        reader.person("nobody").await.map(drop).unwrap_err(),
+        reader
+            .person_by_username("alice")
+            .await
+            .map(drop)
+            .unwrap_err(),
+    ] {
+        assert!(matches!(error, SourceError::Permission(_)), "{error}");
+        assert!(error.to_string().contains("view-users"), "{error}");
+    }
+    let found = reader.look().await.unwrap();
+    let about: Vec<_> = found.iter().map(|remark| remark.about).collect();
+    assert_eq!(about, ["permission", "permission"]);
+}
+
+#[tokio::test]
+async fn a_list_cut_short_takes_no_group_from_anybody() {
+    let Bed {
+        app,
+        reader,
+        folder: _folder,
+    } = bed(100).await;
+    let staff = app.create_group("staff", None);
+    let low = app.create_group("low", Some(&staff));
+    for number in 0..25 {
+        let id = app.create(&format!("person-{number:02}"));
+        app.join(&id, if number % 2 == 0 { &staff } else { &low });
+        app.create_group(&format!("other-{number}"), Some(&staff));
+    }
+    for longest in [None, Some(7), Some(2)] {
+        app.longest_page(longest);
+        let people = everybody(&reader).await.unwrap();
+        assert_eq!(people.len(), 25, "{longest:?}");
+        assert_eq!(in_group(&people, &staff).len(), 25, "{longest:?}");
+        assert_eq!(in_group(&people, &low).len(), 12, "{longest:?}");
+        assert_eq!(reader.groups(None).await.unwrap().items.len(), 27);
+    }
+    // Nor is one believed that never goes on.
+    app.longest_page(Some(1));
+    let error = reader.people(None).await.unwrap_err();
+    assert!(matches!(error, SourceError::Permission(_)), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_loses_a_group_because_somebody_before_them_left_it() {
+    let Bed {
+        app,
+        reader,
+        folder: _folder,
+    } = bed(3).await;
+    let staff = app.create_group("staff", None);
+    let ids: Vec<String> = (0..9)
+        .map(|number| app.create(&format!("person-{number}")))
+        .collect();
+    for id in &ids {
+        app.join(id, &staff);
+    }
+    let (first, group) = (ids[0].clone(), staff.clone());
+    app.after("members?first=0", move |app| app.leave(&first, &group));
+    let members = reader.members(&staff).await.unwrap();
+    assert_eq!(members, ids[1..]);
+    // Whoever sees it change each time gets no answer rather than half of one.
+    for id in &ids[1..4] {
+        let (id, group) = (id.clone(), staff.clone());
+        app.after("members?first=0", move |app| app.leave(&id, &group));
+    }
+    let error = reader.members(&staff).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(reader.members(&staff).await.unwrap(), ids[4..]);
+}
+
+#[tokio::test]
+async fn what_the_token_endpoint_says_is_told() {
+    let Bed {
+        app,
+        reader,
+        folder: _folder,
+    } = bed(100).await;
+    let said = async || reader.look().await.map(|found| found[0].text.clone());
+    app.set_service_accounts(false);
+    assert!(said().await.unwrap().contains("Client not enabled"));
+    app.set_service_accounts(true);
+    app.set_secret("another one");
+    assert!(said().await.unwrap().contains("unauthorized_client"));
+    app.set_realm_enabled(false);
+    assert!(
+        said()
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("Realm not enabled")
+    );
+    app.set_realm_enabled(true);
+    app.demand_https(true);
+    assert!(
+        said()
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("HTTPS required")
+    );
+}
+
+#[tokio::test]
+async fn names_that_groups_share_are_told() {
+    let Bed {
+        app,
+        reader,
+        folder: _folder,
+    } = bed(100).await;
+    let staff = app.create_group("staff", None);
+    app.create_group("sales", Some(&staff));
+    assert_eq!(reader.look().await.unwrap(), []);
+    app.create_group("sales", None);
+    let found = reader.look().await.unwrap();
+    assert!(
+        !found[0].serious && found[0].text.contains("\"sales\""),
+        "{found:?}"
+    );
 }

@@ -26,6 +26,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::types::{Clock, SourceId, Timestamp};
 use async_trait::async_trait;
 use outcome::Failure;
+pub(crate) use outcome::counted;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -39,6 +39,20 @@ pub(super) fn of(error: &SourceError) -> Outcome {
 
 /// Counts it, and raises the alarm where only an operator can help.
 pub(super) fn told(metrics: &Metrics, source: &SourceId, error: &SourceError) {
+    match counted(metrics, source, error) {
+        DirectoryTrouble::Credential | DirectoryTrouble::Permission => {
+            tracing::error!(%source, %error, "the directory can't be read: who was disabled or removed there is still let in");
+        }
+        _ => tracing::warn!(%source, %error, "the directory was not read"),
+    }
+}
+
+/// Counts it.
+pub(crate) fn counted(
+    metrics: &Metrics,
+    source: &SourceId,
+    error: &SourceError,
+) -> DirectoryTrouble {
     let kind = match error {
         SourceError::Unavailable(_) => DirectoryTrouble::Unavailable,
         SourceError::Timeout(_) => DirectoryTrouble::Timeout,
@@ -48,10 +62,5 @@ pub(super) fn told(metrics: &Metrics, source: &SourceId, error: &SourceError) {
         SourceError::Refused(_) => DirectoryTrouble::Refused,
     };
     metrics.directory_failed(source, kind);
-    match kind {
-        DirectoryTrouble::Credential | DirectoryTrouble::Permission => {
-            tracing::error!(%source, %error, "the directory can't be read: who was disabled or removed there is still let in");
-        }
-        _ => tracing::warn!(%source, %error, "the directory was not read"),
-    }
+    kind
 }

@@ -218,7 +218,7 @@ async fn leave(
     let deactivated = async {
         while mattermost.user(&name).is_some_and(|user| user.is_active()) {
             ensure!(start.elapsed() < PATIENCE, "{name} is active still");
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(pause).await;
         }
         Ok(since())
     };
