@@ -42,6 +42,24 @@ const GUARDS: &[Guard] = &[
         &["t14_paths_with_two_readings_are_refused"],
     ),
     (
+        "a SCIM connection's no yields to the directory alone that is asked about it",
+        "src/directory/gate.rs",
+        "fn is_a_gap",
+        &["what_scim_was_not_told_shuts_no_gate_that_the_directory_holds_open"],
+    ),
+    (
+        "a membership that the directory denies is none",
+        "src/directory/wanted.rs",
+        "is_out_of",
+        &["what_scim_was_not_told_is_taken_away_as_the_directory_says"],
+    ),
+    (
+        "words of a connection that is not configured any more count for nothing",
+        "src/directory/gate.rs",
+        "self.connection(said, rules).is_some()",
+        &["a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion"],
+    ),
+    (
         "credentials in the query go",
         "src/proxy/edge/query.rs",
         "fn ",
@@ -203,7 +221,7 @@ const GUARDS: &[Guard] = &[
     (
         "a word too old decides nothing",
         "src/directory/gate.rs",
-        "said.confirmed_at(self.index)) <= max_age",
+        "said.confirmed_at(self.index)) <= rules.max_age",
         &["a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion"],
     ),
     (

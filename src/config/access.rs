@@ -141,5 +141,7 @@ pub(super) fn directory(table: &Table<'_>) -> DirectoryRules {
         may_grant,
         grant_to_empty,
         grace: table.duration("grace", default.grace, seconds(0)..=hours(365 * 24)),
+        // Known once [[scim]] is read.
+        connections: default.connections,
     }
 }

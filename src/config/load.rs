@@ -123,7 +123,7 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
     let ops = sections::ops(&listen.table("ops"));
     let store = sections::store(&root.table("store"));
     let keys = sections::keys(&root.table("keys"));
-    let directory = access::directory(&root.table("directory"));
+    let mut directory = access::directory(&root.table("directory"));
     let portal = sections::portal(&root.table("portal"));
     let jobs = jobs::jobs(&root.table("jobs"));
     let audit = sections::audit(&root.table("audit"));
@@ -251,6 +251,8 @@ fn build(main: &Source, more: &[Source], problems: &Problems) -> Option<Config> 
         // What a source says is kept under its id, whichever kind it is.
         unique(table, "id", &mut sources);
     }
+    let asked = |scim: &super::ScimConfig| (scim.id.clone(), scim.reread.clone());
+    directory.connections = connections.iter().map(asked).collect();
     let around = services::Around {
         clients: &clients,
         complete: clients.len() == client_tables.len(),

@@ -7,11 +7,12 @@ use super::{
     ApiIssuerConfig, ApiListener, AudienceConfig, ClientConfig, DirectoryConfig, JobsConfig,
     MailConfig, ProvisionConfig,
 };
-use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText};
+use crate::types::{AppId, BotName, ClientId, GroupName, HostName, IssuerId, SecretText, SourceId};
 use http::Method;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -300,7 +301,7 @@ pub struct Gate {
 }
 
 /// `[directory]`: how what directories say is weighed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryRules {
     /// How old a directory's word may be and still open or shut a gate. A word that turns somebody
     /// away does not age. Default 24 h.
@@ -315,6 +316,9 @@ pub struct DirectoryRules {
     /// How long accounts stand after a directory has turned somebody away, who is out at once.
     /// Default 0 s.
     pub grace: Duration,
+    /// The SCIM connections, each with the directory that is asked about whomever it names
+    /// (`[[scim]] reread`).
+    pub connections: Arc<[(SourceId, Option<SourceId>)]>,
 }
 
 impl Default for DirectoryRules {
@@ -325,6 +329,7 @@ impl Default for DirectoryRules {
             may_grant: true,
             grant_to_empty: false,
             grace: Duration::ZERO,
+            connections: Arc::default(),
         }
     }
 }

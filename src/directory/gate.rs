@@ -10,8 +10,14 @@
 //! | yes | no | is open, if directories may grant, to whoever's assertion names any group at all |
 //! | nothing, or too long ago | yes / no | is open / shut |
 //!
+//! A SCIM connection says who is in a group and never who is not: groups come before their members,
+//! a membership may get lost on its way, and who is in a group by another one is not mentioned. So
+//! where a directory is asked about whomever a connection names (`reread`), and says *yes*, the
+//! connection's *no* does not count, unless the directory was not heard of since for too long.
+//!
 //! Words of a source that can't be asked, but tells of its own accord (SCIM), are fresh for as long as
-//! they stand: its silence says that nothing changed.
+//! they stand: its silence says that nothing changed. Once it is not configured any more nobody could
+//! take them back, and neither its yes nor its no counts.
 //!
 //! An assertion without any group may be a Pomerium service account's that bears a person's id, name
 //! and address (recordings/pomerium, difference 30): it is never given more than it says.
@@ -21,13 +27,17 @@
 //! *no* shuts it. A source knows a group by the gate's id or name; when none does, those that speak
 //! of groups at all say no: a group that was deleted admits nobody.
 
-use super::index::Index;
+use super::index::{Index, Known};
 use super::standing::{Denial, Said, Standing, Verdict};
 use crate::config::{AccessRule, DirectoryRules, Gate};
 use crate::error::Code;
 use crate::types::{GroupName, SourceId, Timestamp};
 use serde::Serialize;
 use std::time::Duration;
+
+/// How long a SCIM connection's *no* waits for the directory that is asked about it, when that has
+/// said *yes* before.
+const TO_ANSWER: Duration = Duration::from_secs(300);
 
 /// What directories say of one group and person, as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,27 +68,45 @@ impl View<'_> {
     }
 
     /// The words that count now.
-    pub(super) fn fresh(&self, max_age: Duration, now: Timestamp) -> impl Iterator<Item = &Said> {
+    pub(super) fn fresh(
+        &self,
+        rules: &DirectoryRules,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Said> {
         let present = self.standing.filter(|s| s.verdict == Verdict::Present);
         let said = present.map_or(&[][..], |standing| &standing.said);
-        said.iter().filter(move |said| {
-            now.since(said.confirmed_at(self.index)) <= max_age || said.is_pushed(self.index)
-        })
+        said.iter()
+            .filter(move |said| match said.is_pushed(self.index) {
+                true => self.connection(said, rules).is_some(),
+                false => now.since(said.confirmed_at(self.index)) <= rules.max_age,
+            })
+    }
+
+    /// The SCIM connection that said it, while it is configured.
+    fn connection<'r>(
+        &self,
+        said: &Said,
+        rules: &'r DirectoryRules,
+    ) -> Option<&'r (SourceId, Option<SourceId>)> {
+        let source = self.index.known_source(said.source)?;
+        let mut all = rules.connections.iter();
+        all.find(|(connection, _)| *connection == source.id)
     }
 
     /// Whether any directory has said or confirmed within the maximum age that they are there.
     #[must_use]
-    pub fn is_fresh(&self, max_age: Duration, now: Timestamp) -> bool {
-        self.fresh(max_age, now).next().is_some()
+    pub fn is_fresh(&self, rules: &DirectoryRules, now: Timestamp) -> bool {
+        self.fresh(rules, now).next().is_some()
     }
 
     /// Whether they are in a gate's group, by the directories' words of the maximum age.
     #[must_use]
-    pub fn says(&self, gate: &Gate, max_age: Duration, now: Timestamp) -> Says {
+    pub fn says(&self, gate: &Gate, rules: &DirectoryRules, now: Timestamp) -> Says {
         let mut says = Says::Nothing;
         let mut speaks = false;
-        for said in self.fresh(max_age, now) {
+        for said in self.fresh(rules, now) {
             match self.one_says(said, gate) {
+                Some(false) if self.is_a_gap(said, gate, rules, now) => {}
                 Some(false) => return Says::No,
                 Some(true) if said.is_ahead(self.index, now) => {}
                 Some(true) => says = Says::Yes,
@@ -89,6 +117,50 @@ impl View<'_> {
             Says::Nothing if speaks => Says::No,
             other => other,
         }
+    }
+
+    /// Whether a connection's *no* only means that it was not told: the directory that is asked about
+    /// whomever it names says *yes*, and has said so since, or may still do.
+    fn is_a_gap(&self, said: &Said, gate: &Gate, rules: &DirectoryRules, now: Timestamp) -> bool {
+        let Some(asked) = self.asked_about(said, rules, now) else {
+            return false;
+        };
+        let waits = !said.is_ahead(self.index, now) && now.since(said.read_at) < TO_ANSWER;
+        (asked.confirmed_at(self.index) >= said.read_at || waits)
+            && !asked.is_ahead(self.index, now)
+            && self.one_says(asked, gate) == Some(true)
+    }
+
+    /// The fresh word of the directory that is asked about whomever this one's source names.
+    pub(super) fn asked_about(
+        &self,
+        said: &Said,
+        rules: &DirectoryRules,
+        now: Timestamp,
+    ) -> Option<&Said> {
+        let (_, directory) = self.connection(said, rules)?;
+        let directory = directory.as_ref()?;
+        self.fresh(rules, now).find(|other| {
+            let of = self.index.known_source(other.source);
+            of.is_some_and(|of| of.id == *directory)
+        })
+    }
+
+    /// Whether a word says that its person is not in the group that another source tells of.
+    pub(super) fn is_out_of(&self, said: &Said, group: &Known) -> bool {
+        let same = match self.index.by_id(said.source, &group.id) {
+            Some(number) => Some(number),
+            None => self
+                .index
+                .by_name(&group.name)
+                .iter()
+                .copied()
+                .find(|number| {
+                    let known = self.index.group(*number);
+                    known.is_some_and(|known| known.source == said.source)
+                }),
+        };
+        same.is_some_and(|number| !said.is_in(number))
     }
 
     /// Whether a source's silence about a group means something.
@@ -136,7 +208,7 @@ fn holds(
     now: Timestamp,
 ) -> (bool, DecidedBy) {
     let asserts = asserted.contains(&gate.name);
-    match view.says(gate, rules.max_age, now) {
+    match view.says(gate, rules, now) {
         Says::No => (false, DecidedBy::Directory),
         Says::Yes => {
             let given = rules.may_grant && (rules.grant_to_empty || !asserted.is_empty());
@@ -194,10 +266,10 @@ pub fn by_directories(
     if view.denial().is_some() {
         return Some(Err(Code::AccessDisabled));
     }
-    if !view.is_fresh(rules.max_age, now) {
+    if !view.is_fresh(rules, now) {
         return None;
     }
-    let says = |gate: &Gate| view.says(gate, rules.max_age, now);
+    let says = |gate: &Gate| view.says(gate, rules, now);
     // What would be decided if all that is not said were in their favour, and if it were not: where
     // both agree, it does not matter.
     let best = by_gates(rule, |gate| says(gate) != Says::No);
@@ -254,7 +326,7 @@ pub fn explain(
     let all = rule.all_of.iter().map(|gate| ("all_of", gate));
     let explained = |(key, gate): (&'static str, &Gate)| {
         let (open, decided_by) = holds(gate, asserted, view, rules, now);
-        let sources = view.fresh(rules.max_age, now).filter_map(|said| {
+        let sources = view.fresh(rules, now).filter_map(|said| {
             let source = view.index.known_source(said.source)?;
             Some(SourceSays {
                 source: source.id.clone(),
@@ -265,7 +337,7 @@ pub fn explain(
             key,
             name: gate.name.to_string(),
             id: gate.id.as_deref().map(str::to_owned),
-            directories: view.says(gate, rules.max_age, now),
+            directories: view.says(gate, rules, now),
             sources: sources.collect(),
             assertion: asserted.contains(&gate.name),
             open,

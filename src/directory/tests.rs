@@ -107,7 +107,7 @@ impl World {
     }
 
     fn says(&self, gate: &Gate) -> Says {
-        self.view().says(gate, Duration::from_secs(24 * 3600), NOW)
+        self.view().says(gate, &DirectoryRules::default(), NOW)
     }
 
     fn judge(&self, rule: &AccessRule, asserted: &[&str]) -> Result<(), Code> {
@@ -331,8 +331,27 @@ fn a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion() {
         world.index.update(&[], &[(source("one"), state)]);
         world
     };
-    assert_eq!(pushed(&["x"]).says(&named("chat")), Says::No);
-    assert_eq!(pushed(&["g"]).judge(&chat(), &["other"]), Ok(()));
+    let configured = DirectoryRules {
+        connections: [(source("one"), None)].into(),
+        ..DirectoryRules::default()
+    };
+    let says = |groups_of| {
+        pushed(groups_of)
+            .view()
+            .says(&named("chat"), &configured, NOW)
+    };
+    assert_eq!((says(&["x"]), says(&["g"])), (Says::No, Says::Yes));
+    assert_eq!(
+        pushed(&["g"]).judge_by(&chat(), &["other"], &configured),
+        Ok(())
+    );
+    // Nobody could take back what one said that is no longer configured.
+    assert_eq!(pushed(&["x"]).says(&named("chat")), Says::Nothing);
+    assert_eq!(pushed(&["g"]).says(&named("chat")), Says::Nothing);
+    assert_eq!(
+        pushed(&["g"]).judge(&chat(), &["other"]),
+        Err(Code::AccessNotGranted)
+    );
     // A word of a time that has not come gives nothing, and takes what it takes.
     assert_eq!(said(&["g"], -day).says(&named("chat")), Says::Nothing);
     assert_eq!(said(&["x"], -day).says(&named("chat")), Says::No);
@@ -358,7 +377,7 @@ fn an_assertion_without_groups_is_never_given_more_than_it_says() {
     let rules = DirectoryRules::default();
     let never = DirectoryRules {
         may_grant: false,
-        ..rules
+        ..rules.clone()
     };
     assert_eq!(
         world.judge_by(&chat(), &["other"], &never),
@@ -369,6 +388,89 @@ fn an_assertion_without_groups_is_never_given_more_than_it_says() {
         ..rules
     };
     assert_eq!(world.judge_by(&chat(), &[], &always), Ok(()));
+}
+
+/// A SCIM connection "scim" that says these groups since `scim` seconds, beside the directory "one",
+/// which is asked about whomever it names and said its own `one` seconds ago.
+fn beside_scim(says: (&[&str], i64), one: (&[&str], i64)) -> (World, DirectoryRules) {
+    let (mut pushed, mut asked) = (word("scim", says.0), word("one", one.0));
+    pushed.person.read_at = ago(says.1);
+    asked.person.read_at = ago(one.1);
+    let groups = [
+        group("scim", "g", "chat"),
+        group("scim", "x", "other"),
+        group("one", "g", "chat"),
+        group("one", "x", "other"),
+    ];
+    let mut world = world(vec![pushed, asked], &groups);
+    let heard = SourceState {
+        heard_at: Some(ago(says.1)),
+        ..SourceState::default()
+    };
+    world.index.update(&[], &[(source("scim"), heard)]);
+    let rules = DirectoryRules {
+        connections: [(source("scim"), Some(source("one")))].into(),
+        ..DirectoryRules::default()
+    };
+    (world, rules)
+}
+
+/// Recorded (24), and seen again: Authentik makes groups before it says who is in them, loses
+/// memberships of people who are new, and never says who is in a group by another one.
+#[test]
+fn what_scim_was_not_told_shuts_no_gate_that_the_directory_holds_open() {
+    let says = |scim: (&[&str], i64), one: (&[&str], i64)| {
+        let (world, rules) = beside_scim(scim, one);
+        world.view().says(&named("chat"), &rules, NOW)
+    };
+    assert_eq!(says((&[], 20), (&["g"], 10)), Says::Yes, "asked since");
+    assert_eq!(
+        says((&[], 900), (&["g"], 600)),
+        Says::Yes,
+        "however long ago"
+    );
+    assert_eq!(
+        says((&[], 10), (&["g"], 20)),
+        Says::Yes,
+        "it is being asked"
+    );
+    // Taken out, and the directory does not answer.
+    assert_eq!(says((&[], 299), (&["g"], 600)), Says::Yes);
+    assert_eq!(says((&[], 300), (&["g"], 600)), Says::No);
+    // A clock that was ahead wrote it: nobody waits for that time to come.
+    assert_eq!(says((&[], -3600), (&["g"], 10)), Says::No);
+    // The directory's own no, whatever the connection says; and its silence.
+    assert_eq!(says((&["g"], 10), (&[], 20)), Says::No);
+    assert_eq!(says((&[], 20), (&[], 10)), Says::No);
+    assert_eq!(says((&[], 20), (&["g"], 25 * HOUR)), Says::No, "too old");
+    // A connection beside which nobody is asked.
+    let (world, rules) = beside_scim((&[], 20), (&["g"], 10));
+    let alone = DirectoryRules {
+        connections: [(source("scim"), None)].into(),
+        ..rules
+    };
+    assert_eq!(world.view().says(&named("chat"), &alone, NOW), Says::No);
+}
+
+#[test]
+fn what_scim_was_not_told_is_taken_away_as_the_directory_says() {
+    let groups = |one: (&[&str], i64)| {
+        let (world, rules) = beside_scim((&["g", "x"], 10), one);
+        let wanted = wanted(&app(), None, &world.view(), &rules, NOW);
+        let of = wanted.groups.iter();
+        let mut of: Vec<_> = of.map(|g| (g.source.to_string(), g.id.clone())).collect();
+        of.sort();
+        of
+    };
+    let of = |source: &str, id: &str| (source.to_owned(), id.to_owned());
+    assert_eq!(groups((&["g"], 5)), [of("one", "g"), of("scim", "g")]);
+    let both = [
+        of("one", "g"),
+        of("one", "x"),
+        of("scim", "g"),
+        of("scim", "x"),
+    ];
+    assert_eq!(groups((&["g", "x"], 5)), both);
 }
 
 #[test]

@@ -156,16 +156,21 @@ fn account(
 
 fn groups(view: &View<'_>, rules: &DirectoryRules, now: Timestamp) -> Vec<WantedGroup> {
     let mut all = Vec::new();
-    for said in view.fresh(rules.max_age, now) {
+    for said in view.fresh(rules, now) {
         let for_power = now.since(said.confirmed_at(view.index)) <= rules.admin_max_age
             && !said.is_ahead(view.index, now);
         let Some(source) = view.index.known_source(said.source) else {
             continue;
         };
+        let asked = view.asked_about(said, rules, now);
         for number in &said.groups {
             let Some(group) = view.index.group(*number).filter(|group| !group.gone) else {
                 continue;
             };
+            // A removal that got lost on its way: the directory itself knows better.
+            if asked.is_some_and(|asked| view.is_out_of(asked, group)) {
+                continue;
+            }
             all.push(WantedGroup {
                 source: source.id.clone(),
                 id: group.id.to_string(),

@@ -145,7 +145,7 @@ impl Bridge {
         Facts {
             denied: &self.sessions.denied,
             standings: &self.standings,
-            rules: **self.directory.load(),
+            rules: DirectoryRules::clone(&self.directory.load()),
             now,
         }
     }

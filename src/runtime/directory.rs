@@ -23,7 +23,7 @@ pub fn terms_of(config: &Config) -> Terms {
     let of = |app: &'_ AppConfig| (app.id.clone(), app.provision.clone());
     let provision: Vec<_> = config.apps.iter().map(of).collect();
     Terms {
-        rules: config.directory,
+        rules: config.directory.clone(),
         apps: config.apps.iter().map(terms_of_app).collect(),
         mapping: format!("{provision:?}"),
     }

@@ -3,7 +3,7 @@
 use super::directory::{self, Directory, terms_of_app};
 use super::wire::{StartError, driver_of};
 use crate::audit::Audit;
-use crate::config::Config;
+use crate::config::{Config, DirectoryRules};
 use crate::directory::source::Source;
 use crate::proxy::Bridge;
 use crate::proxy::route::Site;
@@ -31,12 +31,12 @@ struct Sites(Arc<Bridge>);
 
 impl Apps for Sites {
     fn all(&self) -> Vec<AppSide> {
-        let rules = **self.0.directory.load();
+        let rules = DirectoryRules::clone(&self.0.directory.load());
         let sites = self.0.sites.load_full();
         let side = |site: &Arc<Site>| AppSide {
             terms: terms_of_app(&site.config),
             policy: site.config.provision.clone(),
-            rules,
+            rules: rules.clone(),
             provisioner: site.provisioner.clone(),
         };
         sites.iter().map(side).collect()
@@ -94,7 +94,7 @@ pub fn sweeper_of(
         apps.push(AppSide {
             terms: terms_of_app(app),
             policy: app.provision.clone(),
-            rules: config.directory,
+            rules: config.directory.clone(),
             provisioner: driver_of(app, clock.clone())?,
         });
     }

@@ -414,7 +414,7 @@ async fn reload(path: &std::path::Path, running: &Running<'_>, clock: &Arc<dyn C
             let formers = bridge.sites.swap(sites.clone());
             directory.reload(&config, certificates, clock);
             reconcile::reload(sweeper, &config);
-            let rules = bridge.directory.swap(Arc::new(config.directory));
+            let rules = bridge.directory.swap(Arc::new(config.directory.clone()));
             let weighed_otherwise = *rules != config.directory;
             for former in formers.iter() {
                 let now = sites.by_host(&former.config.host);

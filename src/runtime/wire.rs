@@ -498,7 +498,7 @@ pub(super) async fn bridge_of(
         master,
         root: Arc::new(root),
         portal: config.portal.clone(),
-        directory: config.directory,
+        directory: config.directory.clone(),
         limits: config.limits.clone(),
         metrics,
         audit,

@@ -118,7 +118,10 @@ fn from_answer(status: u16, id: &str, message: &str) -> AppError {
         "app.channel.get.existing.app_error" => AppError::Refused(said("the channel is gone")),
 
         "app.user.missing_account.const" => AppError::Gone,
-        "api.user.login.inactive.app_error" => AppError::Deactivated,
+        // The second: a membership of somebody who was deactivated meanwhile.
+        "api.user.login.inactive.app_error" | "app.channel.add_member.deleted_user.app_error" => {
+            AppError::Deactivated
+        }
         "api.user.check_user_login_attempts.too_many.app_error" => AppError::Locked,
         "api.user.login.bot_login_forbidden.app_error" => AppError::NotOurs("it is a bot".into()),
         "api.user.login.remote_users.login.error" => {
@@ -196,6 +199,10 @@ mod tests {
                 "app.team.join_user_to_team.save_member.max_accounts.app_error"
             ),
             AppError::TeamFull(_)
+        ));
+        assert!(matches!(
+            answer(403, "app.channel.add_member.deleted_user.app_error"),
+            AppError::Deactivated
         ));
         for masked in ["_email_username", "_username", "_email", "_sso"] {
             let id = format!("api.user.login.invalid_credentials{masked}");

@@ -105,7 +105,7 @@ pub(super) async fn judge(
     let facts = access::Facts {
         denied: &denied,
         standings: &standings,
-        rules: config.directory,
+        rules: config.directory.clone(),
         now: clock.now(),
     };
     match access::decide(&app.access, &facts, verified) {

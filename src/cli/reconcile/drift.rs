@@ -12,6 +12,7 @@ use crate::store::PlanState;
 pub(super) async fn tell(stage: &Stage, report: &Report) -> anyhow::Result<()> {
     let differ = match report.counts.values().sum::<u64>() {
         0 => "nothing differs".to_owned(),
+        1 => "1 thing differs".to_owned(),
         n => format!("{} differ", counted(n, "thing")),
     };
     print(format!(

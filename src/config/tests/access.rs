@@ -93,6 +93,7 @@ fn what_directories_say_is_weighed_as_documented() {
             may_grant: false,
             grant_to_empty: false,
             grace: minutes(7 * 24 * 60),
+            ..DirectoryRules::default()
         }
     );
     // A shorter age is one for power, too.

@@ -181,10 +181,9 @@ fn of_app(error: AppError, now: Timestamp) -> Outcome {
         AppError::Unavailable(_) | AppError::Timeout(_) | AppError::Credential(_) => {
             Outcome::Again { after: None, why }
         }
-        // It went between two steps: the next time sees it.
-        AppError::Gone => Outcome::Again { after: None, why },
+        // It went, or was deactivated, between two steps: the next time sees it.
+        AppError::Gone | AppError::Deactivated => Outcome::Again { after: None, why },
         AppError::LastAdmin(_)
-        | AppError::Deactivated
         | AppError::WrongPassword
         | AppError::Locked
         | AppError::NotOurs(_)
@@ -269,5 +268,20 @@ impl Ground {
         }
         self.context.store.append_trail(&[event.draft()]).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_went_or_was_deactivated_between_two_steps_is_looked_at_again() {
+        for error in [AppError::Gone, AppError::Deactivated] {
+            let outcome = of_app(error, Timestamp(0));
+            assert!(matches!(outcome, Outcome::Again { after: None, .. }));
+        }
+        let refused = of_app(AppError::Refused("no".into()), Timestamp(0));
+        assert!(matches!(refused, Outcome::Stuck(_)));
     }
 }

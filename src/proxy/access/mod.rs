@@ -36,7 +36,7 @@ impl Admitted {
 }
 
 /// What this replica knows of people, beside what an assertion says.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Facts<'a> {
     /// Who is turned away everywhere.
     pub denied: &'a Denied,
@@ -136,7 +136,7 @@ fn refusal(code: Code, view: &View<'_>, asserted: &[GroupName], facts: &Facts<'_
         return Refusal::new(code, reason);
     }
     let said = asserted.len();
-    let directories = match view.is_fresh(facts.rules.max_age, facts.now) {
+    let directories = match view.is_fresh(&facts.rules, facts.now) {
         true => "directories were asked",
         false => "no directory has a fresh word",
     };

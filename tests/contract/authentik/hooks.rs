@@ -1,7 +1,7 @@
-//! Recordings 01, 02, 03 and 08: webhooks.
+//! Recordings 01, 02, 03, 08 and 58: webhooks.
 
 use super::exchanges;
-use super::stage::{Got, Receiver, Stage, sent_as_recorded};
+use super::stage::{Got, READER, ROLE, Receiver, Stage, sent_as_recorded};
 use super::text::blank;
 use auth_manager::demo::authentik::Hook;
 use serde_json::{Value, json};
@@ -130,6 +130,41 @@ async fn a_users_life_through_the_shipped_mapping() {
     let url = format!("http://{}/hook/blueprint", receiver.address);
     let hook = Hook::shipped(&url, SECRET);
     life("03-lifecycle-blueprint-body.json", hook, receiver).await;
+}
+
+/// Recorded (58): a POST asks for the permission to add, too; on the transport alone is enough.
+#[tokio::test]
+async fn whoever_tests_a_transport_may_change_it_and_add_one() {
+    let receiver = Receiver::answering(|_| {
+        "HTTP/1.1 202 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".into()
+    })
+    .await;
+    let stage = Stage::peopled(&[]).await;
+    let id = stage.app.add_hook(Hook::shipped(
+        &format!("http://{}/hook", receiver.address),
+        SECRET,
+    ));
+    const VIEW: &str = "authentik_events.view_notificationtransport";
+    const CHANGE: &str = "authentik_events.change_notificationtransport";
+    const ADD: &str = "authentik_events.add_notificationtransport";
+    for exchange in exchanges("58-transport-test-permissions.json") {
+        let (global, on_it): (&[&str], &[&str]) = match exchange["step"].as_str() {
+            Some("nothing") => (&[], &[]),
+            Some("view") => (&[VIEW], &[]),
+            Some("view-and-change") => (&[VIEW, CHANGE], &[]),
+            Some("and-add-on-it") => (&[VIEW, CHANGE], &[ADD]),
+            Some("only-on-object") => (&[VIEW], &[CHANGE, ADD]),
+            other => panic!("{other:?}"),
+        };
+        let objects: Vec<_> = on_it.iter().map(|name| (*name, id.as_str())).collect();
+        stage.app.set_role(ROLE, "bridge-tester", global, &objects);
+        let mut exchange = exchange.clone();
+        exchange["request"]["path"] = format!("/api/v3/events/transports/{id}/test/").into();
+        exchange["request"]["headers"][1][1] = format!("Bearer {READER}").into();
+        let found = stage.differences(&exchange, &[]).await;
+        assert!(found.is_empty(), "{}: {found:?}", exchange["step"]);
+        assert!(stage.app.idle(PATIENCE).await);
+    }
 }
 
 #[tokio::test]

@@ -77,3 +77,28 @@ async fn what_scim_does_not_say_is_heard_by_asking_the_directory() {
     company.comes_in(&bob).await;
     company.finish().await;
 }
+
+/// Authentik's SCIM client names direct members alone, makes groups before it says who is in them, and
+/// loses memberships of people who are new (recordings/authentik, difference 24; seen again in a run of
+/// the whole): its silence takes nothing from whom the directory itself lets in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_scim_does_not_name_in_a_group_the_directory_does() {
+    let company = company().await;
+    company.authentik.create_group("department");
+    company.authentik.set_parents("department", &["validated"]);
+    let erin = company.hire("erin", &["department", "mattermost-users"]);
+    company.account(&erin, "the account", |_| true).await;
+    let mut visitor = company.comes_in(&erin).await;
+    let socket = visitor.socket().await.expect("a socket");
+    // Every word of SCIM about her and her groups, once more and in whatever order.
+    company.authentik.scim_sync().await;
+    company.quiet().await;
+    assert!(company.snapshot(&erin).expect("her account").is_active());
+    assert_eq!(visitor.get("/api/v4/users/me").await.status, 200);
+    // Out of the department, she is out, though SCIM never said that she was in the group above.
+    company.authentik.leave(erin.pk, "department");
+    company.is_refused(&mut visitor, "access.pending").await;
+    company.account(&erin, "the deactivation", is_gone).await;
+    assert!(matches!(socket.ended().await, End::Closed(Some(_))));
+    company.finish().await;
+}

@@ -131,7 +131,7 @@ fn unseen(report: &mut Report, about: &str, what: &str, trouble: &Trouble) {
             format!(
                 "the token may not see {what}: give its role view_notificationtransport, \
                  change_notificationtransport, view_notificationrule, view_policybinding, \
-                 view_eventmatcherpolicy to have them checked, or press Test at the transport in Authentik"
+                 view_eventmatcherpolicy, and add_notificationtransport on our transport, to have them checked, or press Test at the transport in Authentik"
             ),
         ),
         Trouble::Other(why) => report.warning(
@@ -268,7 +268,7 @@ async fn fire(
         Err(Trouble::Forbidden) => {
             report.note(
                 about,
-                "the token may not fire the transport test (change_notificationtransport): press Test at the transport in Authentik, then `auth-manager hooks list` shows whether it arrived",
+                "the token may not fire the transport test (change_notificationtransport and, for this one transport at least, add_notificationtransport): press Test at the transport in Authentik, then `auth-manager hooks list` shows whether it arrived",
             );
             return;
         }
