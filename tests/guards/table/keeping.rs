@@ -1,0 +1,240 @@
+//! Guards of what is kept: the store, the audit trail, keys.
+
+use super::Guard;
+
+pub(super) const GUARDS: &[Guard] = &[
+    (
+        "a refusal stands until a newer assertion is admitted",
+        "src/store/admission.rs",
+        "issued > self.refused_at",
+        &["a_refusal_stands_until_a_newer_assertion_is_admitted"],
+    ),
+    (
+        "a restore excuses what was signed before it",
+        "src/audit/checkpoints.rs",
+        "mark.time <= restore.time",
+        &["a_restore_excuses_what_was_signed_before_it_about_later_records_and_nothing_else"],
+    ),
+    (
+        "who denied decides who may lift",
+        "src/store/rules.rs",
+        "if !theirs || user.state == UserState::Tombstoned",
+        &["who_denied_decides_who_may_lift"],
+    ),
+    (
+        "an older word is dropped",
+        "src/store/directory.rs",
+        "if is_older(person.read_at, before.person.read_at, now)",
+        &["an_older_word_never_replaces_a_newer_one"],
+    ),
+    (
+        "a clock that was ahead keeps no newer word out",
+        "src/store/directory.rs",
+        "said < known && !ahead(known, Some(now))",
+        &["a_word_of_a_clock_that_was_ahead_keeps_no_newer_one_out"],
+    ),
+    (
+        "who wrote meanwhile wins",
+        "src/store/sqlite/sealed.rs",
+        "AND sealed = ?3",
+        &["a_seal_is_replaced_only_while_it_is_what_was_read"],
+    ),
+    (
+        "who wrote meanwhile wins, on PostgreSQL",
+        "src/store/postgres/sealed.rs",
+        "AND sealed = $3",
+        &["a_seal_is_replaced_only_while_it_is_what_was_read"],
+    ),
+    (
+        "one job of a lane at a time (SQLite)",
+        "src/store/sqlite/jobs.rs",
+        "o.state = 'running' OR",
+        &["a_lane_is_one_after_the_other"],
+    ),
+    (
+        "one job of a lane at a time (PostgreSQL)",
+        "src/store/postgres/jobs.rs",
+        "jobs_running",
+        &["a_lane_never_runs_two_however_many_claim"],
+    ),
+    (
+        "who is here keeps their jobs (SQLite)",
+        "src/store/sqlite/jobs.rs",
+        "Err(StoreError::Busy) => return Ok(0)",
+        &["t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not"],
+    ),
+    (
+        "who is here keeps their jobs (PostgreSQL)",
+        "src/store/postgres/presence.rs",
+        "!= [true]",
+        &["t36_who_is_here_keeps_their_jobs_and_who_is_gone_does_not"],
+    ),
+    (
+        "only its holder ends a job",
+        "src/store/sqlite/jobs.rs",
+        "WHERE id = ?1 AND holder = ?2 AND state = 'running'",
+        &["a_job_of_the_dead_is_taken_over_and_only_the_heir_finishes"],
+    ),
+    (
+        "a birth with its record (SQLite)",
+        "src/store/sqlite/sessions.rs",
+        "by.records(&Change::Born(session))",
+        &[
+            "what_cannot_be_recorded_does_not_happen",
+            "t11_what_cannot_be_recorded_does_not_happen",
+        ],
+    ),
+    (
+        "a birth with its record (PostgreSQL)",
+        "src/store/postgres/sessions.rs",
+        "by.records(&Change::Born(session))",
+        &["what_cannot_be_recorded_does_not_happen"],
+    ),
+    (
+        "one chain for all replicas",
+        "src/store/postgres/trail.rs",
+        "audit_head FOR UPDATE",
+        &["two_replicas_keep_one_chain"],
+    ),
+    (
+        "every link of the audit trail",
+        "src/audit/chain.rs",
+        "if hash != *record.hash",
+        &[
+            "every_manipulation_is_found",
+            "the_first_bad_record_of_an_export_is_named",
+        ],
+    ),
+    (
+        "what is searched by is what a record says",
+        "src/audit/verify.rs",
+        "&& body.user == record.user",
+        &["every_manipulation_is_found"],
+    ),
+    (
+        "a beginning needs its signed anchor",
+        "src/audit/verify.rs",
+        "Fault::Beginning",
+        &["a_removed_beginning_leaves_an_anchor"],
+    ),
+    (
+        "a signature is good for one thing",
+        "src/keys/audit.rs",
+        "header != self.header(what)",
+        &["a_statement_is_good_for_its_use_and_key_only"],
+    ),
+    (
+        "nothing is signed that was not walked",
+        "src/audit/keeper.rs",
+        "verify::since(",
+        &["what_was_changed_is_neither_removed_nor_signed"],
+    ),
+    (
+        "denials are bounded",
+        "src/audit/denials.rs",
+        "counted.tallies.len() < MOST",
+        &["a_storm_of_many_is_bounded_and_what_is_dropped_is_counted"],
+    ),
+    (
+        "strangers have pseudonyms",
+        "src/audit/denials.rs",
+        "key.pseudonym(issuer, subject)",
+        &["t34_a_day_is_on_record_and_nothing_secret_or_personal_is"],
+    ),
+    (
+        "texts of a record are plain",
+        "src/audit/event.rs",
+        "if odd(c)",
+        &["t39_no_text_of_a_record_moves_a_cursor_or_grows_without_end"],
+    ),
+    (
+        "a key serves one purpose",
+        "src/keys/seal.rs",
+        "push_kind(&mut to, *kind)",
+        &["a_key_whose_record_says_another_kind_is_refused"],
+    ),
+    (
+        "a change of what was read",
+        "src/store/sqlite/users.rs",
+        "if still_as(&user, read)",
+        &["a_change_of_what_was_read_needs_it_unchanged"],
+    ),
+    (
+        "a change of what was read, on PostgreSQL",
+        "src/store/postgres/users.rs",
+        "still_as(&before, read)",
+        &["a_change_of_what_was_read_needs_it_unchanged"],
+    ),
+    (
+        "one request under a key",
+        "src/store/claims.rs",
+        "entry.fingerprint != claim.fingerprint",
+        &["a_key_stands_for_one_request_of_one_client"],
+    ),
+    (
+        "a restore ends sessions",
+        "src/store/archive/load.rs",
+        "end_sessions(raw, how, loaded).await?",
+        &["a_restore_lets_nobody_back_in"],
+    ),
+    (
+        "a restore revokes keys",
+        "src/store/archive/load.rs",
+        "UPDATE signing_keys SET state = 'revoked'",
+        &["a_dump_goes_into_either_engine_and_is_the_same_there"],
+    ),
+    (
+        "a restore keeps denials",
+        "src/store/archive/load.rs",
+        "keep_disabled(raw, &former.people",
+        &["a_restore_lets_nobody_back_in"],
+    ),
+    (
+        "a dump has an end",
+        "src/store/archive/load.rs",
+        "None => return Err(broken(\"it ends too early\"))",
+        &["pieces_that_are_not_a_whole_dump_change_nothing"],
+    ),
+    (
+        "nothing is restored under a running bridge",
+        "src/store/postgres/archive.rs",
+        "pg_try_advisory_xact_lock",
+        &["a_store_that_is_open_is_not_replaced"],
+    ),
+    (
+        "a SCIM client searches its own connection alone",
+        "src/store/scim/sql.rs",
+        "r.connection = {connection}",
+        &[
+            "t31_no_connection_finds_anothers_resources",
+            "t31_the_token_of_one_connection_finds_nothing_of_another",
+        ],
+    ),
+    (
+        "what a SCIM client says is bound, never written into a statement",
+        "src/store/scim/sql.rs",
+        "fn bind(",
+        &[
+            "t31_what_a_client_says_is_never_sql",
+            "the_store_finds_what_passes_and_nothing_else",
+        ],
+    ),
+    (
+        "a word that changed while it was told is due again",
+        "src/store/sqlite/scim.rs",
+        "AND told < ?2",
+        &["a_word_told_while_it_changes_is_due_again"],
+    ),
+    (
+        "what is only proposed is not dismissed",
+        "src/store/sqlite/plans.rs",
+        "state = 'proposed' AND ?2 = 'applied'",
+        &["one_plan_is_proposed_for_a_directory"],
+    ),
+    (
+        "an erased person's tokens are not lost",
+        "src/store/archive/person.rs",
+        "return Err(StoreError::Changed)",
+        &["an_erased_person_is_gone_and_a_disabled_one_stays_out"],
+    ),
+];

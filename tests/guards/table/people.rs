@@ -1,0 +1,352 @@
+//! Guards of who may be in, and of what becomes of their accounts.
+
+use super::Guard;
+
+pub(super) const GUARDS: &[Guard] = &[
+    (
+        "a SCIM connection's no yields to the directory alone that is asked about it",
+        "src/directory/gate.rs",
+        "fn is_a_gap",
+        &["what_scim_was_not_told_shuts_no_gate_that_the_directory_holds_open"],
+    ),
+    (
+        "a membership that the directory denies is none",
+        "src/directory/wanted.rs",
+        "is_out_of",
+        &["what_scim_was_not_told_is_taken_away_as_the_directory_says"],
+    ),
+    (
+        "words of a connection that is not configured any more count for nothing",
+        "src/directory/gate.rs",
+        "self.connection(said, rules).is_some()",
+        &["a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion"],
+    ),
+    (
+        "what somebody deactivated stays so",
+        "src/identity/converge/present.rs",
+        "known.done_at().is_some_and(|done| done != at)",
+        &[
+            "a_deactivation_that_somebody_did_anew_is_no_longer_ours",
+            "what_somebody_deactivated_in_the_app_stays_so",
+        ],
+    ),
+    (
+        "only what was given is taken away",
+        "src/identity/converge/memberships.rs",
+        "None if there => return Ok(())",
+        &["a_membership_that_was_there_before_is_never_the_bridges"],
+    ),
+    (
+        "power over an app needs a fresh word",
+        "src/identity/converge/memberships.rs",
+        "group.for_power",
+        &["power_over_the_app_needs_a_fresh_word"],
+    ),
+    (
+        "what the app is asked for is on record before",
+        "src/identity/converge/memberships.rs",
+        "store.intend_membership(&intent)",
+        &["t36_a_crash_at_any_step_heals"],
+    ),
+    (
+        "administrators are deactivated by an order only",
+        "src/apps/mattermost/provisioner.rs",
+        "RemoteKind::Privileged if !order.privileged",
+        &["special_accounts_are_never_deactivated_without_an_explicit_order"],
+    ),
+    (
+        "nobody takes a kept bot along",
+        "src/apps/mattermost/provisioner.rs",
+        "self.spare_bots",
+        &["nobody_is_deactivated_whose_going_would_take_a_kept_bot_along"],
+    ),
+    (
+        "whom a directory turns away",
+        "src/directory/gate.rs",
+        "if view.denial().is_some() {\n        return Err(Code::AccessDisabled);",
+        &["t10_whoever_a_directory_turns_away_is_out_whatever_the_assertion_says"],
+    ),
+    (
+        "a directory's no shuts a gate",
+        "src/directory/gate.rs",
+        "Says::No => (false, DecidedBy::Directory)",
+        &[
+            "t10_one_sources_no_beats_anothers_yes",
+            "t10_whoever_left_the_group_is_out_and_comes_back_to_the_same_account",
+        ],
+    ),
+    (
+        "an assertion without groups is given nothing",
+        "src/directory/gate.rs",
+        "rules.grant_to_empty || !asserted.is_empty()",
+        &["an_assertion_without_groups_is_never_given_more_than_it_says"],
+    ),
+    (
+        "a bound gate is its group's",
+        "src/directory/gate.rs",
+        "!group.gone && said.is_in(number)",
+        &["a_bound_gate_is_open_to_its_group_whatever_it_is_called"],
+    ),
+    (
+        "a word too old decides nothing",
+        "src/directory/gate.rs",
+        "said.confirmed_at(self.index)) <= rules.max_age",
+        &["a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion"],
+    ),
+    (
+        "an id never changes hands",
+        "src/directory/intake.rs",
+        "Some(now) if now == subject && word.issuer == known.issuer",
+        &[
+            "t33_a_word_about_another_subject_is_not_believed",
+            "t33_an_id_never_changes_hands",
+        ],
+    ),
+    (
+        "a clock that was ahead gives nothing",
+        "src/directory/gate.rs",
+        "Some(true) if said.is_ahead(self.index, now)",
+        &["a_fresh_word_decides_and_a_stale_one_leaves_it_to_the_assertion"],
+    ),
+    (
+        "a 404 is believed of a token that sees everybody",
+        "src/directory/authentik/people.rs",
+        "self.sees_everybody().await?",
+        &[
+            "t36_a_lost_permission_does_not_look_like_people_who_are_gone",
+            "whoever_is_gone_is_gone_by_a_clear_word_only",
+        ],
+    ),
+    (
+        "groups that are hidden are no memberships that ended",
+        "src/directory/authentik/people.rs",
+        "Err(groups_hidden())",
+        &["t36_a_lost_permission_does_not_look_like_people_who_are_gone"],
+    ),
+    (
+        "an empty list for lack of a role is no empty directory",
+        "src/directory/keycloak/people.rs",
+        "(Some(_), Some(shown)) if !shown.is_empty() => Ok(())",
+        &["an_empty_list_for_lack_of_a_role_is_no_empty_realm"],
+    ),
+    (
+        "groups that are hidden, again",
+        "src/directory/keycloak/groups.rs",
+        "found.len() >= count",
+        &["an_empty_list_for_lack_of_a_role_is_no_empty_realm"],
+    ),
+    (
+        "a page goes on from where the last one ended",
+        "src/directory/keycloak/groups.rs",
+        "again.id() != last.id()",
+        &["nobody_loses_a_group_because_somebody_before_them_left_it"],
+    ),
+    (
+        "a short page is no end",
+        "src/directory/keycloak/groups.rs",
+        "all.len() == before",
+        &["a_list_cut_short_takes_no_group_from_anybody"],
+    ),
+    (
+        "a service account is nobody",
+        "src/directory/keycloak/people.rs",
+        "starts_with(SERVICE_ACCOUNT)",
+        &["a_service_account_is_nobody_however_it_is_found"],
+    ),
+    (
+        "a sweep that fails raises the alarm",
+        "src/reconcile/handler.rs",
+        "counted(&self.metrics, source.id(), error)",
+        &["t36_a_keycloak_that_may_not_be_read_takes_nothing_and_raises_the_alarm"],
+    ),
+    (
+        "a list that lacks a group is a reason to ask",
+        "src/directory/read/groups.rs",
+        "self.take_in_group(&missing.id).await?",
+        &["all_groups_concern_those_below_what_changed"],
+    ),
+    (
+        "only a listed group is given by hand",
+        "src/directory/writer.rs",
+        "if !listed {",
+        &[
+            "only_a_listed_group_may_be_given_and_by_its_id_alone",
+            "nothing_is_given_that_is_not_listed_or_gives_power",
+        ],
+    ),
+    (
+        "what gives power is not given by hand",
+        "src/directory/writer.rs",
+        "for of in &self.0 {",
+        &[
+            "nothing_that_gives_power_is_given_directly_or_by_way_of_others",
+            "a_group_of_administrators_is_never_harmless_listed_or_not",
+        ],
+    ),
+    (
+        "a group above that is not shown is not harmless",
+        "src/directory/authentik/write/groups.rs",
+        "ok_or_else(groups_hidden)?",
+        &["a_group_above_that_is_not_shown_may_be_anything"],
+    ),
+    (
+        "an invitation is for an enrolment flow",
+        "src/directory/authentik/write/invitations.rs",
+        "flow.designation == \"enrollment\"",
+        &["nobody_is_invited_to_a_flow_that_is_not_for_enrolment"],
+    ),
+    (
+        "invitations of other flows are not ours to take back",
+        "src/directory/authentik/write/invitations.rs",
+        "one.flow.as_ref() == Some(&flow.pk)",
+        &["an_invitation_is_made_listed_and_taken_back_and_its_link_is_said_once"],
+    ),
+    (
+        "nobody whom the directory turns away is validated",
+        "src/directory/by_hand/validate.rs",
+        "fits(&person)?",
+        &["only_people_who_may_come_in_are_validated"],
+    ),
+    (
+        "a refused new password rests",
+        "src/apps/mattermost/strategy.rs",
+        "self.resets.is_stuck",
+        &["t32_page_after_page_never_locks_the_account"],
+    ),
+    (
+        "who is not here any more stops",
+        "src/jobs/presence.rs",
+        "period.cancel()",
+        &["t36_whoever_the_server_lost_sight_of_stops_before_another_begins"],
+    ),
+    (
+        "who is not here takes nothing",
+        "src/jobs/worker.rs",
+        "None => Ok(())",
+        &["t36_nobody_takes_a_job_who_is_not_here"],
+    ),
+    (
+        "places for what takes access away",
+        "src/jobs/worker.rs",
+        "grants: all - kept",
+        &["what_hangs_is_never_in_the_way_of_what_takes_access_away"],
+    ),
+    (
+        "a grant gives way",
+        "src/jobs/worker.rs",
+        "outranked_jobs",
+        &["a_grant_gives_way_to_a_deny_of_the_same_person"],
+    ),
+    (
+        "an app that is away is left alone",
+        "src/jobs/breaker.rs",
+        "*failures >= FAILURES",
+        &[
+            "failures_one_after_the_other_open_it_and_one_answer_between_does_not",
+            "an_app_that_is_away_costs_no_attempt_and_the_most_urgent_asks_whether_it_is_back",
+        ],
+    ),
+    (
+        "a store that is away costs no attempt and opens no breaker",
+        "src/jobs/handler.rs",
+        "counts: !error.passes()",
+        &["a_store_that_is_away_is_nobodys_failure_and_one_that_is_broken_is"],
+    ),
+    (
+        "a job does not begin for ever",
+        "src/jobs/attempt.rs",
+        "self.job.attempts > self.attempts",
+        &["t36_a_job_that_kills_whoever_begins_it_is_not_begun_for_ever"],
+    ),
+    (
+        "a panic of a job is its own",
+        "src/jobs/attempt.rs",
+        "catch_unwind",
+        &["a_panic_is_a_failed_attempt_and_the_last_one_is_for_an_operator"],
+    ),
+    (
+        "the account that gets a token is the one judged",
+        "src/bots/rotate.rs",
+        "known.remote != account.remote",
+        &["t33_a_user_name_that_changed_hands_gets_the_former_account_no_token"],
+    ),
+    (
+        "a bot's new token is tried first",
+        "src/bots/rotate.rs",
+        "return Err(BotError::NotAccepted)",
+        &["a_new_token_that_is_not_accepted_takes_nobodys_place"],
+    ),
+    (
+        "the brake of reconciliation",
+        "src/reconcile/brake.rs",
+        "losing > self.number && over_share",
+        &[
+            "many_of_a_small_house_are_held",
+            "when_a_third_vanishes_nobody_is_deactivated_until_an_operator_says_so",
+        ],
+    ),
+    (
+        "a crowd that went keeps its accounts",
+        "src/reconcile/drift/crowd.rs",
+        "one.user, Care::Held",
+        &["a_crowd_that_went_keeps_its_accounts_until_somebody_says_so"],
+    ),
+    (
+        "time and configuration go by the brake",
+        "src/directory/intake.rs",
+        "if by_look && matches!(wanted.account",
+        &[
+            "a_changed_configuration_deactivates_nobody_past_the_brake",
+            "a_grace_suspends_and_then_disables",
+            "t31_whose_accounts_wait_stay_as_they_are_until_somebody_decides",
+        ],
+    ),
+    (
+        "a yes is for those who had gone by then",
+        "src/reconcile/drift/crowd.rs",
+        "(Some(at), Some(since)) if since <= *at",
+        &["a_yes_is_not_asked_for_again_unless_they_came_back_and_went_again"],
+    ),
+    (
+        "a held plan is heard of once",
+        "src/reconcile/handler.rs",
+        "if !anew",
+        &["when_a_third_vanishes_nobody_is_deactivated_until_an_operator_says_so"],
+    ),
+    (
+        "what was shown is what is done",
+        "src/reconcile/decide.rs",
+        "Err(moved) => return Ok(Err(moved))",
+        &[
+            "a_plan_that_was_shown_is_carried_out_as_shown_or_not_at_all",
+            "a_plan_whose_people_are_others_by_now_is_not_carried_out",
+        ],
+    ),
+    (
+        "a dead sweep is an operator's",
+        "src/reconcile/schedule.rs",
+        "is_due(Some(job.updated_at), every, now)",
+        &["a_dead_sweep_is_an_operators_until_the_next_time"],
+    ),
+    (
+        "what somebody closed in the app stays closed",
+        "src/reconcile/drift/compare.rs",
+        "Drifted::DeactivatedByHand, Whose::App, Care::Left",
+        &["what_somebody_changed_in_the_app_is_put_right_by_the_next_sweep_and_no_more_than_that"],
+    ),
+    (
+        "what an app made of a name is not written again and again",
+        "src/identity/called.rs",
+        "made.says(*part) != seen.says(*part)",
+        &[
+            "what_an_app_made_of_what_it_was_told_is_as_it_should_be",
+            "an_address_that_is_not_to_be_had_is_not_asked_for_again_and_again",
+        ],
+    ),
+    (
+        "what was renamed by hand is put right",
+        "src/identity/ensure.rs",
+        "seen.is_some_and(strays)",
+        &["what_somebody_was_renamed_to_by_hand_is_put_right_and_what_is_their_own_is_not"],
+    ),
+];
