@@ -125,8 +125,13 @@ impl View<'_> {
         let Some(asked) = self.asked_about(said, rules, now) else {
             return false;
         };
-        let waits = !said.is_ahead(self.index, now) && now.since(said.read_at) < TO_ANSWER;
-        (asked.confirmed_at(self.index) >= said.read_at || waits)
+        let confirmed = asked.confirmed_at(self.index);
+        // Each word of the connection begins the wait anew: a directory that can't be asked for long, and
+        // whoever has themselves mentioned again and again, must not stretch it.
+        let waits = !said.is_ahead(self.index, now)
+            && now.since(said.read_at) < TO_ANSWER
+            && now.since(confirmed) <= rules.admin_max_age;
+        (confirmed >= said.read_at || waits)
             && !asked.is_ahead(self.index, now)
             && self.one_says(asked, gate) == Some(true)
     }

@@ -437,6 +437,9 @@ fn what_scim_was_not_told_shuts_no_gate_that_the_directory_holds_open() {
     // Taken out, and the directory does not answer.
     assert_eq!(says((&[], 299), (&["g"], 600)), Says::Yes);
     assert_eq!(says((&[], 300), (&["g"], 600)), Says::No);
+    // It has not answered for long: a connection that says it again begins no new wait.
+    assert_eq!(says((&[], 10), (&["g"], HOUR)), Says::Yes);
+    assert_eq!(says((&[], 10), (&["g"], HOUR + 1)), Says::No);
     // A clock that was ahead wrote it: nobody waits for that time to come.
     assert_eq!(says((&[], -3600), (&["g"], 10)), Says::No);
     // The directory's own no, whatever the connection says; and its silence.

@@ -349,4 +349,10 @@ pub(super) const GUARDS: &[Guard] = &[
         "seen.is_some_and(strays)",
         &["what_somebody_was_renamed_to_by_hand_is_put_right_and_what_is_their_own_is_not"],
     ),
+    (
+        "a no that waits for the directory waits for one that can be asked",
+        "src/directory/gate.rs",
+        "now.since(confirmed) <= rules.admin_max_age",
+        &["what_scim_was_not_told_shuts_no_gate_that_the_directory_holds_open"],
+    ),
 ];
