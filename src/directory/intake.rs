@@ -372,7 +372,10 @@ impl Intake {
                 _ => case.wish(user, takes, because.by_look()).await?,
             };
         }
-        self.store.settle(&said.words).await?;
+        // What a clock that was ahead has dated gives nothing yet: it is looked at again, until it was said anew.
+        if !standing.said.iter().any(|said| said.is_ahead(&index, now)) {
+            self.store.settle(&said.words).await?;
+        }
         Ok(drawn)
     }
 }

@@ -328,6 +328,26 @@ pub(crate) async fn a_word_is_settled_as_it_was_read(bed: Bed) {
     assert_eq!(unsettled().await, 1);
 }
 
+/// What followed from a word when nobody had come yet followed for nobody.
+pub(crate) async fn who_comes_for_the_first_time_unsettles_what_was_said_of_them(bed: Bed) {
+    put(&bed, &said("alice")).await;
+    put(&bed, &said("bob")).await;
+    let before = [word(&bed, "alice").await, word(&bed, "bob").await];
+    bed.a.settle(&before).await.unwrap();
+    bed.b.saw_user(&seen("alice", at(5))).await.unwrap();
+    assert!(!word(&bed, "alice").await.settled);
+    assert!(word(&bed, "bob").await.settled, "another one");
+    // Whoever had read it before they came does not settle it.
+    bed.a.settle(&before).await.unwrap();
+    let now = word(&bed, "alice").await;
+    assert!(!now.settled);
+    bed.a.settle(&[now]).await.unwrap();
+    let mut anew = seen("alice", at(6));
+    anew.name = "Alice A".into();
+    bed.b.saw_user(&anew).await.unwrap();
+    assert!(word(&bed, "alice").await.settled, "no first time");
+}
+
 pub(crate) async fn a_forgotten_word_is_told(bed: Bed) {
     put(&bed, &said("alice")).await;
     let authentik = source("authentik");

@@ -179,6 +179,7 @@ suite! {
         people_come_in_pages_by_what_is_asked
         all_that_decides_is_read_at_once
         a_word_is_settled_as_it_was_read
+        who_comes_for_the_first_time_unsettles_what_was_said_of_them
         a_forgotten_word_is_told
         one_of_many_first_words_is_the_first
         a_group_is_told_when_it_says_something_else

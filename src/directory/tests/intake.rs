@@ -6,7 +6,8 @@ use crate::directory::intake::{Intake, Terms, Took};
 use crate::directory::wanted::AppTerms;
 use crate::store::{
     AccountState, DirectoryGroup, DirectoryStore as _, Job, JobFilter, JobStore as _, Person,
-    PersonFilter, Priority, SeenUser, SqliteStore, StateBy, Store as _, User, UserState,
+    PersonFilter, Priority, SeenUser, SourceState, SqliteStore, StateBy, Store as _, User,
+    UserState,
 };
 use crate::types::{
     AppId, GroupName, IssuerId, ManualClock, RemoteId, SourceId, Subject, Timestamp,
@@ -353,6 +354,47 @@ async fn t33_a_word_about_another_subject_is_not_believed() {
         bed.user("alice").await.unwrap().state.denies(),
         "an operator's matter"
     );
+}
+
+#[tokio::test]
+async fn who_came_in_while_it_was_being_said_that_they_may_not_is_disabled_all_the_same() {
+    let bed = Bed::new(0).await;
+    let mut word = said("alice", &["chat"], T0);
+    word.active = false;
+    bed.says(word).await;
+    assert_eq!((bed.unsettled().await, bed.job().await), (0, None));
+    // Let in by an assertion a moment before.
+    assert_eq!(bed.seen("alice").await.state, UserState::Active);
+    bed.clock.set(at(60));
+    assert_eq!(bed.intake.tend().await.unwrap(), 1);
+    assert_eq!(bed.user("alice").await.unwrap().state, UserState::Disabled);
+    assert_eq!(bed.intake.tend().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn t35_who_was_hired_while_the_clock_was_behind_is_not_forgotten() {
+    let bed = Bed::new(0).await;
+    let swept = async |when| {
+        let state = SourceState {
+            swept_at: Some(at(when)),
+            answered_at: Some(at(when)),
+            ..SourceState::default()
+        };
+        bed.store.put_source_state(&source(), &state).await.unwrap();
+    };
+    // Before the clock was set back.
+    swept(86_400).await;
+    bed.says(said("alice", &["chat"], T0)).await;
+    assert!(bed.user("alice").await.is_none());
+    bed.clock.set(at(60));
+    bed.intake.tend().await.unwrap();
+    assert!(bed.user("alice").await.is_none(), "its age is not known");
+    swept(61).await;
+    bed.clock.set(at(75));
+    assert_eq!(bed.intake.tend().await.unwrap(), 1);
+    assert!(bed.user("alice").await.is_some());
+    assert_eq!(bed.job().await, Some(("chat".into(), Priority::Grant)));
+    assert_eq!(bed.intake.tend().await.unwrap(), 0);
 }
 
 #[tokio::test]

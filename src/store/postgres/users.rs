@@ -27,6 +27,7 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
     {
         return Ok(user);
     }
+    let id = UserId::generate();
     let written = one(
         &client,
         &format!(
@@ -49,7 +50,7 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
              RETURNING {USER}"
         ),
         &[
-            &UserId::generate().0,
+            &id.0,
             &issuer,
             &subject,
             &seen.email,
@@ -63,6 +64,16 @@ pub(super) async fn saw(pool: &Pool, seen: &SeenUser) -> Result<User> {
         rows::user,
     )
     .await?;
+    if written.as_ref().is_some_and(|user| user.id == id) {
+        // What followed from words about them followed for nobody.
+        run(
+            &client,
+            "UPDATE directory_people SET settled = false, number = number + 1
+             WHERE issuer = $1 AND subject = $2",
+            &[&issuer, &subject],
+        )
+        .await?;
+    }
     match written {
         Some(user) => Ok(user),
         // A newer assertion came in between.

@@ -28,6 +28,7 @@ pub(super) fn saw(db: &Connection, seen: &SeenUser) -> Result<User> {
     if let Some(user) = unchanged(db, seen)? {
         return Ok(user);
     }
+    let id = UserId::generate();
     let attributes = "email, email_verified, name, username, locale, group_names";
     let excluded = "excluded.email, excluded.email_verified, excluded.name, excluded.username, \
                     excluded.locale, excluded.group_names";
@@ -44,7 +45,7 @@ pub(super) fn saw(db: &Connection, seen: &SeenUser) -> Result<User> {
          RETURNING {USER}"
     );
     let values = params![
-        UserId::generate().to_string(),
+        id.to_string(),
         seen.issuer.as_str(),
         seen.subject.as_str(),
         seen.email,
@@ -55,7 +56,17 @@ pub(super) fn saw(db: &Connection, seen: &SeenUser) -> Result<User> {
         rows::json(seen.groups.iter().map(crate::types::GroupName::as_str)),
         seen.at.0,
     ];
-    one(db, &sql, values, |row| rows::user(row))?.ok_or_else(gone)
+    let user = one(db, &sql, values, |row| rows::user(row))?.ok_or_else(gone)?;
+    if user.id == id {
+        // What followed from words about them followed for nobody.
+        run(
+            db,
+            "UPDATE directory_people SET settled = 0, number = number + 1
+             WHERE issuer = ?1 AND subject = ?2",
+            params![seen.issuer.as_str(), seen.subject.as_str()],
+        )?;
+    }
+    Ok(user)
 }
 
 pub(super) fn told(db: &Connection, told: &SeenUser, make: bool) -> Result<Option<User>> {

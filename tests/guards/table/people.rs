@@ -355,4 +355,22 @@ pub(super) const GUARDS: &[Guard] = &[
         "now.since(confirmed) <= rules.admin_max_age",
         &["what_scim_was_not_told_shuts_no_gate_that_the_directory_holds_open"],
     ),
+    (
+        "what was said of somebody before they first came has consequences once they are there",
+        "src/store/sqlite/users.rs",
+        "if user.id == id",
+        &["who_comes_for_the_first_time_unsettles_what_was_said_of_them"],
+    ),
+    (
+        "the same on PostgreSQL",
+        "src/store/postgres/users.rs",
+        "user.id == id",
+        &["who_comes_for_the_first_time_unsettles_what_was_said_of_them"],
+    ),
+    (
+        "who was told of while the clock was behind is looked at again",
+        "src/directory/intake.rs",
+        "said.is_ahead(&index, now)",
+        &["t35_who_was_hired_while_the_clock_was_behind_is_not_forgotten"],
+    ),
 ];
