@@ -8,6 +8,24 @@ use std::collections::BTreeMap;
 
 pub(super) type Params = BTreeMap<String, String>;
 
+/// Of the Admin API: what was asked for, or why not.
+pub(super) type Answer = Result<Response, Refused>;
+
+/// Why not. Boxed, since answers are large and refusals rare.
+pub(super) struct Refused(Box<Response>);
+
+impl Refused {
+    pub(super) fn of(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
 /// On every answer.
 const ALWAYS: [(&str, &str); 5] = [
     ("Referrer-Policy", "no-referrer"),

@@ -1,13 +1,12 @@
 //! Groups: a tree, listed level by level. Those of organisations are not shown.
 
 use super::StandIn;
-use super::answer::{Params, found, page, problem, refusal, says};
+use super::answer::{Answer, Params, Refused, found, page, problem, refusal, says};
 use super::state::{Group, Inner};
 use super::token::forbidden;
 use super::users::{self, listed, sorted};
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
 use serde_json::{Value, json};
 
 /// So many children are listed when it is not said.
@@ -18,19 +17,16 @@ pub(super) async fn list(
     State(app): State<StandIn>,
     headers: HeaderMap,
     Query(params): Query<Params>,
-) -> Response {
-    let inner = match app.admitted(&headers) {
-        Ok(inner) => inner,
-        Err(refused) => return *refused,
-    };
+) -> Answer {
+    let inner = app.admitted(&headers)?;
     if !inner.client.queries_groups() {
-        return forbidden();
+        return Err(forbidden());
     }
     let mut all = below(&inner, None, &params);
     if !inner.client.views() {
         all.clear();
     }
-    page(all, &params, usize::MAX, inner.longest_page)
+    Ok(page(all, &params, usize::MAX, inner.longest_page))
 }
 
 /// `GET /groups/count`.
@@ -38,17 +34,15 @@ pub(super) async fn count(
     State(app): State<StandIn>,
     headers: HeaderMap,
     Query(params): Query<Params>,
-) -> Response {
-    match app.admitted(&headers) {
-        Ok(inner) if inner.client.queries_groups() => {
-            let top = says(&params, "top", false);
-            let counted = inner.groups.values();
-            let counted = counted.filter(|group| !top || group.above.is_none());
-            found(&json!({ "count": counted.count() }))
-        }
-        Ok(_) => forbidden(),
-        Err(refused) => *refused,
+) -> Answer {
+    let inner = app.admitted(&headers)?;
+    if !inner.client.queries_groups() {
+        return Err(forbidden());
     }
+    let top = says(&params, "top", false);
+    let counted = inner.groups.values();
+    let counted = counted.filter(|group| !top || group.above.is_none());
+    Ok(found(&json!({ "count": counted.count() })))
 }
 
 /// `GET /groups/{id}`.
@@ -56,21 +50,13 @@ pub(super) async fn one(
     State(app): State<StandIn>,
     headers: HeaderMap,
     Path(id): Path<String>,
-) -> Response {
-    let inner = match app.admitted(&headers) {
-        Ok(inner) => inner,
-        Err(refused) => return *refused,
-    };
-    match visible(&inner, &id) {
-        Ok(group) => {
-            let mut shown = shown(&inner, &id, group);
-            shown["attributes"] = json!({});
-            shown["realmRoles"] = json!([]);
-            shown["clientRoles"] = json!({});
-            found(&shown)
-        }
-        Err(refused) => *refused,
-    }
+) -> Answer {
+    let inner = app.admitted(&headers)?;
+    let mut shown = shown(&inner, &id, visible(&inner, &id)?);
+    shown["attributes"] = json!({});
+    shown["realmRoles"] = json!([]);
+    shown["clientRoles"] = json!({});
+    Ok(found(&shown))
 }
 
 /// `GET /groups/{id}/children`.
@@ -79,16 +65,11 @@ pub(super) async fn children(
     headers: HeaderMap,
     Path(id): Path<String>,
     Query(params): Query<Params>,
-) -> Response {
-    let inner = match app.admitted(&headers) {
-        Ok(inner) => inner,
-        Err(refused) => return *refused,
-    };
-    if let Err(refused) = visible(&inner, &id) {
-        return *refused;
-    }
+) -> Answer {
+    let inner = app.admitted(&headers)?;
+    visible(&inner, &id)?;
     let all = below(&inner, Some(&id), &params);
-    page(all, &params, USUAL_CHILDREN, inner.longest_page)
+    Ok(page(all, &params, USUAL_CHILDREN, inner.longest_page))
 }
 
 /// `GET /groups/{id}/members`: the direct ones, service accounts among them.
@@ -97,31 +78,31 @@ pub(super) async fn members(
     headers: HeaderMap,
     Path(id): Path<String>,
     Query(params): Query<Params>,
-) -> Response {
-    let inner = match app.admitted(&headers) {
-        Ok(inner) => inner,
-        Err(refused) => return *refused,
-    };
-    if let Err(refused) = visible(&inner, &id) {
-        return *refused;
-    }
+) -> Answer {
+    let inner = app.admitted(&headers)?;
+    visible(&inner, &id)?;
     let of = inner.members.iter().filter(|(group, _)| *group == id);
     let all = of.filter_map(|(_, user)| inner.users.get(user)).collect();
     let brief = says(&params, "briefRepresentation", false);
     let shown = sorted(all).map(|user| listed(user, brief));
-    page(shown.collect(), &params, users::USUAL, inner.longest_page)
+    Ok(page(
+        shown.collect(),
+        &params,
+        users::USUAL,
+        inner.longest_page,
+    ))
 }
 
 /// That there is no such group is said to everybody.
-fn visible<'a>(inner: &'a Inner, id: &str) -> Result<&'a Group, Box<Response>> {
+fn visible<'a>(inner: &'a Inner, id: &str) -> Result<&'a Group, Refused> {
     if inner.organisational.contains(id) {
         let why = "Cannot manage organization related group via non Organization API.";
-        return Err(Box::new(refusal(400, &json!({ "errorMessage": why }))));
+        return Err(Refused::of(refusal(400, &json!({ "errorMessage": why }))));
     }
     match inner.groups.get(id) {
         Some(group) if inner.client.views() => Ok(group),
-        Some(_) => Err(Box::new(forbidden())),
-        None => Err(Box::new(problem(404, "Could not find group by id"))),
+        Some(_) => Err(forbidden()),
+        None => Err(Refused::of(problem(404, "Could not find group by id"))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who may ask: access tokens of the client's service account.
 
-use super::answer::{Params, of_token, problem};
+use super::answer::{Params, Refused, of_token, problem};
 use super::state::Inner;
 use super::{CLIENT, REALM, StandIn};
 use axum::extract::{Path, State};
@@ -74,13 +74,10 @@ fn refused(inner: &Inner, form: &Params) -> Option<(u16, &'static str, String)> 
 
 impl StandIn {
     /// The realm, for whoever has a token that is taken. One without its roles sees nothing.
-    pub(super) fn admitted(
-        &self,
-        headers: &HeaderMap,
-    ) -> Result<MutexGuard<'_, Inner>, Box<Response>> {
+    pub(super) fn admitted(&self, headers: &HeaderMap) -> Result<MutexGuard<'_, Inner>, Refused> {
         let inner = self.0.lock();
         if let Some(status) = inner.broken {
-            return Err(Box::new(problem(status, "unknown_error")));
+            return Err(Refused::of(problem(status, "unknown_error")));
         }
         let line = headers
             .get("authorization")
@@ -90,13 +87,13 @@ impl StandIn {
         let alive = inner.client.enabled && inner.client.account_enabled;
         match known {
             Some(true) if alive => Ok(inner),
-            Some(false) if alive => Err(Box::new(forbidden())),
-            _ => Err(Box::new(problem(401, "HTTP 401 Unauthorized"))),
+            Some(false) if alive => Err(forbidden()),
+            _ => Err(Refused::of(problem(401, "HTTP 401 Unauthorized"))),
         }
     }
 }
 
 /// A role lacks.
-pub(super) fn forbidden() -> Response {
-    problem(403, "HTTP 403 Forbidden")
+pub(super) fn forbidden() -> Refused {
+    Refused::of(problem(403, "HTTP 403 Forbidden"))
 }

@@ -2,13 +2,12 @@
 //! out of lists and counts.
 
 use super::StandIn;
-use super::answer::{Params, found, page, problem, says};
+use super::answer::{Answer, Params, Refused, found, page, problem, says};
 use super::groups::shown_of_user;
 use super::state::Inner;
 use super::token::forbidden;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
 use serde_json::{Value, json};
 
 /// Members of a user that a brief list leaves out.
@@ -26,13 +25,10 @@ pub(super) async fn list(
     State(app): State<StandIn>,
     headers: HeaderMap,
     Query(params): Query<Params>,
-) -> Response {
-    let inner = match app.admitted(&headers) {
-        Ok(inner) => inner,
-        Err(refused) => return *refused,
-    };
+) -> Answer {
+    let inner = app.admitted(&headers)?;
     if !inner.client.queries_users() {
-        return forbidden();
+        return Err(forbidden());
     }
     let mut all: Vec<&Value> = inner.users.values().collect();
     match params.get("username") {
@@ -58,18 +54,16 @@ pub(super) async fn list(
         shown["access"] = json!({ "manage": false });
         shown
     });
-    page(shown.collect(), &params, USUAL, inner.longest_page)
+    Ok(page(shown.collect(), &params, USUAL, inner.longest_page))
 }
 
 /// `GET /users/count`.
-pub(super) async fn count(State(app): State<StandIn>, headers: HeaderMap) -> Response {
-    match app.admitted(&headers) {
-        Ok(inner) if inner.client.queries_users() => {
-            found(&json!(inner.users.len() - inner.machines.len()))
-        }
-        Ok(_) => forbidden(),
-        Err(refused) => *refused,
+pub(super) async fn count(State(app): State<StandIn>, headers: HeaderMap) -> Answer {
+    let inner = app.admitted(&headers)?;
+    if !inner.client.queries_users() {
+        return Err(forbidden());
     }
+    Ok(found(&json!(inner.users.len() - inner.machines.len())))
 }
 
 /// `GET /users/{id}`.
@@ -77,22 +71,14 @@ pub(super) async fn one(
     State(app): State<StandIn>,
     headers: HeaderMap,
     Path(id): Path<String>,
-) -> Response {
-    let inner = match app.admitted(&headers) {
-        Ok(inner) => inner,
-        Err(refused) => return *refused,
-    };
-    match visible(&inner, &id) {
-        Ok(user) => {
-            let mut shown = user.clone();
-            shown["access"] = json!({
-                "manageGroupMembership": false, "resetPassword": false, "view": true,
-                "mapRoles": false, "impersonate": false, "manage": false,
-            });
-            found(&shown)
-        }
-        Err(refused) => *refused,
-    }
+) -> Answer {
+    let inner = app.admitted(&headers)?;
+    let mut shown = visible(&inner, &id)?.clone();
+    shown["access"] = json!({
+        "manageGroupMembership": false, "resetPassword": false, "view": true,
+        "mapRoles": false, "impersonate": false, "manage": false,
+    });
+    Ok(found(&shown))
 }
 
 /// `GET /users/{id}/groups`: the direct ones.
@@ -101,14 +87,9 @@ pub(super) async fn groups_of(
     headers: HeaderMap,
     Path(id): Path<String>,
     Query(params): Query<Params>,
-) -> Response {
-    let inner = match app.admitted(&headers) {
-        Ok(inner) => inner,
-        Err(refused) => return *refused,
-    };
-    if let Err(refused) = visible(&inner, &id) {
-        return *refused;
-    }
+) -> Answer {
+    let inner = app.admitted(&headers)?;
+    visible(&inner, &id)?;
     let of = inner.members.iter().filter(|(_, user)| *user == id);
     let mut all: Vec<_> = of
         .filter_map(|(id, _)| inner.groups.get_key_value(id))
@@ -118,15 +99,20 @@ pub(super) async fn groups_of(
     let shown = all
         .into_iter()
         .map(|(id, group)| shown_of_user(&inner, id, group, brief));
-    page(shown.collect(), &params, usize::MAX, inner.longest_page)
+    Ok(page(
+        shown.collect(),
+        &params,
+        usize::MAX,
+        inner.longest_page,
+    ))
 }
 
 /// Whoever may ask is told that there is nobody; whoever may look sees them.
-fn visible<'a>(inner: &'a Inner, id: &str) -> Result<&'a Value, Box<Response>> {
+fn visible<'a>(inner: &'a Inner, id: &str) -> Result<&'a Value, Refused> {
     match inner.users.get(id) {
         Some(user) if inner.client.views() => Ok(user),
-        None if inner.client.queries_users() => Err(Box::new(problem(404, "User not found"))),
-        _ => Err(Box::new(forbidden())),
+        None if inner.client.queries_users() => Err(Refused::of(problem(404, "User not found"))),
+        _ => Err(forbidden()),
     }
 }
 
