@@ -145,7 +145,7 @@ impl Bridge {
         Facts {
             denied: &self.sessions.denied,
             standings: &self.standings,
-            rules: DirectoryRules::clone(&self.directory.load()),
+            rules: self.directory.load(),
             now,
         }
     }

@@ -15,6 +15,7 @@ use crate::proxy::access::{self, Denied};
 use crate::proxy::assertion::{ALGORITHMS, Assertion, RawAssertion, Verified, Verifier};
 use crate::runtime;
 use crate::types::{AppId, Clock, ManualClock};
+use arc_swap::Guard;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +106,7 @@ pub(super) async fn judge(
     let facts = access::Facts {
         denied: &denied,
         standings: &standings,
-        rules: config.directory.clone(),
+        rules: Guard::from_inner(Arc::new(config.directory.clone())),
         now: clock.now(),
     };
     match access::decide(&app.access, &facts, verified) {

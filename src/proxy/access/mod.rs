@@ -16,6 +16,8 @@ use crate::directory::{Standings, View, gate};
 use crate::error::{Code, Refusal};
 use crate::store::{User, UserState};
 use crate::types::{GroupName, IssuerId, Subject, Timestamp};
+use arc_swap::Guard;
+use std::sync::Arc;
 
 /// Proof that the person may use the app now. Made only here (T20):
 ///
@@ -36,14 +38,13 @@ impl Admitted {
 }
 
 /// What this replica knows of people, beside what an assertion says.
-#[derive(Clone)]
 pub struct Facts<'a> {
     /// Who is turned away everywhere.
     pub denied: &'a Denied,
     /// What directories say.
     pub standings: &'a Standings,
-    /// How that is weighed.
-    pub rules: DirectoryRules,
+    /// How that is weighed; borrowed, since each request asks.
+    pub rules: Guard<Arc<DirectoryRules>>,
     /// Now.
     pub now: Timestamp,
 }
