@@ -328,7 +328,7 @@ async fn validate(
     order.once(&api, &caller, act).await
 }
 
-fn accepted(dry_run: bool) -> StatusCode {
+pub(super) fn accepted(dry_run: bool) -> StatusCode {
     match dry_run {
         true => StatusCode::OK,
         false => StatusCode::ACCEPTED,

@@ -4,7 +4,7 @@
 use super::Routes;
 use super::granted::{Granted, ReadAdmin};
 use super::problem::Problem;
-use super::rest::{Asked, Limit, Page, accept, cursor, paged, shown};
+use super::rest::{Asked, Limit, Page, accept, paged_list, shown};
 use super::state::Api;
 use crate::error::Code;
 use crate::reconcile::drift::{self, Difference, Drifted, Report};
@@ -224,15 +224,10 @@ async fn one(
     let report = report
         .ok_or_else(|| Problem::from(Code::ApiNotFound).detail("The app was not looked at yet."))?;
     let filter = format!("drift {app} {} {:?}", report.looked_at.0, which.what);
-    let after: Option<i64> = cursor::after(which.cursor.as_deref(), &filter)?;
-    let these = (1_i64..).zip(report.differences).filter(|(number, one)| {
-        after.is_none_or(|after| *number > after) && which.what.is_none_or(|what| one.what == what)
-    });
-    let found = these.take(limit + 1).collect();
-    let behind = |(number, _): &(i64, Difference)| cursor::behind(number, &filter);
-    Ok(paged((&uri, &headers), limit, found, behind, |(_, one)| {
-        one
-    }))
+    let keep = |one: &Difference| which.what.is_none_or(|what| one.what == what);
+    let cursor = which.cursor.as_deref();
+    let asked = (&uri, &headers);
+    paged_list(asked, limit, (report.differences, keep), (cursor, &filter))
 }
 
 fn configured(api: &Api) -> Vec<AppId> {

@@ -1,6 +1,6 @@
 //! `POST /api/v1/plans`: what a sweep would do, without its being done.
 
-use crate::api::directories::ShownJob;
+use crate::api::directories::{ShownJob, accepted};
 use crate::api::granted::{Granted, WriteAdmin};
 use crate::api::openapi::NamesADirectory;
 use crate::api::problem::Problem;
@@ -9,7 +9,6 @@ use crate::api::state::Api;
 use crate::types::SourceId;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -85,11 +84,7 @@ pub(super) async fn propose(
             dry_run,
             items: items.collect(),
         };
-        let status = match dry_run {
-            true => StatusCode::OK,
-            false => StatusCode::ACCEPTED,
-        };
-        Ok(Done::new(status, &outcome))
+        Ok(Done::new(accepted(dry_run), &outcome))
     };
     order.once(&api, &caller, act).await
 }

@@ -3,7 +3,7 @@
 use super::found;
 use crate::api::granted::{Granted, ReadAdmin};
 use crate::api::problem::Problem;
-use crate::api::rest::{Asked, Limit, Page, cursor, paged};
+use crate::api::rest::{Asked, Limit, Page, paged_list};
 use crate::api::state::Api;
 use crate::reconcile::plan::{GroupStep, PersonStep};
 use crate::store::StoredPlan;
@@ -116,10 +116,6 @@ fn page<T: Serialize>(
 ) -> Result<Response, Problem> {
     let limit = which.limit.get()?;
     let filter = format!("{of} {} {}", plan.id, plan.digest);
-    let after: Option<i64> = cursor::after(which.cursor.as_deref(), &filter)?;
-    let numbered = (1_i64..).zip(all);
-    let found = numbered.filter(|(number, _)| after.is_none_or(|after| *number > after));
-    let found = found.take(limit + 1).collect();
-    let behind = |(number, _): &(i64, T)| cursor::behind(number, &filter);
-    Ok(paged(asked, limit, found, behind, |(_, step)| step))
+    let cursor = which.cursor.as_deref();
+    paged_list(asked, limit, (all, |_: &T| true), (cursor, &filter))
 }

@@ -18,4 +18,4 @@ pub(super) mod precondition;
 pub(super) use answer::{Done, shown};
 pub(super) use ask::{Asked, id};
 pub(super) use order::{DryRun, Nothing, OneOrder, Order};
-pub(super) use page::{Limit, Page, paged};
+pub(super) use page::{Limit, Page, paged, paged_list};

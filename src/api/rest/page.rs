@@ -1,6 +1,7 @@
 //! A page of a list: at most so many entries, and where to go on.
 
 use super::answer::{self, Done};
+use super::cursor;
 use crate::api::problem::Problem;
 use crate::error::Code;
 use axum::response::{IntoResponse, Response};
@@ -74,6 +75,26 @@ pub(in crate::api) fn paged<F, T: Serialize>(
         response.headers_mut().insert(LINK, link);
     }
     response
+}
+
+/// The same of a list that is read whole and stays what it is: an entry's number in it is its place.
+/// `keep` says which entries are asked for; `filter` is the question, and which list it is.
+///
+/// # Errors
+/// When the cursor is of another question or list.
+pub(in crate::api) fn paged_list<T: Serialize>(
+    asked: (&Uri, &HeaderMap),
+    limit: usize,
+    (list, keep): (Vec<T>, impl Fn(&T) -> bool),
+    (cursor, filter): (Option<&str>, &str),
+) -> Result<Response, Problem> {
+    let after: i64 = cursor::after(cursor, filter)?.unwrap_or_default();
+    let behind = (1_i64..)
+        .zip(list)
+        .filter(|(number, entry)| *number > after && keep(entry));
+    let found = behind.take(limit + 1).collect();
+    let place = |(number, _): &(i64, T)| cursor::behind(number, filter);
+    Ok(paged(asked, limit, found, place, |(_, entry)| entry))
 }
 
 /// The same question with another cursor.
